@@ -15,7 +15,7 @@ def lp(data: bytes) -> bytes:
 
 
 def read_lp(buffer: bytes, at: int, limit: int, what: str) -> tuple[bytes, int]:
-    """The length-prefixed bytes at offset `at` and the offset after them; ParseError names `what` when they are cut off or over `limit` bytes."""
+    """The length-prefixed bytes at offset `at`, and the offset after them; ParseError names `what` when cut off or over `limit`."""
     length = int.from_bytes(buffer[at : at + 4], "big")
     end = at + 4 + length
     if length > limit:

@@ -31,17 +31,13 @@ class SettingsError(TallystickError):
 class VerificationError(TallystickError):
     """A check of SPEC section 11 that failed: the step's number, and the place where it failed."""
 
-    def __init__(
-        self, reason: str, step: int | None = None, shard: int | None = None, index: int | None = None
-    ) -> None:
+    def __init__(self, reason: str, step: int | None = None, shard: int | None = None, index: int | None = None) -> None:
         self.reason, self.step, self.shard, self.index = reason, step, shard, index
         super().__init__(reason)
 
     def __str__(self) -> str:
         place = [
-            f"{name} {value}"
-            for name, value in (("step", self.step), ("shard", self.shard), ("index", self.index))
-            if value is not None
+            f"{name} {value}" for name, value in (("step", self.step), ("shard", self.shard), ("index", self.index)) if value is not None
         ]
         return f"{', '.join(place)}: {self.reason}" if place else self.reason
 

@@ -147,9 +147,7 @@ def build(
     given = dict(given or {})
     hints, mistakes = get_type_hints(kind), []
     names = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # T is always one of the dataclasses above
-    mistakes += [
-        f"[{section}] has no setting {key!r}; it knows {', '.join(sorted(names))}" for key in table if key not in names
-    ]
+    mistakes += [f"[{section}] has no setting {key!r}; it knows {', '.join(sorted(names))}" for key in table if key not in names]
     values = dict(given)
     for name, spec in names.items():
         variable = f"{PREFIX}_{section}_{name}".upper()

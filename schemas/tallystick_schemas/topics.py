@@ -68,8 +68,5 @@ def topic_table(shards: int) -> tuple[TopicSpec, ...]:
 
 
 def verified_partition(principal: str) -> int:
-    """Which partition of `verified` holds a principal's events: the same for every notary and every language (BLAKE2b, RFC 7693, 8 bytes)."""
-    return (
-        int.from_bytes(blake2b(principal.encode("utf-8", "replace"), digest_size=8).digest(), "big")
-        % VERIFIED_PARTITIONS
-    )
+    """The partition of `verified` with a principal's events, the same in every notary and language (BLAKE2b, RFC 7693, 8 bytes)."""
+    return int.from_bytes(blake2b(principal.encode("utf-8", "replace"), digest_size=8).digest(), "big") % VERIFIED_PARTITIONS

@@ -1,0 +1,158 @@
+"""The fold of SPEC section 6: `(state, record) -> (state, entry, events)`, with no clock and no randomness.
+
+`Fold` is the machine that a notary drives record by record and a verifier drives entry by entry; `fold` is the same as a pure function.
+It leaves to the shell: reading offsets in order, the broker's append time, keeping bodies of what was rejected, and storing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .bodies import Body, examine_body
+from .encoding import digest
+from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
+from .errors import OffsetWentBack, ParseError
+from .facts import SealFacts, encode_facts
+from .headers import Generation, Kind, Seal, UnsupportedVersion, parse_header
+from .judge import apply, judge
+from .keys import key_id
+from .records import SIGNATURE_BYTES, Record, parse_frame, parse_record
+from .state import State, copy_state, state_digest
+from .verdicts import Verdict
+
+NO_SIGNATURE = bytes(SIGNATURE_BYTES)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the fold is told and never learns: the shard, its origin, and the pinned keys by key id."""
+
+    shard: int
+    origin: str
+    operators: dict[str, bytes]
+    sealers: dict[str, bytes]
+
+    @classmethod
+    def of(cls, shard: int, origin: str, operator_keys: tuple[bytes, ...], sealer_keys: tuple[bytes, ...]) -> "Parameters":
+        """Parameters from raw public keys."""
+        return cls(shard, origin, {key_id(k): k for k in operator_keys}, {key_id(k): k for k in sealer_keys})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one record became. `body` is what an accepted segment or erasure carried."""
+
+    index: int
+    entry: Entry
+    raw: bytes
+    leaf: bytes
+    chain: bytes
+    record: Record | None
+    body: Body | None
+    reason: str
+
+
+Examine = Callable[[Record], Body]
+"""The body's check: raises BodyRefused with verdict 7 or 10. A verifier that has entries and events brings its own."""
+
+
+def initial_state(parameters: Parameters) -> State:
+    """A shard with no entry."""
+    return State(shard=parameters.shard, chain=genesis_chain(parameters.origin), agents={})
+
+
+def fold(parameters: Parameters, state: State, raw: bytes, offset: int, append_ms: int) -> tuple[State, Step]:
+    """The pure form: the state given is left as it was."""
+    machine = Fold(parameters, copy_state(state))
+    step = machine.fold(raw, offset, append_ms)
+    return machine.state, step
+
+
+def _known_kind(kind: int) -> Kind:
+    try:
+        return Kind(kind)
+    except ValueError as error:
+        raise ParseError(f"an entry of kind {kind}") from error
+
+
+class Fold:
+    """One shard's fold; owns its state."""
+
+    def __init__(self, parameters: Parameters, state: State | None = None) -> None:
+        self.parameters = parameters
+        self.state = state if state is not None else initial_state(parameters)
+
+    def fold(self, raw: bytes, offset: int, append_ms: int) -> Step:
+        """One record from the partition. OffsetWentBack when offsets start again unannounced; nothing else is ever raised."""
+        try:
+            record = parse_record(raw)
+        except UnsupportedVersion as error:
+            frame = parse_frame(raw)
+            return self._finish(frame.kind, frame.header, frame.sig, Verdict.UNSUPPORTED_VERSION, offset, append_ms, reason=str(error))
+        except ParseError as error:
+            header = b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
+            return self._finish(0, header, NO_SIGNATURE, Verdict.MALFORMED, offset, append_ms, reason=str(error))
+        return self.fold_record(record, offset, append_ms, examine_body)
+
+    def refold(self, entry: Entry, examine: Examine) -> Step:
+        """One entry that a log already holds, judged again from its header and signature; `examine` says what is known of its body.
+
+        Whoever calls compares `Step.raw` with the bytes that were stored. ParseError when no fold would have written such an entry.
+        """
+        if entry.kind == Kind.REJECTED:
+            return self._finish(0, entry.header, entry.sig, Verdict.MALFORMED, entry.offset, entry.append_ms)
+        kind = _known_kind(entry.kind)
+        try:
+            header = parse_header(kind, entry.header)
+        except UnsupportedVersion:
+            return self._finish(kind, entry.header, entry.sig, Verdict.UNSUPPORTED_VERSION, entry.offset, entry.append_ms)
+        return self.fold_record(Record(kind, header, entry.header, entry.sig, b""), entry.offset, entry.append_ms, examine)
+
+    def fold_record(self, record: Record, offset: int, append_ms: int, examine: Examine) -> Step:
+        """One record whose frame and header hold."""
+        verdict, body, reason = judge(self.parameters, self.state, record, examine)
+        facts = b""
+        if verdict.accepted:
+            # Facts speak of the state before this entry; a seal changes neither keys nor runs, so the order does not show elsewhere.
+            facts = self._facts(record.header) if isinstance(record.header, Seal) else b""
+            self._check_offset(offset, record if isinstance(record.header, Generation) else None)
+            apply(self.state, record)
+        return self._finish(record.kind, record.header_raw, record.sig, verdict, offset, append_ms, facts, record, body, reason)
+
+    def _facts(self, seal: Seal) -> bytes:
+        state = self.state
+        return encode_facts(SealFacts(seal.epoch, state.chain.hex(), state.entries, state.first, state.last, state_digest(state).hex()))
+
+    def _check_offset(self, offset: int, announced: Record | None) -> None:
+        if offset <= self.state.offset and announced is None:
+            raise OffsetWentBack(self.parameters.shard, (max(self.state.generation, 0), self.state.offset), offset)
+
+    def _finish(
+        self,
+        kind: int,
+        header: bytes,
+        sig: bytes,
+        verdict: Verdict,
+        offset: int,
+        append_ms: int,
+        facts: bytes = b"",
+        record: Record | None = None,
+        body: Body | None = None,
+        reason: str = "",
+    ) -> Step:
+        state = self.state
+        if not verdict.accepted:
+            self._check_offset(offset, None)
+        generation = max(state.generation, 0)
+        entry = Entry(kind, self.parameters.shard, generation, offset, append_ms, verdict, header, sig, facts)
+        raw = encode_entry(entry)
+        leaf = entry_leaf(raw)
+        state.index += 1
+        state.chain = next_chain(state.chain, state.index, leaf)
+        state.offset = offset
+        if facts:
+            state.entries, state.first, state.last = 0, None, None
+        else:
+            state.entries += 1
+            state.last = (generation, offset)
+            state.first = state.first or state.last
+        return Step(state.index, entry, raw, leaf, state.chain, record, body, reason)

@@ -1,0 +1,171 @@
+"""Verdicts 5 to 0 of SPEC section 6, in its order, and what an accepted record changes. Verdicts 8 and 9 fell while parsing."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from .bodies import Body, BodyRefused
+from .encoding import from_base64
+from .headers import Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
+from .keys import key_id
+from .records import Record, signed_bytes
+from .segments import genesis_link, segment_link
+from .state import MAX_RUNS, Agent, Key, Run, State, fill_gap, is_missing, open_gap
+from .verdicts import Verdict
+
+Judgement = tuple[Verdict, Body | None, str]
+
+
+class Pinned(Protocol):
+    """The part of the fold's parameters that judging needs."""
+
+    @property
+    def shard(self) -> int: ...
+    @property
+    def operators(self) -> dict[str, bytes]: ...
+    @property
+    def sealers(self) -> dict[str, bytes]: ...
+
+
+def judge(pinned: Pinned, state: State, record: Record, examine: Callable[[Record], Body]) -> Judgement:
+    """(verdict, body when it was good, reason in words). The first line of the specification's table that applies."""
+    signer = _signer(pinned, state, record)
+    if isinstance(signer, Verdict):
+        return signer, None, _WHY[signer]
+    try:
+        _public_key(signer).verify(record.sig, signed_bytes(record.kind, record.header_raw))
+    except InvalidSignature:
+        return Verdict.BAD_SIGNATURE, None, "the signature does not fit header and key"
+    try:
+        body = examine(record)
+    except BodyRefused as refused:
+        return refused.verdict, None, str(refused)
+    verdict, reason = _place(pinned, state, record)
+    return verdict, body, reason
+
+
+_WHY = {
+    Verdict.UNKNOWN_KEY: "the key is not enrolled in this shard, or not pinned for this kind of record",
+    Verdict.REVOKED_KEY: "the key was revoked",
+}
+
+
+@lru_cache(maxsize=4096)
+def _public_key(raw: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _signer(pinned: Pinned, state: State, record: Record) -> bytes | Verdict:
+    """The public key that must have signed, or verdict 5 or 6."""
+    header = record.header
+    if isinstance(header, SegmentHeader):
+        agent = state.agents.get(header.agent)
+        key = agent.keys.get(header.key) if agent else None
+        if key is None:
+            return Verdict.UNKNOWN_KEY
+        return key.public if key.active else Verdict.REVOKED_KEY
+    public = (pinned.sealers if record.kind == Kind.SEAL else pinned.operators).get(header.key)
+    if public is None:
+        return Verdict.UNKNOWN_KEY
+    if isinstance(header, Enrol):
+        known = _key_of(state, header.agent, _enrolled_id(header))
+        if known is not None and not known.active:
+            return Verdict.REVOKED_KEY
+    return public
+
+
+def _enrolled_id(header: Enrol) -> str:
+    return key_id(from_base64(header.public_key, 32, "public_key"))
+
+
+def _key_of(state: State, agent: str, key: str) -> Key | None:
+    known = state.agents.get(agent)
+    return known.keys.get(key) if known else None
+
+
+def _place(pinned: Pinned, state: State, record: Record) -> tuple[Verdict, str]:
+    """Verdicts 11, 3, 2, 1, 0: where the record stands among what came before."""
+    header = record.header
+    if isinstance(header, SegmentHeader):
+        return _place_segment(state, record, header)
+    if isinstance(header, Generation):
+        if header.generation != state.generation + 1 or header.shard != pinned.shard:
+            return Verdict.FORK, f"generation {header.generation} of shard {header.shard} does not follow {state.generation}"
+    elif isinstance(header, Seal):
+        if header.epoch <= state.epoch:
+            return Verdict.SEEN, f"epoch {header.epoch} is already there"
+        if header.epoch > state.epoch + 1:
+            return Verdict.OUT_OF_ORDER, f"epoch jumped from {state.epoch} to {header.epoch}"
+    elif isinstance(header, Enrol):
+        if _key_of(state, header.agent, _enrolled_id(header)) is not None:
+            return Verdict.SEEN, "the enrolment is already there"
+    elif isinstance(header, Revoke):
+        known = _key_of(state, header.agent, header.agent_key)
+        if known is not None and not known.active:
+            return Verdict.SEEN, "the revocation is already there"
+    return Verdict.ACCEPTED, ""
+
+
+def _place_segment(state: State, record: Record, header: SegmentHeader) -> tuple[Verdict, str]:
+    agent = state.agents[header.agent]
+    run = agent.runs.get(header.run)
+    if run is None:
+        if len(agent.runs) >= MAX_RUNS and header.run < min(agent.runs):
+            return Verdict.STALE_RUN, f"{MAX_RUNS} newer runs are known"
+        expected, first, link = 0, 0, genesis_link(header.agent, header.run, agent.keys[header.key].public)
+    else:
+        if run.key != header.key:
+            return Verdict.FORK, "the run began with another key"
+        if header.n == run.n and segment_link(record.header_raw) != run.link:
+            return Verdict.FORK, f"segment {header.n} was signed twice, differently"
+        expected, first, link = run.n + 1, run.next_first, run.link
+    if header.n == expected:
+        if header.prev != link.hex() or header.first != first:
+            return Verdict.FORK, f"segment {header.n} does not continue what the run signed before"
+        return Verdict.ACCEPTED, ""
+    if header.n > expected:
+        return Verdict.OUT_OF_ORDER, f"segments {expected} to {header.n - 1} are missing"
+    if run is not None and is_missing(run, header.n):
+        return Verdict.OUT_OF_ORDER, f"segment {header.n} fills a gap"
+    return Verdict.SEEN, f"segment {header.n} is already there"
+
+
+def apply(state: State, record: Record) -> None:
+    """What an accepted record changes, index, chain and offset apart."""
+    header = record.header
+    if isinstance(header, SegmentHeader):
+        _apply_segment(state, record, header)
+    elif isinstance(header, Enrol):
+        public = from_base64(header.public_key, 32, "public_key")
+        _agent(state, header.agent).keys[key_id(public)] = Key(public, active=True)
+    elif isinstance(header, Revoke):
+        known = _key_of(state, header.agent, header.agent_key)
+        _agent(state, header.agent).keys[header.agent_key] = Key(known.public if known else b"", active=False)
+    elif isinstance(header, Seal):
+        state.epoch = header.epoch
+    elif isinstance(header, Generation):
+        state.generation, state.offset = header.generation, -1
+    else:
+        assert isinstance(header, Erase)  # erasing is the store's act; the log keeps the record and changes nothing else
+
+
+def _agent(state: State, name: str) -> Agent:
+    return state.agents.setdefault(name, Agent({}, {}))
+
+
+def _apply_segment(state: State, record: Record, header: SegmentHeader) -> None:
+    runs = state.agents[header.agent].runs
+    run = runs.get(header.run)
+    if run is None:
+        if len(runs) >= MAX_RUNS:
+            del runs[min(runs)]
+        run = runs[header.run] = Run(header.key, -1, 0, b"", [])
+    if header.n <= run.n:
+        fill_gap(run, header.n)
+        return
+    if header.n > run.n + 1:
+        open_gap(run, run.n + 1, header.n - 1)
+    run.n, run.next_first, run.link = header.n, header.first + header.count, segment_link(record.header_raw)

@@ -1,0 +1,66 @@
+"""The slow way for JSON of other writers: what two parsers could read differently is refused (SPEC section 2).
+
+Where encoding a decoded value again gives the same bytes, none of this can be wrong and the search is skipped.
+"""
+
+import json  # the stdlib's is the one parser here that shows every key of an object, duplicates included
+import re
+from typing import Any, Final
+
+from .errors import ParseError
+
+MAX_NESTING: Final = 8
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+
+
+def check_json(raw: bytes) -> dict[str, Any]:
+    """The object in `raw`; ParseError for duplicate keys, lone surrogates, NUL characters, deep nesting, raw newlines, NaN."""
+    if b"\n" in raw or b"\r" in raw:
+        raise ParseError("a raw newline")
+    if _depth(raw) > MAX_NESTING:
+        raise ParseError(f"nested deeper than {MAX_NESTING}")
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ParseError("not a JSON object")
+    _check_strings(value)
+    return value
+
+
+def _depth(raw: bytes) -> int:
+    """Deepest nesting of brackets outside strings."""
+    deepest = depth = 0
+    for match in _TOKEN.finditer(raw):
+        token = match.group()
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        raise ParseError("an object has a key twice")
+    return keys
+
+
+def _no_constant(text: str) -> None:
+    raise ParseError(f"{text} is not JSON")
+
+
+def _check_strings(value: object) -> None:
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise ParseError("a NUL character or a lone surrogate")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key)
+            _check_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_strings(item)
