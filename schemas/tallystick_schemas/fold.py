@@ -6,6 +6,7 @@ It leaves to the shell: reading offsets in order, the broker's append time, keep
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .bodies import Body, examine_body
 from .encoding import digest
@@ -51,6 +52,14 @@ class Step:
     reason: str
 
 
+class _Claimed(NamedTuple):
+    """What a record says it is, and what its entry keeps of it."""
+
+    kind: int
+    header: bytes
+    sig: bytes
+
+
 Examine = Callable[[Record], Body]
 """The body's check: raises BodyRefused with verdict 7 or 10. A verifier that has entries and events brings its own."""
 
@@ -87,10 +96,11 @@ class Fold:
             record = parse_record(raw)
         except UnsupportedVersion as error:
             frame = parse_frame(raw)
-            return self._finish(frame.kind, frame.header, frame.sig, Verdict.UNSUPPORTED_VERSION, offset, append_ms, reason=str(error))
+            claimed = _Claimed(frame.kind, frame.header, frame.sig)
+            return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (offset, append_ms), reason=str(error))
         except ParseError as error:
             header = b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
-            return self._finish(0, header, NO_SIGNATURE, Verdict.MALFORMED, offset, append_ms, reason=str(error))
+            return self._finish(_Claimed(0, header, NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
         return self.fold_record(record, offset, append_ms, examine_body)
 
     def refold(self, entry: Entry, examine: Examine) -> Step:
@@ -98,13 +108,14 @@ class Fold:
 
         Whoever calls compares `Step.raw` with the bytes that were stored. ParseError when no fold would have written such an entry.
         """
+        claimed = _Claimed(entry.kind, entry.header, entry.sig)
         if entry.kind == Kind.REJECTED:
-            return self._finish(0, entry.header, entry.sig, Verdict.MALFORMED, entry.offset, entry.append_ms)
+            return self._finish(claimed, Verdict.MALFORMED, (entry.offset, entry.append_ms))
         kind = _known_kind(entry.kind)
         try:
             header = parse_header(kind, entry.header)
         except UnsupportedVersion:
-            return self._finish(kind, entry.header, entry.sig, Verdict.UNSUPPORTED_VERSION, entry.offset, entry.append_ms)
+            return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (entry.offset, entry.append_ms))
         return self.fold_record(Record(kind, header, entry.header, entry.sig, b""), entry.offset, entry.append_ms, examine)
 
     def fold_record(self, record: Record, offset: int, append_ms: int, examine: Examine) -> Step:
@@ -116,7 +127,8 @@ class Fold:
             facts = self._facts(record.header) if isinstance(record.header, Seal) else b""
             self._check_offset(offset, record if isinstance(record.header, Generation) else None)
             apply(self.state, record)
-        return self._finish(record.kind, record.header_raw, record.sig, verdict, offset, append_ms, facts, record, body, reason)
+        claimed = _Claimed(record.kind, record.header_raw, record.sig)
+        return self._finish(claimed, verdict, (offset, append_ms), facts, record, body, reason)
 
     def _facts(self, seal: Seal) -> bytes:
         state = self.state
@@ -128,22 +140,21 @@ class Fold:
 
     def _finish(
         self,
-        kind: int,
-        header: bytes,
-        sig: bytes,
+        claimed: "_Claimed",
         verdict: Verdict,
-        offset: int,
-        append_ms: int,
+        at: tuple[int, int],
         facts: bytes = b"",
         record: Record | None = None,
         body: Body | None = None,
         reason: str = "",
     ) -> Step:
+        """The entry, and what every record moves: index, chain, offset. `at` is (offset, append time in ms)."""
+        offset, append_ms = at
         state = self.state
         if not verdict.accepted:
             self._check_offset(offset, None)
         generation = max(state.generation, 0)
-        entry = Entry(kind, self.parameters.shard, generation, offset, append_ms, verdict, header, sig, facts)
+        entry = Entry(claimed.kind, self.parameters.shard, generation, offset, append_ms, verdict, claimed.header, claimed.sig, facts)
         raw = encode_entry(entry)
         leaf = entry_leaf(raw)
         state.index += 1

@@ -1,4 +1,4 @@
-"""Verdicts of the fold (SPEC section 6). The value is what the entry holds; the order of judging is the specification's, not the number's."""
+"""Verdicts of the fold (SPEC section 6). The value is what the entry holds; judging goes in the specification's order."""
 
 from enum import IntEnum
 

@@ -1,0 +1,135 @@
+"""The notary's shell: one ShardNotary per assigned partition, `verified` sent at once, inserts that gather what waits, then receipts."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+import clickhouse_connect
+
+from tallystick_schemas.errors import FoldError, OffsetsMissing
+from tallystick_schemas.fold import Parameters
+from tallystick_schemas.receipts import encode_receipt
+from tallystick_schemas.settings import JobSettings
+from tallystick_schemas.topics import ACTS, EVENTS, RECEIPTS, VERIFIED
+
+from ..shell import Message, Outlet, run_job
+from .core import Batch, ShardNotary
+from .generations import current_topic_id, generation_of
+from .ledger import ClickHouseLedger, Ledger, Rows
+from .restore import restore
+
+log = logging.getLogger(__name__)
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+MAX_INSERT_EVENTS = 40_000
+
+
+class Pending:
+    """A folded batch on its way into the store."""
+
+    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]]) -> None:
+        self.batches, self.sends, self.done = batches, sends, False
+
+    @property
+    def events(self) -> int:
+        return sum(batch.event_count for batch in self.batches)
+
+
+class NotaryJob:
+    """BatchJob on `events`."""
+
+    def __init__(self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str]) -> None:
+        self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
+        self._shards: dict[int, ShardNotary] = {}
+        self._pending: list[Pending] = []
+
+    def start(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Where to read on is what the ledger says: the offset after its last entry, or the beginning of a topic made anew."""
+        topic_id = self._topic_id()
+        wanted: dict[int, int] = {}
+        for shard in partitions:
+            log_settings = self._settings.log
+            parameters = Parameters.of(shard, log_settings.origin(shard), log_settings.operator_keys, log_settings.sealer_keys)
+            fold = restore(self._ledger, parameters)
+            made_anew = fold.state.generation >= 0 and generation_of(self._ledger, fold.state, shard) != topic_id
+            if made_anew:
+                self._ledger.drop_orphans(shard, fold.state.index)
+            self._shards[shard] = ShardNotary(fold, frozenset(log_settings.command_agents), self._ledger.accepted_header)
+            wanted[shard] = 0 if made_anew else fold.state.offset + 1
+        return wanted
+
+    def gone(self, partition: int, wanted: int, earliest: int) -> None:
+        """Kafka no longer holds what comes after the ledger's last entry."""
+        raise OffsetsMissing(partition, wanted, earliest - 1)
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        for shard in partitions:
+            self._shards.pop(shard, None)
+
+    async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
+        """Fold, send `verified` without waiting for the store, and hand back the commit."""
+        by_shard: dict[int, list[tuple[int, int, bytes]]] = {}
+        for message in messages:
+            by_shard.setdefault(message.partition, []).append((message.offset, message.timestamp_ms, message.value or b""))
+        batches = [self._shards[shard].process(records) for shard, records in by_shard.items() if shard in self._shards]
+        sends: list[Awaitable[Any]] = []
+        for batch in batches:
+            for partition, value in batch.outbound.messages(batch.shard):
+                sends.append(await self._outlet.send(VERIFIED, None, value, partition))
+            act = batch.outbound.act_message(batch.shard)
+            if act is not None:
+                sends.append(await self._outlet.send(ACTS, None, act, 0))
+        pending = Pending(batches, sends)
+        self._pending.append(pending)
+        return lambda: self._commit(pending)
+
+    async def _commit(self, pending: Pending) -> None:
+        """Store this batch and all that gathered behind it in one insert, then say so to the agents."""
+        if pending.done:
+            return
+        taken: list[Pending] = []
+        events = 0
+        while self._pending and (not taken or events < MAX_INSERT_EVENTS):
+            taken.append(self._pending.pop(0))
+            events += taken[-1].events
+        # `verified` first: if we crash between the two, detectors see the batch twice and drop the second;
+        # the other way round they would never see it.
+        await asyncio.gather(*(send for one in taken for send in one.sends))
+        await self._insert([batch for one in taken for batch in one.batches])
+        # If we crash here, the agents send again what has no receipt, and the fold calls it seen.
+        receipts = [receipt for one in taken for batch in one.batches for receipt in batch.receipts]
+        sends = [await self._outlet.send(RECEIPTS, receipt.agent.encode(), encode_receipt(receipt)) for receipt in receipts]
+        await asyncio.gather(*sends)
+        for one in taken:
+            one.done = True
+
+    async def _insert(self, batches: list[Batch]) -> None:
+        """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""
+        rows = Rows(*([piece for batch in batches for piece in getattr(batch, name)] for name in Rows._fields))
+        attempt = 0
+        while True:
+            try:
+                await asyncio.to_thread(self._ledger.insert, rows)
+                return
+            except FoldError:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever the client raises, the only right answer is to try again, and to say so
+                wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
+                log.warning("insert failed (%s: %s); again in %.1f s", type(error).__name__, str(error)[:300], wait)
+                attempt += 1
+                await asyncio.sleep(wait)
+
+    async def tick(self, now: float) -> None:
+        """Nothing to do between batches."""
+
+    async def stop(self) -> None:
+        log.info("notary stopped at %s", time.strftime("%H:%M:%S"))
+
+
+def run_notary(settings: JobSettings) -> None:
+    """The process: `tallystick jobs notary`."""
+    client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
+    outlet = Outlet(settings.kafka)
+    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS))
+    run_job("notary", EVENTS, settings.kafka, job, outlet=outlet, take=64, max_in_flight=32)

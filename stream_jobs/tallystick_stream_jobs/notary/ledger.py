@@ -1,0 +1,126 @@
+"""The notary's port to the store: where a shard ends, its newest snapshot, its entries, and the insert that commits a batch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from clickhouse_connect.driver.client import Client
+
+from ..errors import LedgerDisagrees
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """One row of `ledger_entries`."""
+
+    index: int
+    entry: bytes
+    leaf: bytes
+    chain: bytes
+
+
+class Rows(NamedTuple):
+    """RowBinary pieces for each table; they are inserted in this order, and the entries' rows commit the rest."""
+
+    events: Sequence[bytes]
+    rejected: Sequence[bytes]
+    entries: Sequence[bytes]
+    snapshots: Sequence[bytes]
+
+
+class Ledger(Protocol):
+    """What a notary needs of a store. Rows are a pure function of the partition, so inserting any of them again is harmless."""
+
+    def tip(self, shard: int) -> StoredEntry | None: ...
+    def snapshot(self, shard: int) -> bytes | None: ...
+    def entry(self, shard: int, index: int) -> StoredEntry | None: ...
+    def entries(self, shard: int, first: int) -> Iterator[StoredEntry]: ...
+    def accepted_header(self, shard: int, agent: str, run: str, n: int) -> bytes | None: ...
+    def newest_generation(self, shard: int) -> bytes | None: ...
+    def drop_orphans(self, shard: int, above: int) -> None: ...
+    def insert(self, rows: Rows) -> None: ...
+
+
+_PAGE = 20_000
+_COLUMNS = "index, hex(entry), hex(leaf), hex(chain)"
+_INSERT = {"async_insert": 0, "insert_deduplicate": 0}
+"""Deduplication by token drops rows silently when a token comes with other data; agreeing duplicates are collapsed by the sorting key."""
+
+
+class ClickHouseLedger:
+    """The port on ClickHouse's HTTP interface, server and embedded alike."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def tip(self, shard: int) -> StoredEntry | None:
+        found = self._select("shard = {shard:UInt32} ORDER BY index DESC LIMIT 2", {"shard": shard})
+        return _one(shard, found[:1] if len(found) == 2 and found[0].index != found[1].index else found)
+
+    def entry(self, shard: int, index: int) -> StoredEntry | None:
+        return _one(shard, self._select("shard = {shard:UInt32} AND index = {index:UInt64}", {"shard": shard, "index": index}))
+
+    def snapshot(self, shard: int) -> bytes | None:
+        query = "SELECT hex(state) FROM notary_snapshots WHERE shard = {shard:UInt32} ORDER BY index DESC LIMIT 1"
+        found = self._client.query(query, parameters={"shard": shard}).result_rows
+        return bytes.fromhex(found[0][0]) if found else None
+
+    def entries(self, shard: int, first: int) -> Iterator[StoredEntry]:
+        """From index `first` on, in order; rows that agree are collapsed, rows that differ raise LedgerDisagrees."""
+        last: StoredEntry | None = None
+        while True:
+            where = "shard = {shard:UInt32} AND index >= {first:UInt64} ORDER BY index LIMIT {page:UInt32}"
+            page = self._select(where, {"shard": shard, "first": first, "page": _PAGE})
+            for row in page:
+                if last is not None and row.index == last.index:
+                    if row != last:
+                        raise LedgerDisagrees(shard, row.index)
+                    continue
+                yield row
+                last = row
+            if len(page) < _PAGE or last is None:
+                return
+            first = last.index + 1
+
+    def accepted_header(self, shard: int, agent: str, run: str, n: int) -> bytes | None:
+        query = (
+            "SELECT hex(header) FROM ledger_entries WHERE shard = {shard:UInt32} AND agent = {agent:String} "
+            "AND run = {run:String} AND n = {n:UInt64} AND verdict < 2 AND kind = 1 LIMIT 1"
+        )
+        found = self._client.query(query, parameters={"shard": shard, "agent": agent, "run": run, "n": n}).result_rows
+        return bytes.fromhex(found[0][0]) if found else None
+
+    def newest_generation(self, shard: int) -> bytes | None:
+        """The newest accepted generation entry of the shard."""
+        found = self._select("shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1", {"shard": shard})
+        return found[0].entry if found else None
+
+    def drop_orphans(self, shard: int, above: int) -> None:
+        """Events whose entry was never written: their records are lost with the topic and come again under other indexes."""
+        for table in ("events", "rejected"):
+            where = "shard = {shard:UInt32} AND index > {above:Int64}"
+            parameters = {"shard": shard, "above": above}
+            if self._client.query(f"SELECT count() FROM {table} WHERE {where}", parameters=parameters).result_rows[0][0]:  # noqa: S608  # two fixed names
+                self._client.command(f"DELETE FROM {table} WHERE {where}", parameters=parameters)  # noqa: S608
+
+    def insert(self, rows: Rows) -> None:
+        """Events first: if we crash between two inserts, rows without an entry are left, and the next notary writes the same again."""
+        self._insert("events", ["shard", "index", "pos", "raw"], rows.events)
+        self._insert("rejected", ["shard", "index", "raw"], rows.rejected)
+        self._insert("ledger_entries", ["shard", "index", "entry", "leaf", "chain"], rows.entries)
+        # If we crash here, the history is whole; only the next restart folds a little more.
+        self._insert("notary_snapshots", ["shard", "index", "epoch", "state"], rows.snapshots)
+
+    def _insert(self, table: str, columns: list[str], pieces: Sequence[bytes]) -> None:
+        if pieces:
+            self._client.raw_insert(table, columns, insert_block=b"".join(pieces), fmt="RowBinary", settings=_INSERT)
+
+    def _select(self, where: str, parameters: dict[str, object]) -> list[StoredEntry]:
+        found = self._client.query(f"SELECT {_COLUMNS} FROM ledger_entries WHERE {where}", parameters=parameters).result_rows  # noqa: S608
+        return [StoredEntry(index, *(bytes.fromhex(text) for text in texts)) for index, *texts in found]
+
+
+def _one(shard: int, found: list[StoredEntry]) -> StoredEntry | None:
+    if len(set(found)) > 1:
+        raise LedgerDisagrees(shard, found[0].index)
+    return found[0] if found else None

@@ -1,0 +1,83 @@
+"""Bringing a shard's fold back from the ledger: the newest snapshot, checked against its seal, then every entry after it."""
+
+import logging
+
+from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused
+from tallystick_schemas.entries import Entry, parse_entry
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.facts import parse_facts
+from tallystick_schemas.fold import Fold, Parameters
+from tallystick_schemas.headers import Kind
+from tallystick_schemas.records import Record
+from tallystick_schemas.state import State, parse_state, state_digest
+from tallystick_schemas.verdicts import Verdict
+
+from ..errors import LedgerDisagrees
+from .ledger import Ledger, StoredEntry
+
+log = logging.getLogger(__name__)
+
+
+def restore(ledger: Ledger, parameters: Parameters) -> Fold:
+    """The fold as it stood after the ledger's last entry. LedgerDisagrees where an entry is not what folding gives."""
+    state = _from_snapshot(ledger, parameters)
+    fold = Fold(parameters, state)
+    folded = 0
+    for row in ledger.entries(parameters.shard, fold.state.index + 1):
+        _refold(fold, row)
+        folded += 1
+    log.info("shard %d: restored to index %d, %d entries folded again", parameters.shard, fold.state.index, folded)
+    return fold
+
+
+def _refold(fold: Fold, row: StoredEntry) -> None:
+    shard = fold.parameters.shard
+    try:
+        entry = parse_entry(row.entry)
+        step = fold.refold(entry, _as_recorded(entry))
+    except ParseError as error:
+        raise LedgerDisagrees(shard, row.index, str(error)) from error
+    if StoredEntry(step.index, step.raw, step.leaf, step.chain) != row:
+        raise LedgerDisagrees(shard, row.index, "folding the entry again gives other bytes")
+
+
+def _as_recorded(entry: Entry) -> "_Recorded":
+    return _Recorded(entry.verdict)
+
+
+class _Recorded:
+    """Bodies are not read again here: what was said of them is taken from the entry (verification step 6 is where they are checked)."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+
+    def __call__(self, _: Record) -> Body:
+        if self._verdict in (Verdict.BODY_MISMATCH, Verdict.MALFORMED_EVENT):
+            raise BodyRefused(self._verdict, "as recorded")
+        return EMPTY_BODY
+
+
+def _from_snapshot(ledger: Ledger, parameters: Parameters) -> State | None:
+    """The newest snapshot's state when it is what the seal at its index vouches for; else nothing, and everything is folded."""
+    raw = ledger.snapshot(parameters.shard)
+    if raw is None:
+        return None
+    try:
+        state = parse_state(raw)
+        _check(ledger, parameters, state)
+    except (ParseError, LedgerDisagrees) as error:
+        log.warning("shard %d: the snapshot is not used: %s; every entry is folded again", parameters.shard, error)
+        return None
+    return state
+
+
+def _check(ledger: Ledger, parameters: Parameters, state: State) -> None:
+    row = ledger.entry(parameters.shard, state.index)
+    if row is None or state.shard != parameters.shard:
+        raise LedgerDisagrees(parameters.shard, state.index, "the snapshot's entry is not in the ledger")
+    entry = parse_entry(row.entry)
+    if entry.kind != Kind.SEAL or not entry.facts or parse_facts(entry.facts).state != state_digest(state).hex():
+        raise LedgerDisagrees(parameters.shard, state.index, "the snapshot is not the state that the seal's facts name")
+    position = (max(state.generation, 0), state.offset, state.chain)
+    if position != (entry.generation, entry.offset, row.chain) or (state.entries, state.first, state.last) != (0, None, None):
+        raise LedgerDisagrees(parameters.shard, state.index, "the snapshot stands elsewhere than its seal")

@@ -1,0 +1,52 @@
+"""The sealer's side of Kafka: seals out, receipts in, checkpoints out. Any of it may be away; what matters is sent again."""
+
+import logging
+from collections.abc import Iterator
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.receipts import SEALER, Receipt, parse_receipt
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import CHECKPOINTS, EVENTS, RECEIPT_PARTITIONS, RECEIPTS
+
+from .core import Signed
+
+log = logging.getLogger(__name__)
+
+
+class SealerLink:
+    """A producer, and a consumer of receipts from now on."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0, compression_type=None)
+        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
+        self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
+        self._consumer.seek_to_end()
+        for partition in self._consumer.assignment():
+            # Seeking is lazy; a receipt that comes before the first poll must not be missed.
+            self._consumer.position(partition)
+
+    def send_seal(self, shard: int, record: bytes) -> None:
+        """Hand a seal to Kafka; whether it arrived is what the receipt says."""
+        self._producer.send(EVENTS, key=SEALER.encode(), value=record, partition=shard)
+
+    def receipts(self, wait_ms: int) -> Iterator[Receipt]:
+        """Receipts for seals that came within `wait_ms`."""
+        for records in self._consumer.poll(timeout_ms=wait_ms).values():
+            for record in records:
+                if record.key == SEALER.encode():
+                    try:
+                        yield parse_receipt(record.value or b"")
+                    except ParseError as error:
+                        log.warning("a receipt at offset %d is not one: %s", record.offset, error)
+
+    def publish(self, signed: list[Signed]) -> None:
+        """The newest checkpoint of each log, for agents' `seen` and for consoles."""
+        for one in {s.origin: s for s in signed}.values():
+            self._producer.send(CHECKPOINTS, key=one.origin.encode(), value=one.note)
+        self._producer.flush(timeout=10)
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._producer.close(timeout=5)
