@@ -19,7 +19,7 @@ TIME_PATTERN: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]", re.ASCII)
 
 
-class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who did it: the principal, and the credential that spoke for it."""
 
     principal: str
@@ -31,7 +31,7 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: list[str] | None = None
 
 
-class Resource(msgspec.Struct, frozen=True, omit_defaults=True):
+class Resource(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was touched. `part` is one file or shard of it, `collection` what it belongs to."""
 
     kind: str
@@ -43,7 +43,7 @@ class Resource(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str | None = None
 
 
-class Why(msgspec.Struct, frozen=True, omit_defaults=True):
+class Why(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The rationale of the decision."""
 
     purpose: str | None = None
@@ -53,7 +53,7 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str | None = None
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How much: bytes and objects moved, tokens, milliseconds."""
 
     bytes: int | None = None
@@ -64,7 +64,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     prompt_hash: str | None = None
 
 
-class Source(msgspec.Struct, frozen=True, omit_defaults=True):
+class Source(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where from."""
 
     ip: str | None = None
@@ -74,7 +74,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     host: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One event. Field order is the order in which `encode_event` writes."""
 
     v: int

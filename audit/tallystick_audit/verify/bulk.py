@@ -1,0 +1,90 @@
+"""Section 2's checks over many events at once: one call into the decoder for hundreds of events instead of one each. Pure.
+
+Only a fast way to say yes: whatever it does not accept goes to `parse_event`, which decides. Why its yes is sound: the events are joined by
+newlines, of which they hold none themselves; decoding the lines and encoding them again gives the same bytes, so each line is its event's
+one form, and neither a duplicate key, a lone surrogate nor deep nesting can hide in it (SPEC section 2).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Event, parse_event
+from tallystick_schemas.vocabulary import ACTIONS
+
+CHUNK: Final = 512
+"""Events that are checked together: their bytes should stay in the processor's cache."""
+_decode: Final = msgspec.json.Decoder(Event).decode_lines
+_encode: Final = msgspec.json.Encoder().encode_lines
+_TIMES: Final = re.compile(f"(?:{TIME_PATTERN.pattern}\n)*", re.ASCII)
+_SALTS: Final = re.compile("(?:[A-Za-z0-9_-]{21}[AQgw]\n)*", re.ASCII)
+_TIME_LINE, _SALT_LINE = 28, 23
+_MAX_COUNT: Final = 2**63 - 1
+
+
+def first_malformed(raws: Sequence[bytes]) -> tuple[int, str] | None:
+    """(position, reason) of the first event that breaks section 2, or None."""
+    for start in range(0, len(raws), CHUNK):
+        chunk = raws[start : start + CHUNK]
+        if not all_in_form(chunk):
+            found = _search(chunk)
+            if found is not None:
+                return start + found[0], found[1]
+    return None
+
+
+def _search(raws: Sequence[bytes]) -> tuple[int, str] | None:
+    for position, raw in enumerate(raws):
+        try:
+            parse_event(raw)
+        except ParseError as error:
+            return position, str(error)
+    return None
+
+
+def all_in_form(raws: Sequence[bytes]) -> bool:
+    """Whether every event is certainly good. False says only that each has to be looked at."""
+    lines = b"\n".join(raws) + b"\n"
+    if lines.count(b"\n") != len(raws) or b"\\u0000" in lines or max(map(len, raws), default=0) > MAX_EVENT_BYTES:
+        return False
+    try:
+        events: list[Event] = _decode(lines)
+        if len(events) != len(raws) or _encode(events) != lines:
+            return False
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return _values(events) and (b":-" not in lines or not _negative(events))
+
+
+def _values(events: Sequence[Event]) -> bool:
+    """What the types do not say. A line's length tells that no value holds a newline of its own."""
+    times = "\n".join([event.time for event in events]) + "\n"
+    salts = "\n".join([event.salt for event in events]) + "\n"
+    usages = [event.usage for event in events if event.usage is not None]
+    return (
+        len(times) == _TIME_LINE * len(events)
+        and len(salts) == _SALT_LINE * len(events)
+        and {event.v for event in events} == {1}
+        and {event.action for event in events} <= ACTIONS.keys()
+        and _TIMES.fullmatch(times) is not None
+        and _SALTS.fullmatch(salts) is not None
+        and all(event.actor.principal and event.resource.id and event.resource.kind for event in events)
+        and max([usage.bytes or 0 for usage in usages], default=0) <= _MAX_COUNT
+        and max([usage.objects or 0 for usage in usages], default=0) <= _MAX_COUNT
+        and max([usage.tokens_in or 0 for usage in usages], default=0) <= _MAX_COUNT
+        and max([usage.tokens_out or 0 for usage in usages], default=0) <= _MAX_COUNT
+        and max([usage.duration_ms or 0 for usage in usages], default=0) <= _MAX_COUNT
+    )
+
+
+def _negative(events: Sequence[Event]) -> bool:
+    """A number below zero somewhere, or text that looks like one."""
+    return any(
+        (count or 0) < 0
+        for event in events
+        if (usage := event.usage) is not None
+        for count in (usage.bytes, usage.objects, usage.tokens_in, usage.tokens_out, usage.duration_ms)
+    )

@@ -1,0 +1,101 @@
+"""The verifier's port on ClickHouse: SQL over its HTTP interface, server and embedded alike, answers streamed in the Native format."""
+
+import io
+from collections.abc import Iterator
+from typing import Any, Final
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tallystick_schemas.settings import ClickHouseSettings
+
+from ..errors import UnusableHistory
+from .native import Column, blocks
+from .source import EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
+
+_BUFFER: Final = 1 << 20
+_BLOCK_ROWS: Final = 16_384
+_SETTINGS: Final = {
+    "max_block_size": _BLOCK_ROWS,
+    # Tables are read in the order of their sorting key: no sort in memory, first rows at once.
+    "optimize_read_in_order": 1,
+    # Two processes of ours work beside the store on the same cores.
+    "max_threads": 1,
+}
+_WHERE: Final = "shard = {shard:UInt32} AND index >= {first:UInt64} AND index < {end:UInt64}"
+_TABLES: Final = ("ledger_entries", "events", "rejected")
+
+
+def open_source(settings: ClickHouseSettings) -> "ClickHouseSource":
+    """A source on a connection of its own; UnusableHistory when the store does not answer or refuses."""
+    try:
+        return ClickHouseSource(clickhouse_connect.get_client(**settings.client_kwargs(), compress=False))
+    except (ClickHouseError, OSError) as error:
+        raise UnusableHistory(_sentence(settings, error)) from error
+
+
+def _sentence(settings: ClickHouseSettings, error: Exception) -> str:
+    return f"the history at {settings.host}:{settings.port}, database {settings.database}, cannot be read: {str(error)[:500]}"
+
+
+class ClickHouseSource:
+    """HistorySource over one client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def close(self) -> None:
+        self._client.close()
+
+    def checkpoints(self) -> list[StoredCheckpoint]:
+        columns = "toUInt32(length(origin)), origin, size, root, toUInt32(length(note)), note"
+        query = f"SELECT {columns} FROM checkpoints ORDER BY origin, size, root, note"  # noqa: S608  # constants alone
+        return [
+            StoredCheckpoint(origin.decode("utf-8", "replace"), size, root, note)
+            for origins, sizes, roots, notes in self._blocks(query)
+            for origin, size, root, note in zip(origins, sizes, _hashes(roots), notes, strict=True)
+        ]
+
+    def root_leaves(self) -> list[StoredLeaf]:
+        query = "SELECT index, toUInt32(length(leaf)), leaf FROM root_leaves ORDER BY index, leaf"
+        return [StoredLeaf(*row) for indexes, leaves in self._blocks(query) for row in zip(indexes, leaves, strict=True)]
+
+    def entries(self, shard: int, first: int, end: int) -> Iterator[list[StoredEntry]]:
+        query = f"SELECT index, toUInt32(length(entry)), entry, leaf, chain FROM ledger_entries WHERE {_WHERE} ORDER BY shard, index, leaf"  # noqa: S608  # constants alone
+        for indexes, entries, leaves, chains in self._blocks(query, shard, first, end):
+            yield [StoredEntry(*row) for row in zip(indexes, entries, _hashes(leaves), _hashes(chains), strict=True)]
+
+    def events(self, shard: int, first: int, end: int) -> Iterator[EventRows]:
+        query = f"SELECT index, pos, leaf, toUInt32(length(raw)), raw FROM events WHERE {_WHERE} ORDER BY shard, index, pos, leaf"  # noqa: S608
+        for indexes, positions, leaves, raws in self._blocks(query, shard, first, end):
+            yield EventRows(indexes, positions, raws, leaves)
+
+    def rejected(self, shard: int, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        query = f"SELECT index, toUInt32(length(raw)), raw FROM rejected WHERE {_WHERE} ORDER BY shard, index, raw"  # noqa: S608
+        for indexes, raws in self._blocks(query, shard, first, end):
+            yield from zip(indexes, raws, strict=True)
+
+    def strangers(self, shards: int) -> list[Stranger]:
+        found: list[Stranger] = []
+        for table in _TABLES:
+            query = f"SELECT shard, min(index) FROM {table} WHERE shard >= {{shard:UInt32}} GROUP BY shard ORDER BY shard"  # noqa: S608
+            for numbers, indexes in self._blocks(query, shards):
+                found += [Stranger(table, number, index) for number, index in zip(numbers, indexes, strict=True)]
+        return found
+
+    def _blocks(self, query: str, shard: int = 0, first: int = 0, end: int = 0) -> Iterator[list[Column]]:
+        parameters: dict[str, Any] = {"shard": shard, "first": first, "end": end}
+        parameters = {name: value for name, value in parameters.items() if f"{{{name}:" in query}
+        try:
+            stream: Any = self._client.raw_stream(query, parameters=parameters, settings=_SETTINGS, fmt="Native")
+            try:
+                yield from blocks(io.BufferedReader(stream, _BUFFER).read)
+            finally:
+                stream.close()
+        except (ClickHouseError, OSError) as error:
+            raise UnusableHistory(f"the store stopped answering: {str(error)[:500]}") from error
+
+
+def _hashes(joined: bytes) -> list[bytes]:
+    return [joined[at : at + 32] for at in range(0, len(joined), 32)]

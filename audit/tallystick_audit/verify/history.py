@@ -1,0 +1,168 @@
+"""`verify_history`: the entry point. Reads what is sealed, spreads the work, and puts the verdicts together."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from datetime import datetime
+from typing import Final
+
+from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+
+from .clickhouse import open_source
+from .pool import run_in_processes, run_inline
+from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report
+from .source import HistorySource
+from .step2_root_log import SealedHistory, judge_root_log
+from .step6_events import PieceResult
+from .work import PieceTask, ShardResult, ShardTask, Tell
+
+PIECE_ENTRIES: Final = 1024
+FRESH_S: Final = 60.0
+FRESH_INTERVALS: Final = 10
+SETTLE_S: Final = 5.0
+SMALL: Final = 2000
+"""Entries below which starting processes takes longer than the work."""
+Progress = Callable[[int, int, int, float], None]
+"""(shard, index, events judged so far, events a second)."""
+
+
+def verify_history(
+    clickhouse: ClickHouseSettings,
+    log: LogSettings,
+    now: float,
+    progress: Progress | None = None,
+    processes: int = 2,
+    settle_s: float = SETTLE_S,
+) -> Report:
+    """Steps 1 to 6 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read.
+
+    It may run beside a deployment at work: entries above the newest seal are not judged. `settle_s` is how long to wait for a sealer that
+    has published leaves of the root log and not yet the checkpoint over them.
+    """
+    with closing(open_source(clickhouse)) as source:
+        verification = Verification(source, log, now)
+        sealed = verification.root_log(settle_s)
+        shards, pieces = verification.tasks(sealed)
+        tell = _teller(progress)
+        if processes > 1 and sum(sealed.sealed(shard) for shard in range(log.shards)) > SMALL:
+            results, checked = run_in_processes(clickhouse, shards, pieces, processes, tell)
+        else:
+            results, checked = run_inline(source, shards, pieces, tell)
+        return verification.report(sealed, results, checked)
+
+
+def verify_source(source: HistorySource, log: LogSettings, now: float) -> Report:
+    """The same over any source, in this process."""
+    verification = Verification(source, log, now)
+    sealed = verification.root_log(0.0)
+    results, checked = run_inline(source, *verification.tasks(sealed), lambda *_: None)
+    return verification.report(sealed, results, checked)
+
+
+class Verification:
+    """What one verification reads at its start, and how its parts become a report."""
+
+    def __init__(self, source: HistorySource, log: LogSettings, now: float) -> None:
+        self._source, self._log, self._now = source, log, now
+        self._findings = Findings()
+        self._started = time.perf_counter()
+
+    def root_log(self, settle_s: float) -> SealedHistory:
+        """Steps 1 and 2. The sealer writes leaves first, then checkpoints: reading the other way round sees each row's leaf."""
+        deadline = time.monotonic() + settle_s
+        while True:
+            rows, leaves = self._source.checkpoints(), self._source.root_leaves()
+            covered = max((row.size for row in rows if row.origin == self._log.root_origin), default=0)
+            if not leaves or leaves[-1].index < covered or time.monotonic() >= deadline:
+                return judge_root_log(self._log, rows, leaves, self._findings)
+            time.sleep(0.1)
+
+    def tasks(self, sealed: SealedHistory) -> tuple[list[ShardTask], list[PieceTask]]:
+        """A task for each shard's order, and pieces of its events."""
+        shards = [ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), PIECE_ENTRIES) for shard in range(self._log.shards)]
+        pieces = [
+            PieceTask(shard, first, min(first + PIECE_ENTRIES, sealed.sealed(shard)))
+            for shard in range(self._log.shards)
+            for first in range(0, sealed.sealed(shard), PIECE_ENTRIES)
+        ]
+        return shards, pieces
+
+    def report(self, sealed: SealedHistory, shards: Iterable[ShardResult], pieces: Iterable[PieceResult]) -> Report:
+        """Everything together. Failures in the order of step, shard and index."""
+        by_shard = {result.shard: result for result in shards}
+        pieces = list(pieces)
+        findings = self._findings
+        findings.merge(result.findings for result in by_shard.values())
+        findings.merge(piece.findings for piece in pieces)
+        for piece in pieces:
+            _check_tied(by_shard[piece.shard], piece, findings)
+        for shard, result in by_shard.items():
+            _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
+        for table, number, index in self._source.strangers(self._log.shards):
+            findings.fail(
+                6 if table == "events" else 3,
+                number,
+                index,
+                f"table {table} has rows of shard {number}, which this deployment does not have",
+            )
+        self._check_fresh(sealed, by_shard, findings)
+        failures = sorted(findings.kept, key=_place)
+        return Report(
+            integrity=findings.outcome(Aspect.INTEGRITY),
+            completeness=findings.outcome(Aspect.COMPLETENESS),
+            freshness=findings.outcome(Aspect.FRESHNESS),
+            entries=sum(result.entries for result in by_shard.values()),
+            events=sum(piece.events for piece in pieces),
+            failures=tuple(failures[:MAX_KEPT]),
+            failure_count=sum(findings.counts.values()),
+            forks=tuple(fork for result in by_shard.values() for fork in result.forks),
+            unproven_rejections=sum(result.unproven for result in by_shard.values()),
+            erased=sum(len(piece.erased) for piece in pieces),
+            checkpoints=sealed.checkpoints,
+            root_size=sealed.size,
+            seconds=round(time.perf_counter() - self._started, 3),
+        )
+
+    def _check_fresh(self, sealed: SealedHistory, shards: dict[int, ShardResult], findings: Findings) -> None:
+        """Step 9. Checkpoints carry no time; the seals that they stand at do, signed by the sealer."""
+        limit = FRESH_S + FRESH_INTERVALS * self._log.seal_interval_s
+        for shard, result in sorted(shards.items()):
+            if result.newest_seal is None:
+                findings.add(Failure(9, shard, None, "no seal says how new this shard is", Aspect.FRESHNESS, Outcome.UNKNOWN))
+                continue
+            age = self._now - datetime.fromisoformat(result.newest_seal).timestamp()
+            if age > limit:
+                reason = (
+                    f"the newest seal is {age:.0f} s old; with a seal each {self._log.seal_interval_s:g} s, at most {limit:.0f} s are fresh"
+                )
+                findings.add(Failure(9, shard, sealed.sealed(shard) - 1, reason, Aspect.FRESHNESS))
+
+
+def _check_tied(shard: ShardResult, piece: PieceResult, findings: Findings) -> None:
+    """Step 6 read the same entries as steps 3 to 5."""
+    number = piece.first // PIECE_ENTRIES
+    if number >= len(shard.digests) or shard.digests[number] != piece.entries_digest:
+        findings.fail(6, piece.shard, piece.first, "the entries from here on changed while they were being verified")
+
+
+def _check_erased(shard: ShardResult, pieces: list[PieceResult], findings: Findings) -> None:
+    """Rows without bytes are covered by erase records. Which record covers which row is step 8's work."""
+    erased = sorted(index for piece in pieces for index in piece.erased)
+    if len(erased) > shard.erasable:
+        reason = f"{len(erased)} events of this shard have lost their bytes, and its erase records name {shard.erasable}"
+        findings.fail(6, shard.shard, erased[0], reason)
+
+
+def _place(failure: Failure) -> tuple[int, int, int]:
+    return failure.step, -1 if failure.shard is None else failure.shard, -1 if failure.index is None else failure.index
+
+
+def _teller(progress: Progress | None) -> Tell:
+    started, done = time.perf_counter(), [0]
+
+    def tell(shard: int, index: int, events: int) -> None:
+        done[0] += events
+        if progress is not None:
+            progress(shard, index, done[0], done[0] / max(time.perf_counter() - started, 1e-6))
+
+    return tell

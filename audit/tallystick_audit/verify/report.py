@@ -1,0 +1,121 @@
+"""What a verification says: three verdicts, the failures behind them, and the exit code (SPEC section 11). Pure."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+MAX_KEPT: Final = 1000
+"""Failures that are kept in words; all are counted."""
+
+
+class Aspect(StrEnum):
+    """What is judged."""
+
+    INTEGRITY = "integrity"
+    COMPLETENESS = "completeness"
+    FRESHNESS = "freshness"
+
+
+class Outcome(StrEnum):
+    """How it was judged. Unknown never passes."""
+
+    PASS = "pass"  # noqa: S105  # the verdict's name
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that is wrong (or could not be judged: `outcome` unknown). `shard` and `index` are null where it has no such place.
+
+    In step 1 and 2 without a shard, `index` counts leaves of the root log.
+    """
+
+    step: int
+    shard: int | None
+    index: int | None
+    reason: str
+    verdict: Aspect = Aspect.INTEGRITY
+    outcome: Outcome = Outcome.FAIL
+
+
+@dataclass
+class Findings:
+    """Collects failures: the first MAX_KEPT in words, all in `counts`, by (aspect, outcome)."""
+
+    kept: list[Failure] = field(default_factory=list)
+    counts: dict[tuple[Aspect, Outcome], int] = field(default_factory=dict)
+
+    def add(self, failure: Failure) -> None:
+        kind = (failure.verdict, failure.outcome)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        if len(self.kept) < MAX_KEPT:
+            self.kept.append(failure)
+
+    def fail(self, step: int, shard: int | None, index: int | None, reason: str) -> None:
+        """Integrity is broken at this place."""
+        self.add(Failure(step, shard, index, reason))
+
+    def incomplete(self, step: int, shard: int | None, index: int | None, reason: str, outcome: Outcome = Outcome.FAIL) -> None:
+        """Something that belongs into the history is not there, or may not be."""
+        self.add(Failure(step, shard, index, reason, Aspect.COMPLETENESS, outcome))
+
+    def merge(self, others: Iterable["Findings"]) -> None:
+        """What other processes found. Counts stay exact, also where they kept fewer in words."""
+        for other in others:
+            for kind, count in other.counts.items():
+                self.counts[kind] = self.counts.get(kind, 0) + count
+            self.kept = [*self.kept, *other.kept][:MAX_KEPT]
+
+    def outcome(self, aspect: Aspect) -> Outcome:
+        """The worst that was found about one aspect."""
+        for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+            if self.counts.get((aspect, outcome)):
+                return outcome
+        return Outcome.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Two different segments that one key signed under one number. The log holds both: evidence about the agent, no fault of the log."""
+
+    shard: int
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result. `failures` has at most MAX_KEPT; `failure_count` counts all of them."""
+
+    integrity: Outcome
+    completeness: Outcome
+    freshness: Outcome
+    entries: int
+    events: int
+    failures: tuple[Failure, ...]
+    failure_count: int
+    forks: tuple[Fork, ...]
+    unproven_rejections: int
+    """Segments rejected for their body whose bytes were not kept: the verdict stands as recorded."""
+    erased: int
+    checkpoints: int
+    root_size: int | None
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 all pass, 1 a failure, 2 unknown."""
+        verdicts = (self.integrity, self.completeness, self.freshness)
+        if Outcome.FAIL in verdicts:
+            return 1
+        return 2 if Outcome.UNKNOWN in verdicts else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object; the keys are a contract, more may come."""
+        fields = asdict(self)
+        fields["failures"] = [asdict(failure) for failure in self.failures]
+        fields["forks"] = [asdict(fork) for fork in self.forks]
+        fields["events_per_s"] = round(self.events / self.seconds) if self.seconds else 0
+        return fields

@@ -1,0 +1,67 @@
+"""The verifier's port to a stored history. Nothing that comes through it is believed: every hash and column is computed again.
+
+Contract (tests/contracts/test_history_source.py): `end` is not included; rows come in the order of (index, position), equal places beside
+each other, those that agree and those that differ; nothing is left out because it looks wrong.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoredEntry:
+    """One row of `ledger_entries`."""
+
+    index: int
+    entry: bytes
+    leaf: bytes
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """A block of rows of `events`, column by column. `leaves` are the stored leaf hashes, 32 bytes each, one after the other."""
+
+    indexes: Sequence[int]
+    positions: Sequence[int]
+    raws: list[bytes]
+    leaves: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoredCheckpoint:
+    """One row of `checkpoints`; `size` and `root` are what the columns say, `note` what was signed."""
+
+    origin: str
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoredLeaf:
+    """One row of `root_leaves`."""
+
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A row of a shard that the deployment does not have: the lowest index of each such shard."""
+
+    table: str
+    shard: int
+    index: int
+
+
+class HistorySource(Protocol):
+    """Where a history is read from."""
+
+    def checkpoints(self) -> list[StoredCheckpoint]: ...
+    def root_leaves(self) -> list[StoredLeaf]: ...
+    def entries(self, shard: int, first: int, end: int) -> Iterator[list[StoredEntry]]: ...
+    def events(self, shard: int, first: int, end: int) -> Iterator[EventRows]: ...
+    def rejected(self, shard: int, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
+    def strangers(self, shards: int) -> list[Stranger]: ...

@@ -1,0 +1,164 @@
+"""Step 2: the root log's tree, its topology, and each shard's checkpoint in it. Pure.
+
+What it finds is what the rest is judged against: how far each shard is sealed, and every root that was signed for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tallystick_schemas.checkpoints import TOPOLOGY_PREFIX, Checkpoint, parse_checkpoint, parse_topology
+from tallystick_schemas.errors import ParseError, VerificationError
+from tallystick_schemas.merkle import Frontier, leaf_hash
+from tallystick_schemas.notes import parse_note
+from tallystick_schemas.settings import LogSettings
+
+from .report import Findings, Outcome
+from .source import StoredCheckpoint, StoredLeaf
+from .step1_root_note import open_stored, root_checkpoints
+
+STEP = 2
+
+
+@dataclass(frozen=True)
+class SealedHistory:
+    """What the newest root checkpoint vouches for: by shard, its checkpoints with sizes rising.
+
+    `size` is the root log's, None when no root checkpoint holds.
+    """
+
+    size: int | None
+    shards: dict[int, list[Checkpoint]]
+    checkpoints: int
+
+    def sealed(self, shard: int) -> int:
+        """Entries of the shard that can be judged."""
+        known = self.shards.get(shard)
+        return known[-1].size if known else 0
+
+
+@dataclass
+class _RootLog:
+    log: LogSettings
+    findings: Findings
+    notes: dict[int, list[Checkpoint]] = field(default_factory=dict)
+    topologies: int = 0
+
+    def take(self, index: int, data: bytes) -> None:
+        """One leaf within the newest root checkpoint."""
+        try:
+            if data.startswith(TOPOLOGY_PREFIX):
+                self._topology(index, data)
+            else:
+                self._note(data)
+        except (ParseError, VerificationError) as error:
+            reason = error.reason if isinstance(error, VerificationError) else str(error)
+            self.findings.fail(STEP, self.shard_of(data), index, f"leaf {index} of the root log: {reason}")
+
+    def _topology(self, index: int, data: bytes) -> None:
+        named = parse_topology(data).shards
+        self.topologies += 1
+        wanted = [self.log.origin(shard) for shard in range(self.log.shards)]
+        if named != wanted:
+            raise VerificationError(f"the topology names {len(named)} shards {named[:8]}, this deployment has {len(wanted)}: {wanted[:8]}")
+        if self.topologies == 1 and index != 0:
+            raise VerificationError("the first topology record is not the first leaf")
+
+    def _note(self, data: bytes) -> None:
+        if not self.topologies:
+            raise VerificationError("a checkpoint stands before the topology record")
+        shard = self.shard_of(data)
+        if shard is None:
+            raise VerificationError("it is a checkpoint of no shard of this deployment")
+        claimed = parse_checkpoint(parse_note(data).text)
+        checkpoint = open_stored(self.log, StoredCheckpoint(self.log.origin(shard), claimed.size, claimed.root, data))
+        known = self.notes.setdefault(shard, [])
+        if known and checkpoint.size <= known[-1].size:
+            raise VerificationError(f"the shard's checkpoint of {checkpoint.size} entries follows one of {known[-1].size}")
+        known.append(checkpoint)
+
+    def shard_of(self, data: bytes) -> int | None:
+        origin = data.split(b"\n", 1)[0].decode("utf-8", "replace")
+        origins = {self.log.origin(shard): shard for shard in range(self.log.shards)}
+        return origins.get(origin)
+
+
+def judge_root_log(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings) -> SealedHistory:
+    """Steps 1 and 2. Leaves past the newest root checkpoint are a failure: whoever reads waits for a sealer that is between two inserts."""
+    roots = root_checkpoints(log, [row for row in rows if row.origin == log.root_origin], findings)
+    if not roots:
+        findings.incomplete(1, None, None, "no root checkpoint holds: nothing vouches for this history", Outcome.UNKNOWN)
+    size = roots[-1].size if roots else None
+    whole = _contiguous(leaves, findings)
+    _check_roots(roots, whole, len(leaves), findings)
+    judged = _RootLog(log, findings)
+    for leaf in whole[: size or 0]:
+        judged.take(leaf.index, leaf.data)
+    if size is not None and len(whole) > size:
+        findings.fail(
+            STEP,
+            judged.shard_of(whole[size].data),
+            size,
+            f"leaves {size} to {len(whole) - 1} of the root log are under no root checkpoint",
+        )
+    _check_rows(log, rows, whole, findings)
+    for shard in range(log.shards):
+        if roots and shard not in judged.notes:
+            findings.incomplete(STEP, shard, None, "the root log holds no checkpoint of this shard yet", Outcome.UNKNOWN)
+    return SealedHistory(size, judged.notes, len(roots) + sum(map(len, judged.notes.values())))
+
+
+def _contiguous(leaves: Sequence[StoredLeaf], findings: Findings) -> list[StoredLeaf]:
+    """Leaves 0, 1, 2, … up to the first that is missing. Rows that agree are one."""
+    whole: list[StoredLeaf] = []
+    for leaf in leaves:
+        if whole and leaf.index == whole[-1].index:
+            if leaf != whole[-1]:
+                findings.fail(STEP, None, leaf.index, f"two different leaves stand at {leaf.index} of the root log")
+        elif leaf.index == len(whole):
+            whole.append(leaf)
+        else:
+            findings.fail(STEP, None, len(whole), f"leaves {len(whole)} to {leaf.index - 1} of the root log are missing")
+            break
+    return whole
+
+
+def _check_roots(roots: Sequence[Checkpoint], whole: Sequence[StoredLeaf], stored: int, findings: Findings) -> None:
+    """The tree over the leaves has every root that was signed for it."""
+    tree = Frontier()
+    for checkpoint in roots:
+        if checkpoint.size > len(whole):
+            if len(whole) == stored:
+                reason = f"leaves {len(whole)} to {checkpoint.size - 1} of the root log are missing: it was cut off"
+                findings.fail(STEP, None, len(whole), reason)
+            return
+        tree.extend([leaf_hash(leaf.data) for leaf in whole[tree.size : checkpoint.size]])
+        if tree.root != checkpoint.root:
+            reason = f"the first {checkpoint.size} leaves of the root log do not have the root that was signed"
+            findings.fail(STEP, None, checkpoint.size - 1, reason)
+            return
+
+
+def _check_rows(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings) -> None:
+    """Table `checkpoints` holds the shards' notes a second time: each is a leaf, and each leaf is there."""
+    in_log = {leaf.data for leaf in leaves if not leaf.data.startswith(TOPOLOGY_PREFIX)}
+    origins = {log.origin(shard): shard for shard in range(log.shards)} | {log.root_origin: None}
+    for row in rows:
+        shard = origins.get(row.origin)
+        if row.origin == log.root_origin:
+            continue
+        if row.origin not in origins:
+            findings.fail(STEP, None, row.size, f"a checkpoint of {row.origin!r}, which is no log of this deployment")
+            continue
+        try:
+            open_stored(log, row)
+        except VerificationError as error:
+            findings.fail(STEP, shard, row.size, f"the checkpoint of {row.size} entries: {error.reason}")
+            continue
+        if row.note not in in_log:
+            findings.fail(STEP, shard, row.size, f"the checkpoint of {row.size} entries is not a leaf of the root log")
+    in_table = {row.note for row in rows}
+    for leaf in leaves:
+        if leaf.data in in_log and leaf.data not in in_table:
+            shard = origins.get(leaf.data.split(b"\n", 1)[0].decode("utf-8", "replace"))
+            reason = f"the checkpoint in leaf {leaf.index} of the root log is missing from the table of checkpoints"
+            findings.fail(STEP, shard, leaf.index, reason)

@@ -1,0 +1,218 @@
+"""Step 6: the events of every accepted segment fold to the root that its agent signed, and there are no others. Pure.
+
+Also section 2's checks on every event: an accepted segment with an event that breaks them should have been refused.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from tallystick_schemas.entries import entry_leaf, parse_entry
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.headers import MAX_SEGMENT_EVENTS, Kind
+from tallystick_schemas.merkle import leaf_hashes, root_of
+
+from .bulk import CHUNK, first_malformed
+from .report import Findings
+from .source import EventRows, StoredEntry
+
+STEP = 6
+_ALL_POSITIONS: Final = array("H", range(MAX_SEGMENT_EVENTS))
+HASH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an accepted segment's header promises; `root` in hex."""
+
+    index: int
+    count: int
+    root: str
+
+
+class _Promise(msgspec.Struct, frozen=True, gc=False):
+    count: int
+    root: str
+
+
+_promise: Final = msgspec.json.Decoder(_Promise)
+
+
+@dataclass(slots=True)
+class Group:
+    """The stored rows of one segment."""
+
+    index: int
+    positions: Sequence[int]
+    raws: list[bytes]
+    leaves: bytes
+
+
+@dataclass
+class PieceResult:
+    """What one piece of a shard's events gave. `entries_digest` ties it to the entries that steps 3 to 5 judged."""
+
+    shard: int
+    first: int
+    entries_digest: bytes
+    findings: Findings
+    events: int = 0
+    erased: list[int] = field(default_factory=list)
+    """Indexes of segments with rows whose bytes are gone, one for each row."""
+
+
+class LeafDigest:
+    """H over the leaves of the entries of a piece; rows that repeat the one before count once."""
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+
+    def add(self, leaf: bytes) -> None:
+        self._hash.update(leaf)
+
+    def take(self) -> bytes:
+        """The digest so far; a new one begins."""
+        digest = self._hash.digest()
+        self._hash = sha256()
+        return digest
+
+
+def expectations(rows: Iterable[StoredEntry], digest: LeafDigest) -> list[Expected]:
+    """Promises of the accepted segments among `rows`. What is no entry promises nothing; steps 3 and 5 say so."""
+    found: list[Expected] = []
+    last = -1
+    for row in rows:
+        if row.index == last:
+            continue
+        last = row.index
+        digest.add(entry_leaf(row.entry))
+        try:
+            entry = parse_entry(row.entry)
+            if entry.kind == Kind.SEGMENT and entry.verdict.accepted:
+                promise = _promise.decode(entry.header)
+                found.append(Expected(row.index, promise.count, promise.root))
+        except (ParseError, msgspec.MsgspecError, UnicodeError):
+            continue
+    return found
+
+
+def groups(blocks: Iterable[EventRows]) -> Iterator[Group]:
+    """Blocks cut into segments; a segment may begin in one block and end in another."""
+    held: Group | None = None
+    for block in blocks:
+        indexes, total, at = block.indexes, len(block.indexes), 0
+        while at < total:
+            index = indexes[at]
+            end = bisect_right(indexes, index, at, min(at + MAX_SEGMENT_EVENTS, total))
+            while end < total and indexes[end] == index:
+                end += 1
+            group = Group(index, block.positions[at:end], block.raws[at:end], block.leaves[HASH * at : HASH * end])
+            if held is not None and held.index == index:
+                group = Group(index, held.positions + group.positions, held.raws + group.raws, held.leaves + group.leaves)  # type: ignore[operator]  # both are arrays, or both lists
+            elif held is not None:
+                yield held
+            held, at = group, end
+    if held is not None:
+        yield held
+
+
+class EventCheck:
+    """Takes the groups of one piece in order, against what the entries promise."""
+
+    def __init__(self, shard: int, expected: Sequence[Expected], findings: Findings) -> None:
+        self._shard, self._findings = shard, findings
+        self._expected, self._at = expected, 0
+        self._raws: list[bytes] = []
+        self._places: list[tuple[int, int]] = []
+        """(index, how many events) of each group in `_raws`, which wait for the checks of section 2."""
+        self.events = 0
+        self.erased: list[int] = []
+
+    def take(self, group: Group) -> None:
+        """The rows of one segment."""
+        self._missing_before(group.index)
+        if self._at == len(self._expected) or self._expected[self._at].index != group.index:
+            self._fail(group.index, f"{len(group.raws)} event rows, and no accepted segment stands at this index")
+            return
+        promise = self._expected[self._at]
+        self._at += 1
+        raws = group.raws
+        leaves = leaf_hashes(raws)
+        # The usual case in few steps: every position once, every stored leaf its event's, and the root the signed one.
+        if (
+            len(raws) == promise.count
+            and group.positions == _ALL_POSITIONS[: promise.count]
+            and b"".join(leaves) == group.leaves
+            and root_of(leaves).hex() == promise.root
+        ):
+            self.events += len(raws)
+        else:
+            raws = self._closer(promise, group)
+        self._queue(group.index, raws)
+
+    def close(self) -> None:
+        """No more rows."""
+        self._missing_before(None)
+        self._check_form()
+
+    def _missing_before(self, index: int | None) -> None:
+        while self._at < len(self._expected) and (index is None or self._expected[self._at].index < index):
+            promise = self._expected[self._at]
+            self._fail(promise.index, f"all {promise.count} events of the segment are missing")
+            self._at += 1
+
+    def _closer(self, promise: Expected, group: Group) -> list[bytes]:
+        """What is wrong with a segment's rows, event by event; the raw bytes that are there."""
+        rows: dict[int, tuple[bytes, bytes]] = {}
+        for number, (position, raw) in enumerate(zip(group.positions, group.raws, strict=True)):
+            row = (raw, group.leaves[HASH * number : HASH * (number + 1)])
+            if rows.setdefault(position, row) != row:
+                self._fail(promise.index, f"two rows that differ stand at position {position}")
+        if extra := [position for position in rows if position >= promise.count]:
+            self._fail(promise.index, f"the segment has {promise.count} events, and there is a row at position {extra[0]}")
+        if missing := [position for position in range(promise.count) if position not in rows]:
+            self._fail(promise.index, f"{len(missing)} of {promise.count} events are missing, the first at position {missing[0]}")
+        self._check_leaves(promise, rows, whole=not missing)
+        present = [rows[position][0] for position in sorted(rows) if rows[position][0]]
+        self.events += len(rows)
+        return present
+
+    def _check_leaves(self, promise: Expected, rows: dict[int, tuple[bytes, bytes]], *, whole: bool) -> None:
+        leaves: list[bytes] = []
+        for position in sorted(rows):
+            raw, stored = rows[position]
+            if not raw:
+                self.erased.append(promise.index)
+                leaves.append(stored)
+                continue
+            [leaf] = leaf_hashes([raw])
+            if leaf != stored:
+                self._fail(promise.index, f"the stored leaf at position {position} is not the hash of the event's bytes")
+            leaves.append(leaf)
+        if whole and root_of(leaves[: promise.count]).hex() != promise.root:
+            self._fail(promise.index, "the events do not fold to the root that the agent signed")
+
+    def _queue(self, index: int, raws: list[bytes]) -> None:
+        """Section 2 is checked for many segments together."""
+        self._raws += raws
+        self._places.append((index, len(raws)))
+        if len(self._raws) >= CHUNK:
+            self._check_form()
+
+    def _check_form(self) -> None:
+        if first_malformed(self._raws) is not None:
+            at = 0
+            for index, count in self._places:
+                found = first_malformed(self._raws[at : at + count])
+                if found is not None:
+                    self._fail(index, f"the segment was accepted, and its event {found[0]} breaks the format: {found[1]}")
+                at += count
+        self._raws, self._places = [], []
+
+    def _fail(self, index: int, reason: str) -> None:
+        self._findings.fail(STEP, self._shard, index, reason)
