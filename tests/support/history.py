@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick_schemas.checkpoints import Checkpoint, Topology, encode_topology, sign_checkpoint
 from tallystick_schemas.encoding import to_base64, to_base64url
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, encode_event
-from tallystick_schemas.fold import Fold, Parameters, Step
+from tallystick_schemas.fold import Examine, Fold, Parameters, Step
 from tallystick_schemas.headers import Enrol, Erase, Generation, Revoke, Seal
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import Frontier, leaf_hash, leaf_hashes, root_of
+from tallystick_schemas.records import parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
@@ -112,10 +113,13 @@ class HistoryBuilder:
         self.history.now += seconds
         return self.history.now
 
-    def record(self, shard: int, raw: bytes) -> Step:
-        """The next record of the shard's partition, through the fold and into the rows."""
+    def record(self, shard: int, raw: bytes, examine: Examine | None = None) -> Step:
+        """The next record of the shard's partition, through the fold and into the rows. `examine` is a notary's that lies about bodies."""
         append_ms = int(self.tick() * 1000)
-        step = self.folds[shard].fold(raw, self.offsets[shard], append_ms)
+        if examine is None:
+            step = self.folds[shard].fold(raw, self.offsets[shard], append_ms)
+        else:
+            step = self.folds[shard].fold_record(parse_record(raw), self.offsets[shard], append_ms, examine)
         self.offsets[shard] += 1
         self.history.records[shard].append((raw, append_ms))
         add_rows(self.history, shard, step, raw)

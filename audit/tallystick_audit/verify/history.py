@@ -98,13 +98,9 @@ class Verification:
             _check_tied(by_shard[piece.shard], piece, findings)
         for shard, result in by_shard.items():
             _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
-        for table, number, index in self._source.strangers(self._log.shards):
-            findings.fail(
-                6 if table == "events" else 3,
-                number,
-                index,
-                f"table {table} has rows of shard {number}, which this deployment does not have",
-            )
+        for row in self._source.strangers(self._log.shards):
+            reason = f"table {row.table} has rows of shard {row.shard}, which this deployment does not have"
+            findings.fail(6 if row.table == "events" else 3, row.shard, row.index, reason)
         self._check_fresh(sealed, by_shard, findings)
         failures = sorted(findings.kept, key=_place)
         return Report(
