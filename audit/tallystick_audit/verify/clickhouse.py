@@ -7,6 +7,7 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from tallystick_schemas.settings import ClickHouseSettings
 
@@ -31,7 +32,7 @@ def open_source(settings: ClickHouseSettings) -> "ClickHouseSource":
     """A source on a connection of its own; UnusableHistory when the store does not answer or refuses."""
     try:
         return ClickHouseSource(clickhouse_connect.get_client(**settings.client_kwargs(), compress=False))
-    except (ClickHouseError, OSError) as error:
+    except (ClickHouseError, HTTPError, OSError) as error:
         raise UnusableHistory(_sentence(settings, error)) from error
 
 
@@ -89,11 +90,13 @@ class ClickHouseSource:
         parameters = {name: value for name, value in parameters.items() if f"{{{name}:" in query}
         try:
             stream: Any = self._client.raw_stream(query, parameters=parameters, settings=_SETTINGS, fmt="Native")
+            # Else it closes itself at its end, and a buffered reader that asks once more raises.
+            stream.auto_close = False
             try:
                 yield from blocks(io.BufferedReader(stream, _BUFFER).read)
             finally:
                 stream.close()
-        except (ClickHouseError, OSError) as error:
+        except (ClickHouseError, HTTPError, OSError) as error:
             raise UnusableHistory(f"the store stopped answering: {str(error)[:500]}") from error
 
 

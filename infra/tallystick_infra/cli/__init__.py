@@ -1,0 +1,76 @@
+"""The `tallystick` command. Each command's module is imported when it is called, so that --help stays quick."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tallystick_schemas import __version__
+from tallystick_schemas.errors import SettingsError, TallystickError
+
+_COMMANDS = {
+    "demo": ("demo", "demo", "A theft, start to finish, on real parts of its own."),
+    "up": ("up", "up", "Run all parts until Ctrl-C."),
+    "doctor": ("doctor", "doctor", "Is everything reachable, configured, in step, and how far behind?"),
+    "lock": ("respond", "lock", "Suspend a principal or a credential."),
+    "unlock": ("respond", "unlock", "Lift a lock."),
+    "locks": ("respond", "locks", "Who is locked, why, by whom, until when."),
+    "findings": ("respond", "findings", "What the detectors found, newest first."),
+    "audit": ("audit", "audit", "Verify the history without trusting us."),
+    "collect": ("collect", "collect", "Record events from log files, each line exactly once."),
+    "agent": ("agents", "agent", "Keys of agents: enrol, list, revoke."),
+    "token": ("tokens", "token", "Bearer tokens of the gateway."),
+    "gateway": ("processes", "gateway", "The door to a folder of artifacts."),
+    "console": ("processes", "console", "The incident console, and its sign-in links."),
+    "jobs": ("processes", "jobs", "One stream job, for production."),
+    "sealer": ("processes", "sealer", "Sign checkpoints of what the store holds."),
+    "topics": ("topics", "topics", "Kafka topics: make, check, announce."),
+    "migrate": ("topics", "migrate", "Bring ClickHouse's tables up to date."),
+    "bench": ("bench", "bench", "Measure this machine: ingest, respond, verify."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows the names and one line of help of its commands, and imports one when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tallystick")
+def cli() -> None:
+    """Keep a tamper-evident record of who touches shared models and datasets, stop the thief, prove the story."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: every error that we raise on purpose is a sentence and an exit code, never a traceback."""
+    try:
+        outcome: Any = cli.main(args=argv, prog_name="tallystick", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code if error.exit_code != 1 else 3)
+    except SettingsError as error:
+        click.echo("error: these settings cannot be used:", err=True)
+        for mistake in error.mistakes:
+            click.echo(f"  - {mistake}", err=True)
+        sys.exit(3)
+    except TallystickError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 1))
+    sys.exit(outcome if isinstance(outcome, int) else 0)

@@ -1,0 +1,87 @@
+"""Agents' keys: `tallystick agent enrol / list / revoke`."""
+
+import time
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ..deployment.keyfiles import make_key, read_key
+from ..operator import Operator, enrol_agents, record_sender
+from .common import data_option, emit_json, json_option, open_deployment, out
+
+
+@click.group()
+def agent() -> None:
+    """Keys of agents. A key that is enrolled may sign events under its agent's name."""
+
+
+@agent.command()
+@data_option
+@json_option
+@click.argument("name")
+@click.option("--public-key", help="Hex of a public key that the agent made elsewhere; without it, a key is made here.")
+@click.option("--owner", default="operator", show_default=True, help="Who answers for this agent.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
+def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float) -> None:
+    """Let NAME sign events from now on."""
+    deployment = open_deployment(data)
+    public = _public_key(public_key) if public_key else make_key(deployment.agent_key(name))
+    operator = Operator(read_key(deployment.keys / "operator.key"))
+    receipt = enrol_agents(deployment.kafka(), operator, {name: public}, owner, timeout)[0]
+    if as_json:
+        emit_json({"agent": name, "shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))})
+        return
+    out().print(f"[bold]{name}[/] may sign from now on: shard {receipt.shard}, index {receipt.index}.")
+    if not public_key:
+        out().print(f"Its private key: {deployment.agent_key(name)}")
+
+
+def _public_key(text: str) -> bytes:
+    from tallystick_schemas.errors import ParseError
+    from tallystick_schemas.keys import check_public_key
+
+    try:
+        raw = bytes.fromhex(text)
+        check_public_key(raw)
+    except (ValueError, ParseError) as error:
+        raise click.BadParameter(f"not the hex of an Ed25519 public key: {error}", param_hint="--public-key") from error
+    return raw
+
+
+@agent.command(name="list")
+@data_option
+@json_option
+def list_agents(data: Path, as_json: bool) -> None:
+    """Agents that the history knows, and when they last spoke."""
+    import clickhouse_connect
+
+    from ..enrolment import enrolled_agents
+
+    client = clickhouse_connect.get_client(**open_deployment(data).clickhouse().client_kwargs())
+    agents = enrolled_agents(client)
+    if as_json:
+        emit_json({"agents": agents})
+        return
+    table = Table("agent", "key", "shard", "state", "segments", box=None, header_style="bold")
+    for one in agents:
+        table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}")
+    out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")
+
+
+@agent.command()
+@data_option
+@click.argument("name")
+@click.option("--key", "key", required=True, help="Key id: the first 16 hex digits of the public key's SHA-256 (see `agent list`).")
+@click.option("--reason", required=True, help="Why; it stands in the history.")
+@click.option("--timeout", default=30.0, show_default=True)
+@click.confirmation_option(prompt="A revoked key can never be enrolled again. Revoke it?")
+def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None:
+    """End a key of NAME for good."""
+    deployment = open_deployment(data)
+    operator = Operator(read_key(deployment.keys / "operator.key"))
+    with record_sender(deployment.kafka()) as sender:
+        record = operator.revoke(name, key, reason, time.time())
+        sender.send(name, record)
+        receipt = sender.wait([record], timeout)[0]
+    out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")

@@ -1,0 +1,56 @@
+"""What commands share: the deployment's option, JSON on the last line, logging of processes."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+
+from ..deployment import Deployment, default_data
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_option(command: F) -> F:
+    """`--data DIR`, given to the command as `data: Path`."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_data,
+        show_default="TALLYSTICK_DATA, or the platform's user data directory",
+        help="Directory of the deployment.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, given to the command as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")(command)
+
+
+def emit_json(value: object) -> None:
+    """One object on one line of standard output."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def out(as_json: bool = False) -> Console:
+    """Where people read: standard output, or standard error when standard output is for a script."""
+    return Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def open_deployment(data: Path) -> Deployment:
+    """The deployment in `data`; NoDeployment says how to make one."""
+    return Deployment.open(data)
+
+
+def log_to_stderr(part: str) -> None:
+    """Logging of a process: one line an occurrence, on standard error, which the supervisor keeps in logs/."""
+    level = os.environ.get("TALLYSTICK_LOG", "INFO").upper()
+    logging.basicConfig(level=level, format=f"%(asctime)s {part} %(levelname)s %(name)s: %(message)s", force=True)
+    for noisy in ("kafka", "aiokafka", "faust", "mode", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

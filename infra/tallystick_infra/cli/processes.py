@@ -1,0 +1,110 @@
+"""One process each, for production and for the supervisor: gateway, console, jobs, sealer."""
+
+from pathlib import Path
+
+import click
+
+from ..deployment.keyfiles import read_key
+from .common import data_option, log_to_stderr, open_deployment
+
+
+@click.command()
+@data_option
+@click.option("--port", type=int, help="Port to listen on instead of the configured one; 0 takes a free one.")
+@click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder to serve.")
+def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
+    """Serve a folder of models and datasets: every request is decided, recorded, then answered."""
+    import dataclasses
+
+    from tallystick_producers.gateway.run import run_gateway
+
+    log_to_stderr("gateway")
+    deployment = open_deployment(data)
+    settings = deployment.gateway()
+    changes: dict[str, object] = {}
+    if port is not None:
+        changes["port"] = port
+    if artifacts is not None:
+        changes["root"] = str(artifacts.absolute())
+    run_gateway(dataclasses.replace(settings, **changes), deployment.agent("gateway"))  # type: ignore[arg-type]  # names are fields
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.option("--port", type=int, help="Port to listen on instead of the configured one.")
+@click.pass_context
+def console(ctx: click.Context, data: Path, port: int | None) -> None:
+    """Run the incident console. `tallystick console link` prints a one-time sign-in link."""
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = data
+        return
+    import dataclasses
+
+    from tallystick_dashboard.run import run_console
+
+    from .console_settings import console_settings
+
+    log_to_stderr("console")
+    deployment = open_deployment(data)
+    settings = console_settings(deployment)
+    if port is not None:
+        settings = dataclasses.replace(settings, port=port)
+    run_console(settings, deployment.kafka(), deployment.clickhouse(), deployment.log(), deployment.agent("console"))
+
+
+@console.command()
+@click.pass_obj
+def link(data: Path) -> None:
+    """Print a sign-in link: good for one use, for ten minutes."""
+    from .console_settings import sign_in
+
+    click.echo(sign_in(open_deployment(data)))
+
+
+@click.group()
+def jobs() -> None:
+    """One stream job a process. Start as many notaries as `events` has partitions at the most."""
+
+
+@jobs.command()
+@data_option
+def notary(data: Path) -> None:
+    """Verify, order and store every record; give receipts."""
+    from tallystick_stream_jobs.notary.job import run_notary
+
+    log_to_stderr("notary")
+    run_notary(open_deployment(data).jobs())
+
+
+@jobs.command()
+@data_option
+def detectors(data: Path) -> None:
+    """Find what should not happen among verified events."""
+    from tallystick_stream_jobs.detectors.job import run_detectors
+
+    log_to_stderr("detectors")
+    run_detectors(open_deployment(data).jobs())
+
+
+@jobs.command()
+@data_option
+def responder(data: Path) -> None:
+    """Decide on findings and on people's orders; write locks."""
+    from tallystick_stream_jobs.responder.job import run_responder
+
+    log_to_stderr("responder")
+    deployment = open_deployment(data)
+    run_responder(deployment.jobs(), deployment.agent("responder"))
+
+
+@click.command()
+@data_option
+def sealer(data: Path) -> None:
+    """Send seals, read back what the store holds, sign what extends what was signed."""
+    from tallystick_stream_jobs.sealer.job import run_sealer
+
+    log_to_stderr("sealer")
+    deployment = open_deployment(data)
+    run_sealer(deployment.jobs(), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
+
+

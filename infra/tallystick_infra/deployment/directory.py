@@ -1,0 +1,153 @@
+"""The deployment's directory: made with its keys on first use, opened by every command, and turned into settings for each process."""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import tomli_w
+
+from tallystick_schemas.errors import SettingsError
+from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
+
+from ..errors import NoDeployment
+from .keyfiles import make_key, make_secret, read_secret
+from .runfile import read_run
+
+BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder")
+"""Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
+
+
+@dataclass(frozen=True)
+class EmbeddedSettings:
+    """Ports of the embedded parts; 0 takes a free one. `enabled` false: Kafka and ClickHouse are somebody else's."""
+
+    kafka: bool = True
+    clickhouse: bool = True
+    kafka_port: int = 47092
+    controller_port: int = 47093
+    clickhouse_port: int = 47123
+    kafka_heap_mb: int = 512
+
+
+def default_data() -> Path:
+    """`TALLYSTICK_DATA`, or the platform's place for a user's data."""
+    return Path(os.environ.get("TALLYSTICK_DATA") or platformdirs.user_data_dir("tallystick", appauthor=False))
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment directory and its `tallystick.toml`."""
+
+    path: Path
+    tables: Mapping[str, Mapping[str, Any]]
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @classmethod
+    def create(cls, path: Path, tables: Mapping[str, Mapping[str, Any]] | None = None) -> "Deployment":
+        """Open the deployment in `path`, making directory, keys and settings file when there are none; `tables` go into a new file."""
+        path = path.absolute()
+        if not (path / "tallystick.toml").exists():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_settings(path, tables or {})
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "Deployment":
+        """NoDeployment when there is none; SettingsError when its file cannot be read."""
+        path = path.absolute()
+        try:
+            tables = tomllib.loads((path / "tallystick.toml").read_text())
+        except FileNotFoundError as error:
+            raise NoDeployment(path) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{path / 'tallystick.toml'}: {error}"]) from error
+        unknown = sorted(set(tables) - {"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent"})
+        if unknown:
+            raise SettingsError([f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in unknown])
+        return cls(path, tables)
+
+    def _table(self, section: str) -> dict[str, Any]:
+        return dict(self.tables.get(section, {}))
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    def embedded(self) -> EmbeddedSettings:
+        return build(EmbeddedSettings, "embedded", self._table("embedded"), self.env)
+
+    def log(self) -> LogSettings:
+        return build(LogSettings, "log", self._table("log"), self.env)
+
+    def kafka(self) -> KafkaSettings:
+        """Where Kafka is: as the running supervisor says, else as configured."""
+        table, run = self._table("kafka"), read_run(self.path)
+        if self.embedded().kafka:
+            table["bootstrap"] = run.kafka if run else f"127.0.0.1:{self.embedded().kafka_port}"
+        return build(KafkaSettings, "kafka", table, self.env)
+
+    def clickhouse(self) -> ClickHouseSettings:
+        """Where ClickHouse is. The embedded one's password is in keys/."""
+        table, run = self._table("clickhouse"), read_run(self.path)
+        if self.embedded().clickhouse:
+            table |= {
+                "port": run.clickhouse_port if run else self.embedded().clickhouse_port,
+                "password": read_secret(self.keys / "clickhouse.password").decode(),
+            }
+        return build(ClickHouseSettings, "clickhouse", table, self.env)
+
+    def jobs(self) -> JobSettings:
+        given = {"kafka": self.kafka(), "clickhouse": self.clickhouse(), "log": self.log(), "state_dir": str(self.path / "jobs")}
+        return build(JobSettings, "jobs", self._table("jobs"), self.env, given)
+
+    def agent(self, name: str) -> AgentSettings:
+        """An agent whose key and spool live in this deployment."""
+        given = {
+            "agent": name,
+            "kafka": self.kafka(),
+            "log": self.log(),
+            "key_file": str(self.agent_key(name)),
+            "spool_dir": str(self.path / "spool" / _file_name(name)),
+        }
+        return build(AgentSettings, "agent", self._table("agent"), self.env, given)
+
+    def agent_key(self, name: str) -> Path:
+        return self.keys / "agents" / f"{_file_name(name)}.key"
+
+    def gateway(self) -> GatewaySettings:
+        table = {"root": str(self.path / "artifacts"), "tokens_file": str(self.path / "tokens.jsonl")} | self._table("gateway")
+        return build(GatewaySettings, "gateway", table, self.env)
+
+    def console_table(self) -> dict[str, Any]:
+        return self._table("console")
+
+
+def _file_name(agent: str) -> str:
+    """Agent names may hold slashes and colons; file names here do not."""
+    return "".join(c if c.isalnum() or c in "._@-" else f"%{ord(c):02x}" for c in agent).lstrip(".") or "%2e"
+
+
+def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    keys = path / "keys"
+    keys.mkdir(mode=0o700, exist_ok=True)
+    for name in BUILT_IN_AGENTS:
+        make_key(keys / "agents" / f"{name}.key")
+    make_secret(keys / "clickhouse.password")
+    make_secret(keys / "console.secret")
+    log = {
+        "deployment": f"tallystick-{secrets.token_hex(4)}",
+        "operator_keys": [make_key(keys / "operator.key").hex()],
+        "sealer_keys": [make_key(keys / "sealer.key").hex()],
+    }
+    whole = {**{name: dict(table) for name, table in tables.items()}, "log": {**log, **tables.get("log", {})}}
+    for folder in ("kafka", "clickhouse", "spool", "sealer", "logs", "jobs", "artifacts"):
+        (path / folder).mkdir(mode=0o700, exist_ok=True)
+    # Last, since its being there says that the rest is.
+    temporary = path / ".tallystick.toml.new"
+    temporary.write_text(tomli_w.dumps(whole))
+    temporary.replace(path / "tallystick.toml")

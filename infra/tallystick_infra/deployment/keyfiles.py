@@ -1,0 +1,60 @@
+"""Keys and secrets on disk: made once, readable by their owner alone, refused when others could read them."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ..errors import UnsafeKeyFile
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """A new file with mode 0600; FileExistsError when there is one: a key is never overwritten."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+
+
+def read_secret(path: Path) -> bytes:
+    """The content; UnsafeKeyFile when the file is missing or other users could read it."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise UnsafeKeyFile(path, f"cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise UnsafeKeyFile(path, f"is open to other users (mode {mode:04o}); run: chmod 600 {path}")
+    return path.read_bytes()
+
+
+def make_key(path: Path) -> bytes:
+    """The 32 raw bytes of the public key; the private key is made when there is none (PEM, PKCS #8, RFC 8410)."""
+    if not path.exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_secret(path, pem)
+    return read_key(path).public_key().public_bytes_raw()
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """An Ed25519 private key; UnsafeKeyFile when it is something else, or open to others."""
+    try:
+        key = serialization.load_pem_private_key(read_secret(path), password=None)
+    except ValueError as error:
+        raise UnsafeKeyFile(path, "is not a PEM private key") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UnsafeKeyFile(path, "is not an Ed25519 key")
+    return key
+
+
+def make_secret(path: Path) -> str:
+    """256 random bits as text; made when there is none."""
+    if not path.exists():
+        write_secret(path, secrets.token_urlsafe(32).encode())
+    return read_secret(path).decode().strip()

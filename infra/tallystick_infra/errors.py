@@ -1,0 +1,95 @@
+"""Errors of running things. Each is one sentence: the thing, the place, the mend.
+
+TallystickError
+└── InfraError
+    ├── NoDeployment, UnsafeKeyFile, AlreadyRunning     the deployment's directory
+    ├── FetchFailed, WrongSum                           Kafka's jars
+    ├── PortBusy, DiskFull, TooLittleMemory             this machine
+    ├── StartFailed, PartFailed                         a part of ours
+    ├── MigrationChanged, TopicsDiffer                  the stores
+    └── OrderUnanswered, OrderRefused                   the operator's records
+"""
+
+from pathlib import Path
+
+from tallystick_schemas.errors import TallystickError
+
+
+class InfraError(TallystickError):
+    """Something around the product is not as it must be."""
+
+    exit_code = 1
+
+
+class NoDeployment(InfraError):
+    exit_code = 3
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"there is no deployment in {path}; `tallystick up --data {path}` makes one")
+
+
+class UnsafeKeyFile(InfraError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the key file {path} {reason}")
+
+
+class AlreadyRunning(InfraError):
+    def __init__(self, path: Path, pid: int | None) -> None:
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(f"{who} runs on {path} already; stop it, or choose another directory with --data")
+
+
+class FetchFailed(InfraError):
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} could not be fetched: {reason}; the first start needs the network, later ones do not")
+
+
+class WrongSum(InfraError):
+    def __init__(self, path: Path, wanted: str, found: str) -> None:
+        super().__init__(f"{path} has SHA-256 {found[:16]}…, not {wanted[:16]}… as the lock file says; it was not used. Delete it and start again")
+
+
+class PortBusy(InfraError):
+    def __init__(self, port: int, part: str, setting: str) -> None:
+        super().__init__(f"port {port} for {part} is taken by another program; stop that one, or set {setting} (0 takes a free port)")
+
+
+class DiskFull(InfraError):
+    def __init__(self, path: Path, free_mb: int, need_mb: int) -> None:
+        super().__init__(f"{path} has {free_mb} MB left and {need_mb} MB are needed; free some space, or choose another directory with --data")
+
+
+class TooLittleMemory(InfraError):
+    def __init__(self, free_mb: int, need_mb: int) -> None:
+        super().__init__(f"{free_mb} MB of memory are free and {need_mb} MB are needed; close something, or use Kafka and ClickHouse elsewhere")
+
+
+class StartFailed(InfraError):
+    def __init__(self, part: str, reason: str, log: Path) -> None:
+        super().__init__(f"{part} did not start: {reason} (its log: {log})")
+
+
+class PartFailed(InfraError):
+    def __init__(self, part: str, times: int, log: Path) -> None:
+        super().__init__(f"{part} ended {times} times in a row; see {log}")
+
+
+class MigrationChanged(InfraError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"migration {name} was applied in another form than this version carries; use the version that made this database")
+
+
+class TopicsDiffer(InfraError):
+    def __init__(self, differences: list[str]) -> None:
+        self.differences = differences
+        super().__init__("the Kafka topics are not as this deployment needs them: " + "; ".join(differences))
+
+
+class OrderUnanswered(InfraError):
+    def __init__(self, missing: int, seconds: float) -> None:
+        super().__init__(f"{missing} records have no receipt after {seconds:.0f} s; is the notary running? `tallystick doctor` tells")
+
+
+class OrderRefused(InfraError):
+    def __init__(self, verdict: str) -> None:
+        super().__init__(f"the notary refused the record: {verdict}; does the notary pin this operator key in [log] operator_keys?")

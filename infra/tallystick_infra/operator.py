@@ -1,0 +1,103 @@
+"""The operator's acts on the log: records signed with the operator key, sent, and waited for until the notary's receipt."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from tallystick_schemas.encoding import digest, to_base64
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.headers import Enrol, Revoke
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipt
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.signing import sign_record, wire_time
+from tallystick_schemas.topics import EVENTS, RECEIPT_PARTITIONS, RECEIPTS
+from tallystick_schemas.verdicts import Verdict
+
+from .errors import OrderRefused, OrderUnanswered
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Signs; the caller gives the time (seconds since 1970)."""
+
+    private_key: Ed25519PrivateKey
+
+    @property
+    def key(self) -> str:
+        return key_id(self.private_key.public_key().public_bytes_raw())
+
+    def enrol(self, agent: str, public_key: bytes, owner: str, now: float) -> bytes:
+        """From where it lands in the log, `public_key` speaks for `agent`."""
+        return sign_record(Enrol(1, self.key, wire_time(now), agent, to_base64(public_key), owner), self.private_key)
+
+    def revoke(self, agent: str, agent_key: str, reason: str, now: float) -> bytes:
+        """For good: that key can never be enrolled again."""
+        return sign_record(Revoke(1, self.key, wire_time(now), agent, agent_key, reason), self.private_key)
+
+
+class RecordSender:
+    """Sends records under an agent's key, so that they share its partition, and knows which receipts answer them."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0)
+        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
+        self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
+        self._consumer.seek_to_end()
+        for partition in self._consumer.assignment():
+            self._consumer.position(partition)
+
+    def send(self, agent: str, record: bytes) -> None:
+        self._producer.send(EVENTS, key=agent.encode(), value=record).get(timeout=30)
+
+    def wait(self, records: list[bytes], timeout_s: float) -> list[Receipt]:
+        """The receipt of each record, in their order; OrderUnanswered after `timeout_s`, OrderRefused for a verdict that is no acceptance."""
+        wanted = {digest(record).hex()[:32]: None for record in records}
+        found: dict[str, Receipt] = {}
+        deadline = time.monotonic() + timeout_s
+        while len(found) < len(wanted):
+            if time.monotonic() > deadline:
+                raise OrderUnanswered(len(wanted) - len(found), timeout_s)
+            found |= {receipt.run: receipt for receipt in self._receipts() if receipt.run in wanted}
+        for receipt in found.values():
+            if receipt.verdict > Verdict.SEEN:
+                raise OrderRefused(Verdict(receipt.verdict).label)
+        return [found[run] for run in wanted]
+
+    def _receipts(self) -> Iterator[Receipt]:
+        for batch in self._consumer.poll(timeout_ms=200).values():
+            for message in batch:
+                if message.key == OPERATOR.encode():
+                    try:
+                        yield parse_receipt(message.value or b"")
+                    except ParseError:
+                        continue  # anybody may write garbage on a topic; a receipt that cannot be read answers nothing
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._producer.close(timeout=5)
+
+
+@contextmanager
+def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
+    """A sender that is closed on every way out."""
+    sender = RecordSender(kafka)
+    try:
+        yield sender
+    finally:
+        sender.close()
+
+
+def enrol_agents(
+    kafka: KafkaSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float, clock: Callable[[], float] = time.time
+) -> list[Receipt]:
+    """Enrol agents (name -> public key) and wait until the history has them."""
+    with record_sender(kafka) as sender:
+        records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
+        for agent, record in zip(agents, records, strict=True):
+            sender.send(agent, record)
+        return sender.wait(records, timeout_s)

@@ -1,0 +1,66 @@
+"""Errors of the stream jobs and the sealer.
+
+TallystickError
+└── JobError
+    ├── LedgerDisagrees      the store holds something else than folding gives
+    ├── SealRefused          what the store holds does not extend what was signed
+    ├── SealerBusy           another sealer runs on this directory
+    ├── SealerStateBroken    the sealer's own file cannot be used
+    ├── SnapshotFenced       another detector process owns this partition by now
+    └── LockUnconfirmed      an order was recorded, and no lock appeared in time
+"""
+
+from pathlib import Path
+
+from tallystick_schemas.errors import TallystickError
+
+
+class JobError(TallystickError):
+    """A job cannot go on; its process stops with this sentence and the supervisor starts it again."""
+
+
+class LedgerDisagrees(JobError):
+    """The ledger contradicts itself or the fold at one place."""
+
+    def __init__(self, shard: int, index: int, reason: str | None = None) -> None:
+        self.shard, self.index = shard, index
+        what = reason or "two rows stand there and differ"
+        super().__init__(f"shard {shard}, index {index}: {what}; run `tallystick audit verify` and restore the ledger's newest good copy")
+
+
+class SealRefused(JobError):
+    """Nothing is signed: the history was changed behind what was signed, or the store lost rows."""
+
+    def __init__(self, shard: int, index: int, reason: str) -> None:
+        self.shard, self.index, self.reason = shard, index, reason
+        super().__init__(f"not signed: shard {shard} parts from what was signed at index {index}: {reason}")
+
+
+class SealerBusy(JobError):
+    """Two sealers with one key could sign two histories."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"another sealer runs on {directory}; stop it first")
+
+
+class SealerStateBroken(JobError):
+    """Without its state a sealer cannot know what it signed."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the sealer's state {path} cannot be used: {reason}; restore it from a copy, it must not be made anew")
+
+
+class SnapshotFenced(JobError):
+    """A newer owner wrote its fence; this process must not write over it."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"partition {partition} of the detectors' state belongs to a newer process")
+
+
+class LockUnconfirmed(JobError):
+    """The order stands in the history; the responder has not acted on it yet."""
+
+    def __init__(self, command: str, seconds: float) -> None:
+        super().__init__(
+            f"the order {command} is recorded, but no lock appeared within {seconds:.0f} s; is the responder running? `tallystick doctor` tells"
+        )
