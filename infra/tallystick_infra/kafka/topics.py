@@ -1,0 +1,104 @@
+"""Topics on any cluster: made from the one table, compared with it, and announced in the history when they are new (SPEC section 5)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import TopicAlreadyExistsError
+
+from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.headers import Generation, Kind, parse_header
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.signing import sign_record, wire_time
+from tallystick_schemas.topics import EVENTS, TopicSpec, topic_table
+
+from ..errors import TopicsDiffer
+
+_CLOSED = {"min.insync.replicas": "30000"}
+"""No cluster has so many replicas: whoever writes with acks=all waits, and acks=1 writes the announcement as the very first record."""
+
+
+class Topics:
+    """The topics of one deployment on one cluster."""
+
+    def __init__(self, kafka: KafkaSettings, shards: int, replication: int = 1) -> None:
+        self._kafka, self._table, self._replication = kafka, topic_table(shards), replication
+        self._admin = KafkaAdminClient(**kafka.client_kwargs())
+
+    def close(self) -> None:
+        self._admin.close()
+
+    def ensure(self) -> list[str]:
+        """Names of the topics that were made now. `events` is made closed: `announce` opens it."""
+        existing = set(self._admin.list_topics())
+        missing = [spec for spec in self._table if spec.name not in existing]
+        for spec in missing:
+            closed = _CLOSED if spec.name == EVENTS else {}
+            try:
+                self._admin.create_topics({spec.name: self._options(spec, closed)}, wait_for_metadata=True)
+            except TopicAlreadyExistsError:
+                continue  # somebody else was quicker, and came from the same table
+        return [spec.name for spec in missing]
+
+    def _options(self, spec: TopicSpec, more: dict[str, str]) -> dict[str, Any]:
+        return {"num_partitions": spec.partitions, "replication_factor": self._replication, "configs": {**spec.config, **more}}
+
+    def check(self) -> None:
+        """TopicsDiffer with every difference between the table and the cluster."""
+        found = {topic["name"]: topic for topic in self._admin.describe_topics([spec.name for spec in self._table])}
+        differences = []
+        for spec in self._table:
+            topic = found.get(spec.name)
+            if topic is None or topic.get("error_code"):
+                differences.append(f"{spec.name} is missing")
+            elif len(topic["partitions"]) != spec.partitions:
+                differences.append(f"{spec.name} has {len(topic['partitions'])} partitions, not {spec.partitions}")
+        if differences:
+            raise TopicsDiffer(differences)
+
+    def topic_id(self) -> str:
+        """Kafka's id of `events` as it is now."""
+        return str(self._admin.describe_topics([EVENTS])[0]["topic_id"])
+
+    def announce(self, client: Client, operator: Ed25519PrivateKey, clock: Callable[[], float] = time.time) -> int:
+        """Write a generation record as the first of each partition that has none, then open the topic. How many were written."""
+        topic_id, written = self.topic_id(), 0
+        producer = KafkaProducer(**self._kafka.client_kwargs(), acks=1, enable_idempotence=False, linger_ms=0)
+        try:
+            for shard in range(next(spec.partitions for spec in self._table if spec.name == EVENTS)):
+                generation, known_id, last_index = _newest(client, shard)
+                if known_id == topic_id:
+                    continue
+                header = Generation(1, key_id(_public(operator)), wire_time(clock()), generation + 1, topic_id, shard, last_index)
+                place = producer.send(EVENTS, partition=shard, value=sign_record(header, operator)).get(timeout=30)
+                # If we crash here, the next start finds the record not yet in the ledger and writes it once more: verdict 3, and a finding.
+                if place.offset != 0 and known_id != "":
+                    raise TopicsDiffer([f"{EVENTS} partition {shard} was written to before it was announced; delete the topic and start again"])
+                written += 1
+        finally:
+            producer.close(timeout=5)
+        self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"min.insync.replicas": "1"})])
+        return written
+
+
+def _public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
+def _newest(client: Client, shard: int) -> tuple[int, str, int]:
+    """(newest generation or -1, its topic id, last index or -1) of a shard, from the ledger."""
+    parameters = {"shard": shard}
+    tip = client.query("SELECT max(toInt64(index)), count() FROM ledger_entries WHERE shard = {shard:UInt32}", parameters=parameters).result_rows
+    last = int(tip[0][0]) if tip[0][1] else -1
+    query = "SELECT hex(entry) FROM ledger_entries WHERE shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1"
+    found = client.query(query, parameters=parameters).result_rows
+    if not found:
+        return -1, "", last
+    header = parse_header(Kind.GENERATION, parse_entry(bytes.fromhex(found[0][0])).header)
+    assert isinstance(header, Generation)
+    return header.generation, header.topic_id, last
