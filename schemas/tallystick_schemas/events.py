@@ -4,7 +4,7 @@
 """
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,10 +19,15 @@ TIME_PATTERN: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]", re.ASCII)
 
 
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNT)]
+"""Bounds that the decoder checks, and it alone: a struct that a caller makes may hold anything."""
+
+
 class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who did it: the principal, and the credential that spoke for it."""
 
-    principal: str
+    principal: Name
     kind: ActorKind
     credential: str | None = None
     session: str | None = None
@@ -34,8 +39,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Resource(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was touched. `part` is one file or shard of it, `collection` what it belongs to."""
 
-    kind: str
-    id: str
+    kind: Name
+    id: Name
     version: str | None = None
     part: str | None = None
     collection: str | None = None
@@ -56,11 +61,11 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How much: bytes and objects moved, tokens, milliseconds."""
 
-    bytes: int | None = None
-    objects: int | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
-    duration_ms: int | None = None
+    bytes: Count | None = None
+    objects: Count | None = None
+    tokens_in: Count | None = None
+    tokens_out: Count | None = None
+    duration_ms: Count | None = None
     prompt_hash: str | None = None
 
 
@@ -125,13 +130,3 @@ def _check_values(event: Event) -> None:
         raise ParseError("time is not YYYY-MM-DDThh:mm:ss.ffffffZ")
     if not _SALT.fullmatch(event.salt):
         raise ParseError("salt is not 16 bytes of base64url")
-    if not event.actor.principal or not event.resource.id or not event.resource.kind:
-        raise ParseError("principal, resource kind and resource id must not be empty")
-    if (usage := event.usage) is not None:
-        _check_usage(usage)
-
-
-def _check_usage(usage: Usage) -> None:
-    for count in (usage.bytes, usage.objects, usage.tokens_in, usage.tokens_out, usage.duration_ms):
-        if count is not None and not 0 <= count <= _MAX_COUNT:
-            raise ParseError(f"a usage count of {count} is negative or over 2^63 - 1")

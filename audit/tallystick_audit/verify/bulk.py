@@ -22,7 +22,6 @@ _encode: Final = msgspec.json.Encoder().encode_lines
 _TIMES: Final = re.compile(f"(?:{TIME_PATTERN.pattern}\n)*", re.ASCII)
 _SALTS: Final = re.compile("(?:[A-Za-z0-9_-]{21}[AQgw]\n)*", re.ASCII)
 _TIME_LINE, _SALT_LINE = 28, 23
-_MAX_COUNT: Final = 2**63 - 1
 
 
 def first_malformed(raws: Sequence[bytes]) -> tuple[int, str] | None:
@@ -47,23 +46,25 @@ def _search(raws: Sequence[bytes]) -> tuple[int, str] | None:
 
 def all_in_form(raws: Sequence[bytes]) -> bool:
     """Whether every event is certainly good. False says only that each has to be looked at."""
-    lines = b"\n".join(raws) + b"\n"
-    if lines.count(b"\n") != len(raws) or b"\\u0000" in lines or max(map(len, raws), default=0) > MAX_EVENT_BYTES:
+    lines = b"\n".join([*raws, b""])
+    # One byte is looked for much faster than six, and most events have no escapes at all.
+    if (b"\\" in lines and b"\\u0000" in lines) or max(map(len, raws), default=0) > MAX_EVENT_BYTES:
         return False
     try:
         events: list[Event] = _decode(lines)
+        # What the encoder writes has one newline an event, behind it. So the bytes being equal and the numbers being equal
+        # tell that no event holds a newline, and that each line is one event.
         if len(events) != len(raws) or _encode(events) != lines:
             return False
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
-    return _values(events) and (b":-" not in lines or not _negative(events))
+    return _values(events)
 
 
 def _values(events: Sequence[Event]) -> bool:
     """What the types do not say. A line's length tells that no value holds a newline of its own."""
     times = "\n".join([event.time for event in events]) + "\n"
     salts = "\n".join([event.salt for event in events]) + "\n"
-    usages = [event.usage for event in events if event.usage is not None]
     return (
         len(times) == _TIME_LINE * len(events)
         and len(salts) == _SALT_LINE * len(events)
@@ -71,20 +72,4 @@ def _values(events: Sequence[Event]) -> bool:
         and {event.action for event in events} <= ACTIONS.keys()
         and _TIMES.fullmatch(times) is not None
         and _SALTS.fullmatch(salts) is not None
-        and all(event.actor.principal and event.resource.id and event.resource.kind for event in events)
-        and max([usage.bytes or 0 for usage in usages], default=0) <= _MAX_COUNT
-        and max([usage.objects or 0 for usage in usages], default=0) <= _MAX_COUNT
-        and max([usage.tokens_in or 0 for usage in usages], default=0) <= _MAX_COUNT
-        and max([usage.tokens_out or 0 for usage in usages], default=0) <= _MAX_COUNT
-        and max([usage.duration_ms or 0 for usage in usages], default=0) <= _MAX_COUNT
-    )
-
-
-def _negative(events: Sequence[Event]) -> bool:
-    """A number below zero somewhere, or text that looks like one."""
-    return any(
-        (count or 0) < 0
-        for event in events
-        if (usage := event.usage) is not None
-        for count in (usage.bytes, usage.objects, usage.tokens_in, usage.tokens_out, usage.duration_ms)
     )
