@@ -38,7 +38,9 @@ def enrolled_agents(client: Client) -> list[EnrolledAgent]:
         revoked.add((record.agent, record.agent_key))
     counts = {
         (agent, key): count
-        for agent, key, count in client.query("SELECT agent, key, count() FROM ledger_entries WHERE kind = 1 GROUP BY agent, key").result_rows
+        for agent, key, count in client.query(
+            "SELECT agent, key, count() FROM ledger_entries WHERE kind = 1 GROUP BY agent, key"
+        ).result_rows
     }
     keys = enrolled_keys(client)
     return [EnrolledAgent(*key, shard, key in revoked, counts.get(key, 0)) for key, shard in sorted(keys.items())]

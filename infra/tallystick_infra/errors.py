@@ -46,7 +46,9 @@ class FetchFailed(InfraError):
 
 class WrongSum(InfraError):
     def __init__(self, path: Path, wanted: str, found: str) -> None:
-        super().__init__(f"{path} has SHA-256 {found[:16]}…, not {wanted[:16]}… as the lock file says; it was not used. Delete it and start again")
+        super().__init__(
+            f"{path} has SHA-256 {found[:16]}…, not {wanted[:16]}… as the lock file says; it was not used. Delete it and start again"
+        )
 
 
 class PortBusy(InfraError):
@@ -56,12 +58,16 @@ class PortBusy(InfraError):
 
 class DiskFull(InfraError):
     def __init__(self, path: Path, free_mb: int, need_mb: int) -> None:
-        super().__init__(f"{path} has {free_mb} MB left and {need_mb} MB are needed; free some space, or choose another directory with --data")
+        super().__init__(
+            f"{path} has {free_mb} MB left and {need_mb} MB are needed; free some space, or choose another directory with --data"
+        )
 
 
 class TooLittleMemory(InfraError):
     def __init__(self, free_mb: int, need_mb: int) -> None:
-        super().__init__(f"{free_mb} MB of memory are free and {need_mb} MB are needed; close something, or use Kafka and ClickHouse elsewhere")
+        super().__init__(
+            f"{free_mb} MB of memory are free and {need_mb} MB are needed; close something, or use Kafka and ClickHouse elsewhere"
+        )
 
 
 class StartFailed(InfraError):

@@ -30,7 +30,14 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     operator = Operator(read_key(deployment.keys / "operator.key"))
     receipt = enrol_agents(deployment.kafka(), operator, {name: public}, owner, timeout)[0]
     if as_json:
-        emit_json({"agent": name, "shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))})
+        emit_json(
+            {
+                "agent": name,
+                "shard": receipt.shard,
+                "index": receipt.index,
+                "key_file": None if public_key else str(deployment.agent_key(name)),
+            }
+        )
         return
     out().print(f"[bold]{name}[/] may sign from now on: shard {receipt.shard}, index {receipt.index}.")
     if not public_key:

@@ -106,5 +106,3 @@ def sealer(data: Path) -> None:
     log_to_stderr("sealer")
     deployment = open_deployment(data)
     run_sealer(deployment.jobs(), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
-
-

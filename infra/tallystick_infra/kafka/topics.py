@@ -78,7 +78,9 @@ class Topics:
                 place = producer.send(EVENTS, partition=shard, value=sign_record(header, operator)).get(timeout=30)
                 # If we crash here, the next start finds the record not yet in the ledger and writes it once more: verdict 3, and a finding.
                 if place.offset != 0 and known_id != "":
-                    raise TopicsDiffer([f"{EVENTS} partition {shard} was written to before it was announced; delete the topic and start again"])
+                    raise TopicsDiffer(
+                        [f"{EVENTS} partition {shard} was written to before it was announced; delete the topic and start again"]
+                    )
                 written += 1
         finally:
             producer.close(timeout=5)
@@ -93,7 +95,9 @@ def _public(key: Ed25519PrivateKey) -> bytes:
 def _newest(client: Client, shard: int) -> tuple[int, str, int]:
     """(newest generation or -1, its topic id, last index or -1) of a shard, from the ledger."""
     parameters = {"shard": shard}
-    tip = client.query("SELECT max(toInt64(index)), count() FROM ledger_entries WHERE shard = {shard:UInt32}", parameters=parameters).result_rows
+    tip = client.query(
+        "SELECT max(toInt64(index)), count() FROM ledger_entries WHERE shard = {shard:UInt32}", parameters=parameters
+    ).result_rows
     last = int(tip[0][0]) if tip[0][1] else -1
     query = "SELECT hex(entry) FROM ledger_entries WHERE shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1"
     found = client.query(query, parameters=parameters).result_rows

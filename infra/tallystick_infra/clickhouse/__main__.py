@@ -1,0 +1,43 @@
+"""`python -m tallystick_infra.clickhouse --data DIR --port N --password-file FILE`: the embedded server's process."""
+
+import argparse
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import uvicorn
+
+
+def main() -> int:
+    """0 after a clean stop, 1 when another process has the directory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--password-file", type=Path, required=True)
+    args = parser.parse_args()
+    data: Path = args.data.absolute()
+    temporary = data / "tmp"
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.stderr.write(f"another process serves {data} already\n")
+            return 1
+        # Inserts pass through temporary files: in a directory of our own, not where others could look.
+        os.environ["TMPDIR"] = str(temporary)
+        from .engine import Engine
+        from .server import Server
+
+        engine = Engine(data / "store")
+        try:
+            application = Server(engine, args.password_file.read_text().strip()).application()
+            uvicorn.run(application, host="127.0.0.1", port=args.port, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        finally:
+            engine.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""ClickHouse's HTTP interface over the engine: loopback, one user, one password. `python -m tallystick_infra.clickhouse`."""
+
+import base64
+import binascii
+import gzip
+import hmac
+import logging
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final, TypeVar
+
+import anyio
+import lz4.frame
+import zstandard
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from .engine import Engine, EngineError
+from .statements import BadRequest, Statement, http_status, parse_request
+
+log = logging.getLogger(__name__)
+USER: Final = "tallystick"
+MAX_BODY: Final = 256 << 20
+_SERVER: Final = {"X-ClickHouse-Server-Display-Name": "tallystick-embedded", "Server": "ClickHouse (embedded)"}
+_WORKERS: Final = 16
+T = TypeVar("T")
+_Encode = Callable[[bytes, bool], bytes]
+"""(block, is it the end) -> what goes over the wire."""
+
+
+class Server:
+    """The ASGI application's handlers."""
+
+    def __init__(self, engine: Engine, password: str) -> None:
+        self._engine, self._password = engine, password
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    def application(self) -> Starlette:
+        """Ready to be served."""
+        return Starlette(routes=[Route("/ping", self.ping), Route("/", self.query, methods=["GET", "POST"])])
+
+    async def ping(self, _: Request) -> Response:
+        return Response("Ok.\n", headers=_SERVER)
+
+    async def query(self, request: Request) -> Response:
+        """One statement."""
+        if not self._is_allowed(request):
+            return _failure(516, f"{USER}: Authentication failed: password is incorrect, or there is no user with such name.")
+        try:
+            statement = await self._statement(request)
+            return await self._answer(request, statement)
+        except BadRequest as error:
+            return _failure(error.code, str(error))
+        except EngineError as error:
+            log.info("refused: %s", error.text.split("\n", 1)[0][:300])
+            return _failure(error.code, error.text, whole=True)
+
+    async def _statement(self, request: Request) -> Statement:
+        query = dict(request.query_params)
+        default = request.headers.get("x-clickhouse-format", "TabSeparated")
+        if request.method == "GET":
+            if not query.get("query"):
+                query["query"] = "SELECT 'Ok.'"
+            return parse_request(query, b"", readonly=True, default_format=default)
+        body = await _body(request)
+        return parse_request(query, body, readonly=False, default_format=default)
+
+    def _is_allowed(self, request: Request) -> bool:
+        user, password = _credentials(request)
+        good_user = hmac.compare_digest(user.encode(), USER.encode())
+        return hmac.compare_digest(password.encode(), self._password.encode()) and good_user
+
+    async def _answer(self, request: Request, statement: Statement) -> Response:
+        database = request.query_params.get("database") or request.headers.get("x-clickhouse-database") or "default"
+        if not database.replace("_", "").isalnum():
+            raise BadRequest(81, f"Database {database!r} does not exist")
+        headers = {**_SERVER, "X-ClickHouse-Format": statement.format, "X-ClickHouse-Query-Id": request.query_params.get("query_id", "")}
+        if not statement.streams:
+            result = await self._in_thread(lambda: self._engine.execute(database, statement))
+            return Response(result, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
+        blocks = self._engine.stream(database, statement)
+        # The first block before the status: most errors show there and become an honest status.
+        first = await self._in_thread(lambda: next(blocks, b""))
+        name, encode = _encoding(request)
+        if name:
+            headers["Content-Encoding"] = name
+        body = self._encoded(first, blocks, encode)
+        return StreamingResponse(body, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
+
+    async def _encoded(self, first: bytes, blocks: Iterator[bytes], encode: _Encode | None) -> AsyncIterator[bytes]:
+        try:
+            block = first
+            while block:
+                yield encode(block, False) if encode else block
+                block = await self._in_thread(lambda: next(blocks, b""))
+            if encode:
+                yield encode(b"", True)
+        finally:
+            await self._in_thread(blocks.close)  # type: ignore[attr-defined]  # a generator: gives its connection back
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_WORKERS)
+        return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+def _encoding(request: Request) -> tuple[str, _Encode | None]:
+    if request.query_params.get("enable_http_compression") != "1":
+        return "", None
+    accepted = {part.split(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")}
+    if "lz4" in accepted:
+        frame = lz4.frame.LZ4FrameCompressor()
+        begun = [frame.begin()]
+        return "lz4", lambda block, last: (begun.pop() if begun else b"") + frame.compress(block) + (frame.flush() if last else b"")
+    if "zstd" in accepted:
+        zstd = zstandard.ZstdCompressor(level=1).compressobj()
+        return "zstd", lambda block, last: zstd.compress(block) + (zstd.flush() if last else b"")
+    if "gzip" in accepted:
+        zipped = zlib.compressobj(1, zlib.DEFLATED, 31)
+        return "gzip", lambda block, last: zipped.compress(block) + (zipped.flush() if last else b"")
+    return "", None
+
+
+async def _body(request: Request) -> bytes:
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY:
+            raise BadRequest(191, f"the request's body is larger than {MAX_BODY} bytes")
+        pieces.append(piece)
+    raw = b"".join(pieces)
+    coding = request.headers.get("content-encoding", "")
+    try:
+        if coding == "gzip":
+            return gzip.decompress(raw)
+        if coding == "lz4":
+            return bytes(lz4.frame.decompress(raw))
+        if coding == "zstd":
+            return zstandard.ZstdDecompressor().decompress(raw, max_output_size=MAX_BODY)
+    except (OSError, EOFError, RuntimeError, zlib.error, zstandard.ZstdError) as error:
+        raise BadRequest(354, f"the body is not {coding}") from error
+    if coding not in ("", "identity"):
+        raise BadRequest(48, f"content encoding {coding} is not supported here")
+    return raw
+
+
+def _credentials(request: Request) -> tuple[str, str]:
+    headers, query = request.headers, request.query_params
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return user, password
+    return (
+        headers.get("x-clickhouse-user") or query.get("user", ""),
+        headers.get("x-clickhouse-key") or query.get("password", ""),
+    )
+
+
+def _failure(code: int, text: str, *, whole: bool = False) -> Response:
+    body = text if whole and text.startswith("Code: ") else f"Code: {code}. DB::Exception: {text}"
+    return Response(body + "\n", status_code=http_status(code), headers={**_SERVER, "X-ClickHouse-Exception-Code": str(code)})
+
+
+def _media(fmt: str) -> str:
+    if fmt.startswith("JSON"):
+        return "application/json; charset=UTF-8"
+    return "text/tab-separated-values; charset=UTF-8" if fmt.startswith("T") else "application/octet-stream"
