@@ -6,7 +6,7 @@ from pathlib import Path
 
 import clickhouse_connect
 import pytest
-from tests.support.clickhouse import start_clickhouse
+from tests.support.clickhouse import running_clickhouse
 from tests.support.history import History, HistoryBuilder, make_history
 from tests.support.history_source import MemorySource
 from tests.support.history_tables import empty_tables, insert_history
@@ -20,8 +20,8 @@ Open = Callable[[History], HistorySource]
 
 @pytest.fixture(scope="module")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
-    with start_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as settings:
-        yield settings
+    with running_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as server:
+        yield server.settings()
 
 
 @pytest.fixture(params=["memory", pytest.param("clickhouse", marks=pytest.mark.embedded)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
-from tests.support.clickhouse import start_clickhouse
+from tests.support.clickhouse import running_clickhouse
 from tests.support.history import History, make_history
 from tests.support.history_tables import carry_over, empty_tables, insert_history, insert_rows, rows_of
 from tests.support.tampering import CASES, Tampering
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.embedded
 
 @pytest.fixture(scope="module")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
-    with start_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as settings:
-        yield settings
+    with running_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as server:
+        yield server.settings()
 
 
 @pytest.fixture(scope="module")
