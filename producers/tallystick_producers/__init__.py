@@ -1,0 +1,34 @@
+"""The producer SDK: record who touched what, signed, on disk first, confirmed by the history later.
+
+with Recorder.open(settings) as recorder:
+    recorder.record("artifact.download", actor=Actor("alice@example.org", "human"), resource=Resource("model", "models/atlas-7b"))
+"""
+
+from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
+from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
+
+from .convenience import TallystickHandler, access, recorded
+from .errors import InvalidEvent, ProducerError, ReceiptTimeout, RecorderClosed, SpoolFailed, SpoolFull
+from .recorder import Recorder, Stats
+
+__all__ = [
+    "Actor",
+    "AgentSettings",
+    "InvalidEvent",
+    "KafkaSettings",
+    "LogSettings",
+    "ProducerError",
+    "ReceiptTimeout",
+    "Recorder",
+    "RecorderClosed",
+    "Resource",
+    "Source",
+    "SpoolFailed",
+    "SpoolFull",
+    "Stats",
+    "TallystickHandler",
+    "Usage",
+    "Why",
+    "access",
+    "recorded",
+]
