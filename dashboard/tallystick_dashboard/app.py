@@ -1,0 +1,111 @@
+"""Builds the console: a FastAPI server with the sign-in routes, Dash on top of it, and the guard around both."""
+
+import logging
+from typing import Any, Final
+
+from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from .guard import CSRF_COOKIE, CSRF_HEADER, Guard, GuardPolicy, current_session
+from .hub import Hub
+from .pages import dialog, evidence, findings, history, live, locks
+from .parts import Component, empty
+from .sessions import SessionTable
+from .shell import NAV, frame, index_page
+from .sign_in import sign_in_routes
+from .stream import register_stream
+from .used_links import UsedLinks
+
+_log = logging.getLogger(__name__)
+_TITLES: Final = {href: name for name, href, _ in NAV}
+
+
+def build_app(hub: Hub, secret: bytes, links: UsedLinks) -> ASGIApp:
+    """The ASGI application, ready to be served."""
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    settings = hub.settings
+    sessions = SessionTable(settings.session_hours * 3600, settings.idle_minutes * 60)
+    server.router.routes += sign_in_routes(sessions, links, secret, hub.clock, settings.secure, lambda who: _log.info("%s signed in", who))
+    dash = _dash(server, hub)
+    policy = GuardPolicy(settings.host_names, content_security_policy(dash.csp_hashes()), settings.secure)
+    guarded = Guard(server, sessions=sessions, secret=secret, policy=policy, clock=hub.clock)
+    # Outermost, so that what the guard answers is compressed too. Pages hold no secret beside what an attacker could inject: no BREACH.
+    return GZipMiddleware(guarded, minimum_size=1_000, compresslevel=5)
+
+
+def content_security_policy(script_hashes: Any) -> str:
+    """Scripts from here alone, inline ones by hash. Mantine sets styles from script, which 'unsafe-inline' for styles allows."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(script_hashes)}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "worker-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _dash(server: FastAPI, hub: Hub) -> Dash:
+    app = Dash(
+        __name__,
+        server=server,
+        backend="fastapi",
+        title="Tallystick",
+        update_title="",
+        pages_folder="",
+        use_pages=False,
+        suppress_callback_exceptions=True,
+        serve_locally=True,
+        enable_mcp=False,
+        csrf_token_name=CSRF_COOKIE,
+        csrf_header_name=CSRF_HEADER,
+        websocket_inactivity_timeout=0,
+        index_string=index_page(),
+        assets_ignore=r"theme\.js",
+        add_log_handler=False,
+    )
+    app.layout = _layout
+    register_stream(app, hub)
+    for name in ("arrived", "health"):
+        store = "tail-push" if name == "arrived" else "health-push"
+        app.clientside_callback(ClientsideFunction("tallystick", name), Input(store, "data"))
+    app.clientside_callback(ClientsideFunction("tallystick", "mounted"), Input("tail-body", "id"))
+    _register_routes(app, hub)
+    for page in (live, findings, evidence, locks, history, dialog):
+        page.register(app, hub)
+    return app
+
+
+def _layout() -> Component:
+    session = current_session.get()
+    return frame(session.who if session else "")
+
+
+def _register_routes(app: Dash, hub: Hub) -> None:
+    pages = {
+        "/": live.layout,
+        "/findings": findings.layout,
+        "/locks": locks.layout,
+        "/history": lambda: history.layout(hub.log),
+    }
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("page", "children"), Output("page-name", "data"), Input("url", "pathname"), State("page-name", "data")
+    )
+    async def route(pathname: str | None, shown: str | None) -> Any:
+        path = (pathname or "/").rstrip("/") or "/"
+        if path == shown:
+            return no_update, no_update
+        page = pages.get(path)
+        if page is None:
+            return empty("There is no such page", "Choose one on the left."), path
+        return page(), path

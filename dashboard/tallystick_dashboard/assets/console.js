@@ -1,0 +1,199 @@
+/* What the server cannot do: draw tail rows quickly, beat the stream, notice that nothing is heard, keys, theme, sign-out.
+   Everything from outside is put in with textContent. */
+(function () {
+  "use strict";
+
+  const KEEP = 400; // rows kept for the Live page
+  const DRAWN = 200; // rows drawn at once
+  const SILENT_MS = 5000; // a push comes each second: silence this long means that the page is stale
+  const BEAT_MS = 20000;
+  const COLUMNS = ["c-time", "c-who", "c-action", "c-outcome", "c-resource", "c-part", "c-bytes", "c-ip", "c-place"];
+  const TONES = { allowed: "good", denied: "critical", error: "high" };
+
+  const client = Math.random().toString(36).slice(2) + Date.now().toString(36);
+  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", heard: 0, beats: 0, beaten: 0, path: null };
+  const byId = (id) => document.getElementById(id);
+  const put = (id, text) => { const node = byId(id); if (node && node.textContent !== text) node.textContent = text; };
+
+  /* ---------- beat ---------- */
+  function beat() {
+    if (!window.dash_clientside || !window.dash_clientside.set_props || !byId("health")) return;
+    state.beats += 1;
+    state.beaten = Date.now();
+    const tail = location.pathname === "/" && !document.hidden;
+    window.dash_clientside.set_props("beat", { data: { client: client, n: state.beats, tail: tail } });
+  }
+
+  setInterval(function () {
+    const now = Date.now();
+    const silent = now - state.heard > SILENT_MS;
+    document.body.classList.toggle("stale", state.heard > 0 && silent);
+    if (silent && state.heard > 0) {
+      put("health-note", "Nothing heard for " + Math.round((now - state.heard) / 1000) + " s. What you see is old.");
+    } else {
+      put("health-note", "");
+    }
+    const moved = state.path !== location.pathname;
+    if (moved) { state.path = location.pathname; markNav(); }
+    if (moved || now - state.beaten > (silent ? SILENT_MS : BEAT_MS)) beat();
+  }, 500);
+
+  document.addEventListener("visibilitychange", beat);
+
+  function markNav() {
+    document.querySelectorAll(".nav-link").forEach(function (link) {
+      const here = new URL(link.href).pathname === location.pathname;
+      link.classList.toggle("here", here);
+      if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    });
+  }
+
+  /* ---------- tail ---------- */
+  function cell(className, text, title) {
+    const td = document.createElement("td");
+    td.className = className;
+    td.textContent = text;
+    if (title) td.title = title;
+    return td;
+  }
+
+  function bytes(count) {
+    if (count === "" || count === null) return "";
+    let size = count;
+    for (const unit of ["B", "kB", "MB", "GB"]) {
+      if (size < 1000) return unit === "B" ? size + " B" : size.toFixed(1) + " " + unit;
+      size /= 1000;
+    }
+    return size.toFixed(1) + " TB";
+  }
+
+  function draw(row) {
+    const [, time, who, action, outcome, resource, part, size, ip, place] = row;
+    const tr = document.createElement("tr");
+    if (outcome !== "allowed") tr.className = "row-" + outcome;
+    const texts = [time, who, action, "", resource, part, bytes(size), ip, place];
+    COLUMNS.forEach(function (name, at) { tr.appendChild(cell(name, texts[at], at === 4 || at === 5 || at === 1 ? texts[at] : "")); });
+    const badge = document.createElement("span");
+    badge.className = "badge tone-" + (TONES[outcome] || "info");
+    badge.textContent = outcome;
+    tr.children[3].appendChild(badge);
+    return tr;
+  }
+
+  const wanted = (row) => !state.filter || row.slice(1).join(" ").toLowerCase().includes(state.filter);
+
+  function redraw() {
+    const body = byId("tail-body");
+    if (!body) return;
+    const rows = state.rows.filter(wanted).slice(-DRAWN).reverse();
+    body.replaceChildren(...rows.map(draw));
+    figures();
+  }
+
+  function figures() {
+    put("tail-missed", state.missed.toLocaleString("en"));
+    const empty = byId("tail-empty");
+    if (empty) empty.hidden = state.rows.length > 0;
+    put("tail-pause-text", state.paused ? (state.held ? "Resume (" + state.held.toLocaleString("en") + " new)" : "Resume") : "Pause");
+    const button = byId("tail-pause");
+    if (button) { button.setAttribute("aria-pressed", String(state.paused)); button.classList.toggle("on", state.paused); }
+  }
+
+  function arrived(push) {
+    if (!push) return;
+    if (state.boot !== push.boot) { state.boot = push.boot; state.rows = []; state.last = 0; }
+    const fresh = push.rows.filter((row) => row[0] > state.last);
+    if (fresh.length) state.last = fresh[fresh.length - 1][0];
+    state.missed += push.missed;
+    state.rows = state.rows.concat(fresh);
+    if (state.rows.length > KEEP) state.rows = state.rows.slice(-KEEP);
+    const body = byId("tail-body");
+    if (!body) return;
+    if (state.paused) { state.held += fresh.length; figures(); return; }
+    const nodes = fresh.filter(wanted).reverse().map(draw);
+    nodes.forEach((node) => node.classList.add("fresh"));
+    body.prepend(...nodes);
+    while (body.children.length > DRAWN) body.lastElementChild.remove();
+    figures();
+  }
+
+  function pause() {
+    state.paused = !state.paused;
+    state.held = 0;
+    if (state.paused) figures(); else redraw();
+  }
+
+  /* ---------- health ---------- */
+  function health(push) {
+    if (!push) return;
+    state.heard = Date.now();
+    document.body.classList.remove("stale");
+    push.items.forEach(function (item) {
+      const [key, label, value, level, hint] = item;
+      const node = byId("health-" + key);
+      if (!node) return;
+      node.className = "health-cell level-" + level;
+      node.dataset.hint = hint;
+      node.setAttribute("aria-label", label + ": " + value + ". " + hint);
+      node.querySelector(".health-value").textContent = value;
+    });
+    put("tail-rate", push.rate.toLocaleString("en"));
+  }
+
+  /* ---------- people ---------- */
+  function theme() {
+    const root = document.documentElement;
+    const next = root.getAttribute("data-mantine-color-scheme") === "dark" ? "light" : "dark";
+    root.setAttribute("data-mantine-color-scheme", next);
+    try { localStorage.setItem("mantine-color-scheme-value", next); } catch (error) { /* not remembered, but changed */ }
+  }
+
+  function signOut() {
+    const token = (document.cookie.match(/(?:^|; )tallystick_csrf=([^;]*)/) || [])[1] || "";
+    fetch("/sign-out", { method: "POST", headers: { "X-Tallystick-CSRF": token } }).finally(function () { location.assign("/sign-in"); });
+  }
+
+  document.addEventListener("click", function (event) {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    if (target.closest("#tail-pause")) pause();
+    else if (target.closest("#theme")) theme();
+    else if (target.closest("#sign-out")) signOut();
+    else if (target.closest("#tail-body td.c-who")) filterBy(target.closest("td").textContent);
+    else if (target.closest("table.grid tr") && !target.closest("a, button")) {
+      const link = target.closest("tr").querySelector("a.row-link");
+      if (link && String(window.getSelection()) === "") link.click();
+    }
+  });
+
+  function filterBy(text) {
+    const input = byId("tail-filter");
+    if (!input) return;
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, input.value === text ? "" : text);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  document.addEventListener("input", function (event) {
+    if (event.target.id === "tail-filter") { state.filter = event.target.value.trim().toLowerCase(); redraw(); }
+  });
+
+  document.addEventListener("keydown", function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, [role=dialog]")) return;
+    const links = Array.from(document.querySelectorAll("#page a.row-link"));
+    const at = links.indexOf(document.activeElement);
+    if (event.key === "j" && links.length) links[Math.min(at + 1, links.length - 1)].focus();
+    else if (event.key === "k" && links.length) links[Math.max(at - 1, 0)].focus();
+    else if (event.key === "o" && at >= 0) links[at].click();
+    else if (event.key === "p" && byId("tail-pause")) pause();
+    else return;
+    event.preventDefault();
+  });
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    tallystick: {
+      arrived: arrived,
+      health: health,
+      mounted: function () { state.path = null; redraw(); },
+    },
+  });
+})();

@@ -1,0 +1,131 @@
+"""What the console knows about findings, locks and its own orders. Pure: fed by the Kafka shell, read by pages. `version` counts changes."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tallystick_schemas.messages import Finding, Lock, LockHeartbeat
+
+
+class FindingBoard:
+    """The newest `keep` findings by id; a finding that comes again replaces itself."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._by_id: OrderedDict[str, Finding] = OrderedDict()
+        self.version = 0
+        self.forgotten = 0
+
+    def add(self, finding: Finding) -> None:
+        """Take one from the topic `findings`."""
+        known = self._by_id.get(finding.id)
+        if known == finding:
+            return
+        self._by_id[finding.id] = finding
+        if len(self._by_id) > self._keep:
+            self._by_id.popitem(last=False)
+            self.forgotten += 1
+        self.version += 1
+
+    def get(self, finding_id: str) -> Finding | None:
+        """One finding, if it is known."""
+        return self._by_id.get(finding_id)
+
+    def newest(self) -> list[Finding]:
+        """All, newest first by the time when the detector said so."""
+        return sorted(self._by_id.copy().values(), key=lambda f: (f.emitted_ms, f.id), reverse=True)
+
+
+class LockBoard:
+    """The state of every subject on the compacted topic `locks`, and the responder's heartbeat."""
+
+    def __init__(self) -> None:
+        self._by_subject: dict[str, Lock] = {}
+        self.heartbeat: str | None = None
+        self.version = 0
+
+    def add(self, message: Lock | LockHeartbeat) -> None:
+        """Take one value of the topic."""
+        if isinstance(message, LockHeartbeat):
+            self.heartbeat = message.at
+            return
+        if self._by_subject.get(message.subject) != message:
+            self._by_subject[message.subject] = message
+            self.version += 1
+
+    def forget(self, subject: str) -> None:
+        """A tombstone: the responder holds nothing about this subject any more."""
+        if self._by_subject.pop(subject, None) is not None:
+            self.version += 1
+
+    def get(self, subject: str) -> Lock | None:
+        """A subject's newest state."""
+        return self._by_subject.get(subject)
+
+    def in_force(self, now: str) -> list[Lock]:
+        """Subjects that are locked at `now` (wire time), newest first."""
+        return sorted((lock for lock in self._by_subject.copy().values() if holds(lock, now)), key=lambda k: k.at, reverse=True)
+
+    def lifted(self, now: str) -> list[Lock]:
+        """Subjects whose lock is over, newest first."""
+        return sorted((lock for lock in self._by_subject.copy().values() if not holds(lock, now)), key=lambda k: k.at, reverse=True)
+
+    def of(self, principal: str, credential: str | None, now: str) -> Lock | None:
+        """The lock in force that stops this principal or credential."""
+        subjects = [f"principal:{principal}"] + ([f"credential:{credential}"] if credential else [])
+        found = [lock for s in subjects if (lock := self._by_subject.get(s)) is not None and holds(lock, now)]
+        return found[0] if found else None
+
+
+def holds(lock: Lock, now: str) -> bool:
+    """Locked, and not over yet. Wire times compare as text."""
+    return lock.state == "locked" and (lock.until is None or now < lock.until)
+
+
+Step = Literal["ordering", "ordered", "applied", "failed"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One act that somebody ordered here. `event` is the recorded event's name; `at` and `applied_at` are seconds since 1970."""
+
+    command: str
+    verb: Literal["suspend", "resume"]
+    subject: str
+    by: str
+    reason: str
+    at: float
+    step: Step = "ordering"
+    event: str | None = None
+    applied_at: float | None = None
+    problem: str | None = None
+
+
+class OrderBoard:
+    """The newest `keep` orders; one is applied when a lock with its command stands on the topic `locks`."""
+
+    def __init__(self, keep: int = 500) -> None:
+        self._keep = keep
+        self._by_command: OrderedDict[str, Order] = OrderedDict()
+        self.version = 0
+
+    def put(self, order: Order) -> None:
+        """A new order, or a new step of one. An order that was applied stays so: the lock may come before the recorder's answer."""
+        known = self._by_command.get(order.command)
+        if known is not None and known.step == "applied":
+            order = replace(known, event=order.event or known.event)
+        self._by_command[order.command] = order
+        if len(self._by_command) > self._keep:
+            self._by_command.popitem(last=False)
+        self.version += 1
+
+    def applied(self, command: str, now: float) -> None:
+        """The responder wrote the lock that this command asked for."""
+        order = self._by_command.get(command)
+        if order is not None and order.step != "applied":
+            self._by_command[command] = replace(order, step="applied", applied_at=now)
+            self.version += 1
+
+    def get(self, command: str) -> Order | None:
+        """One order, if it was made here."""
+        return self._by_command.get(command)

@@ -1,0 +1,116 @@
+"""The health strip, pure: what the shells last saw, and the sentence and level that follow from it at `now`.
+
+Nothing here is green by default: a part that said nothing is unknown, and old news is stale.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Level = Literal["good", "late", "bad", "unknown"]
+
+_LATE_S: Final = 10.0
+_STALE_S: Final = 30.0
+
+
+@dataclass(frozen=True)
+class HealthItem:
+    """One cell of the strip. `hint` says what it means and what to do."""
+
+    key: str
+    label: str
+    value: str
+    level: Level
+    hint: str
+
+
+@dataclass
+class Observed:
+    """What the shells saw last; times are seconds since 1970, None until something was seen."""
+
+    ledger_read: float | None = None
+    """When the store answered last."""
+    newest_entry: float | None = None
+    behind: int | None = None
+    """Records that Kafka has and the ledger has not."""
+    checkpoint_time: float | None = None
+    checkpoint_size: int = 0
+    """Entries under checkpoints whose signature held."""
+    checkpoint_problem: str | None = None
+    locks_heartbeat: float | None = None
+    groups: Mapping[str, int] = field(default_factory=dict)
+    """Detector groups -> members alive; empty until Kafka was asked."""
+    seal_interval: float = 2.0
+
+
+def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
+    """The strip's cells, in their order."""
+    return (_ingest(seen, now), _checkpoint(seen, now), _jobs(seen, now), _locks(seen, now))
+
+
+def age_text(seconds: float) -> str:
+    """A short age: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
+    seconds = max(0.0, seconds)
+    for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _level(age: float, late: float = _LATE_S, stale: float = _STALE_S) -> Level:
+    return "good" if age < late else "late" if age < stale else "bad"
+
+
+def _ingest(seen: Observed, now: float) -> HealthItem:
+    label = "Ingest"
+    if seen.ledger_read is None:
+        return HealthItem("ingest", label, "not read yet", "unknown", "The ledger has not answered yet. Is ClickHouse up?")
+    if (silent := now - seen.ledger_read) > _LATE_S:
+        return HealthItem("ingest", label, f"stale, {age_text(silent)}", "bad", "The ledger does not answer; what you see is old.")
+    if seen.newest_entry is None:
+        return HealthItem("ingest", label, "no entries", "unknown", "The ledger is empty. Start an agent, or `tallystick demo`.")
+    age = now - seen.newest_entry
+    level = _level(age, _LATE_S + seen.seal_interval, _STALE_S + seen.seal_interval)
+    value = f"newest {age_text(age)} ago"
+    if seen.behind:
+        value = f"{seen.behind:,} behind, {value}"
+    return HealthItem("ingest", label, value, level, "Age of the ledger's newest entry, and records in Kafka that it does not hold yet.")
+
+
+def _checkpoint(seen: Observed, now: float) -> HealthItem:
+    label = "Sealed"
+    if seen.checkpoint_problem:
+        return HealthItem("sealed", label, "not verified", "bad", seen.checkpoint_problem)
+    if seen.checkpoint_time is None:
+        return HealthItem("sealed", label, "no checkpoint", "unknown", "No checkpoint is stored yet. Does the sealer run?")
+    age = now - seen.checkpoint_time
+    value = f"{seen.checkpoint_size:,} entries, {age_text(age)} ago"
+    return HealthItem(
+        "sealed",
+        label,
+        value,
+        _level(age),
+        "Entries under the newest checkpoints. The console checked their signatures against the pinned keys.",
+    )
+
+
+def _jobs(seen: Observed, now: float) -> HealthItem:
+    states = {
+        "notary": None if seen.newest_entry is None else _level(now - seen.newest_entry, _LATE_S + seen.seal_interval),
+        "sealer": None if seen.checkpoint_time is None else _level(now - seen.checkpoint_time),
+        "responder": None if seen.locks_heartbeat is None else _level(now - seen.locks_heartbeat, 5.0),
+    } | {name: "good" if members else "bad" for name, members in seen.groups.items()}
+    alive = [name for name, level in states.items() if level == "good"]
+    missing = [name for name in states if name not in alive]
+    hint = "Each job is judged by what it writes. " + (f"Silent: {', '.join(missing)}." if missing else "All are writing.")
+    level: Level = "good" if not missing else "unknown" if not alive else "bad"
+    return HealthItem("jobs", "Jobs", f"{len(alive)} of {len(states)} alive", level, hint)
+
+
+def _locks(seen: Observed, now: float) -> HealthItem:
+    label = "Locks"
+    if seen.locks_heartbeat is None:
+        return HealthItem("locks", label, "no heartbeat", "unknown", "The responder has not spoken yet. Gateways deny until it does.")
+    age = now - seen.locks_heartbeat
+    hint = "Age of the responder's heartbeat. Gateways deny everything when it is older than 30 s."
+    return HealthItem("locks", label, f"heartbeat {age_text(age)}", _level(age, 5.0), hint)

@@ -1,0 +1,125 @@
+"""The dialog that locks and unlocks: opened by any act button, confirmed with a reason, and then it shows how far the order got."""
+
+import asyncio
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
+
+from ..acts import give_order, make_order, order_attrs
+from ..boards import Order
+from ..errors import BadOrder
+from ..guard import current_session
+from ..hub import Hub
+from ..parts import Component, mono
+
+_OPEN = ("act-dialog", "opened")
+
+
+def register(app: Dash, hub: Hub) -> None:
+    """Open, confirm, follow, close."""
+    running: set[asyncio.Task[None]] = set()
+    any_button = {"type": "act", "verb": ALL, "subject": ALL, "finding": ALL, "place": ALL}
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("act-dialog", "opened"),
+        Output("act-dialog", "title"),
+        Output("act-draft", "data"),
+        Output("act-subject", "children"),
+        Output("act-subject", "value"),
+        Output("act-reason", "value"),
+        Output("act-confirm", "children"),
+        Output("act-until", "style"),
+        Output("act-order", "data"),
+        Output("act-error", "children"),
+        Input(any_button, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    async def start(_clicks: list[int | None]) -> Any:
+        if not ctx.triggered or not ctx.triggered[0]["value"] or not isinstance(ctx.triggered_id, dict):
+            return [no_update] * 10
+        verb, subject, finding = (str(ctx.triggered_id[k]) for k in ("verb", "subject", "finding"))
+        choices = _subjects(hub, verb, subject, finding)
+        locking = verb == "suspend"
+        title, word = ("Lock", "Lock") if locking else ("Lift the lock", "Unlock")
+        draft = {"verb": verb, "subject": subject, "finding": finding}
+        radios = dmc.Stack([dmc.Radio(label=label, value=value) for value, label in choices], gap=8, mt=4)
+        return [True, title, draft, radios, choices[0][0], "", word, {} if locking else {"display": "none"}, None, ""]
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("act-order", "data", allow_duplicate=True),
+        Output("act-error", "children", allow_duplicate=True),
+        Input("act-confirm", "n_clicks"),
+        State("act-draft", "data"),
+        State("act-subject", "value"),
+        State("act-reason", "value"),
+        State("act-until", "value"),
+        prevent_initial_call=True,
+    )
+    async def confirm(clicks: int | None, draft: dict[str, str] | None, subject: str, reason: str | None, until: str) -> Any:
+        session = current_session.get()
+        if not clicks or not draft or session is None or draft["verb"] not in ("suspend", "resume"):
+            return no_update, no_update
+        try:
+            order = make_order(draft["verb"], subject or "", reason or "", session, hub.clock())  # type: ignore[arg-type]  # checked above
+        except BadOrder as error:
+            return no_update, str(error)
+        seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
+        attrs = order_attrs(order, order.at + seconds if seconds else None, draft["finding"])
+        given = give_order(order, attrs, session=session, recorder=hub.recorder, board=hub.orders, timeout_s=hub.settings.act_timeout_s)
+        # Kept in a set: the loop holds tasks weakly, and an order must not vanish half given.
+        task = asyncio.create_task(given)
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return order.command, ""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("act-progress", "children"),
+        Output("act-form", "style"),
+        Input("act-order", "data"),
+        Input("locks-news", "data"),
+        websocket=True,
+    )
+    async def follow(command: str | None, _news: int | None) -> Any:
+        order = hub.orders.get(command) if command else None
+        return (None, {}) if order is None else (_progress(order), {"display": "none"})
+
+    app.clientside_callback(
+        "function(a, b) { return (a || b.some(Boolean)) ? false : window.dash_clientside.no_update; }",
+        Output(*_OPEN, allow_duplicate=True),
+        Input("act-cancel", "n_clicks"),
+        Input({"type": "act-done", "n": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+
+def _subjects(hub: Hub, verb: str, subject: str, finding_id: str) -> list[tuple[str, str]]:
+    """Whom the order may name: (subject, label), the proposed one first."""
+    found = [subject]
+    finding = hub.findings.get(finding_id)
+    if verb == "suspend" and finding is not None:
+        found += [f"principal:{finding.principal}"] + ([f"credential:{finding.credential}"] if finding.credential else [])
+    names = {"principal": "Principal", "credential": "Credential"}
+    unique = dict.fromkeys(found)
+    return [(s, f"{names.get(s.partition(':')[0], '')} {s.partition(':')[2]}".strip()) for s in unique]
+
+
+def _progress(order: Order) -> Component:
+    locking = order.verb == "suspend"
+    took = f"after {order.applied_at - order.at:.1f} s" if order.applied_at is not None else ""
+    steps = [
+        ("Ordered", "signed and durable in the record" if order.event else "waiting for the record", order.step in ("ordered", "applied")),
+        (
+            "Applied",
+            f"the lock is {'in force' if locking else 'lifted'} {took}" if took else "waiting for the responder",
+            order.step == "applied",
+        ),
+    ]
+    items = [html.Li([html.B(name), html.Span(text)], className="step done" if done else "step") for name, text, done in steps]
+    return [
+        html.P([mono(order.subject), html.Span(f" by {order.by}: {order.reason}")]),
+        html.Div(order.problem, className="problem", role="alert") if order.problem else None,
+        html.Ol(items, className="steps"),
+        html.P(mono(order.event), className="quiet") if order.event else None,
+        html.Div(dmc.Button("Done", id={"type": "act-done", "n": order.command}, variant="default"), className="dialog-buttons"),
+    ]

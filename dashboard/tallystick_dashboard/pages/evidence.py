@@ -1,0 +1,183 @@
+"""The drawer of one finding: what was measured, the events that show it and where they stand in the chain, and the lock."""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qs
+
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from tallystick_schemas.messages import Finding
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.verdicts import Verdict
+
+from ..errors import SourceUnavailable
+from ..hub import Hub
+from ..parts import Component, act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton, table
+from ..ports import EvidenceEvent
+
+_SHOWN = 100
+
+
+def register(app: Dash, hub: Hub) -> None:
+    """Open by address, fill, and close by address."""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("drawer", "opened"),
+        Output("drawer", "title"),
+        Output("drawer", "children"),
+        Input("url", "search"),
+        Input("findings-news", "data"),
+        State("drawer", "opened"),
+        State("evidence-of", "data", allow_optional=True),
+        websocket=True,
+    )
+    async def follow(search: str | None, _news: int | None, opened: bool, shown: str | None) -> tuple[Any, Any, Any]:
+        wanted = parse_qs((search or "").lstrip("?")).get("finding", [""])[0]
+        if not wanted:
+            return (False, no_update, no_update) if opened else (no_update, no_update, no_update)
+        finding = hub.findings.get(wanted)
+        if opened and shown == wanted:
+            return no_update, no_update, no_update
+        if finding is None:
+            text = "It may be older than what the console remembers, or still on its way."
+            return True, "Finding", empty("This finding is not known", text)
+        return True, _title(finding), _body(finding)
+
+    @app.callback(Output("url", "search"), Input("drawer", "opened"), prevent_initial_call=True)  # type: ignore[untyped-decorator]
+    async def close(opened: bool) -> Any:
+        return no_update if opened else ""
+
+    @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))  # type: ignore[untyped-decorator]
+    async def evidence(finding_id: str) -> Component:
+        finding = hub.findings.get(finding_id)
+        if finding is None:
+            return no_update
+        try:
+            found = await asyncio.to_thread(hub.sources.evidence, finding.evidence[-_SHOWN:])
+        except SourceUnavailable as error:
+            return empty("The evidence cannot be read now", f"{error} Open the finding again in a moment.")
+        return _evidence(finding, found)
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("drawer-lock", "children"), Input("locks-news", "data"), Input("evidence-of", "data"), websocket=True
+    )
+    async def lock(_news: int | None, finding_id: str) -> Component:
+        finding = hub.findings.get(finding_id)
+        return no_update if finding is None else _lock(hub, finding)
+
+
+def _title(finding: Finding) -> Component:
+    return html.Div([badge(finding.severity, finding.severity), html.Span(finding.title)], className="drawer-title")
+
+
+def _body(finding: Finding) -> Component:
+    share = min(1.0, finding.threshold / finding.value) if finding.value else 1.0
+    measure = html.Div(
+        [
+            html.Div([html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}, in {_window(finding)}")]),
+            html.Div(html.Div(className="bar-mark", style={"left": f"{share:.1%}"}), className=f"bar tone-{finding.severity}"),
+            html.Div([html.Span(text, className="quiet") for text in _compared(finding)], className="compared"),
+        ],
+        className="measure",
+    )
+    facts = [
+        ("Principal", mono(finding.principal)),
+        ("Credential", mono(finding.credential) if finding.credential else html.Span("not named", className="quiet")),
+        ("Resource", mono(finding.resource) if finding.resource else html.Span("several", className="quiet")),
+        ("Collection", mono(finding.collection) if finding.collection else html.Span("none", className="quiet")),
+        ("Detector", mono(f"{finding.detector} v{finding.version}")),
+        ("Time", clock_time(finding.time)),
+        ("Techniques", html.Span([html.Span(t, className="tag") for t in finding.techniques])),
+        ("Finding", mono(finding.id)),
+    ]
+    return html.Div(
+        [
+            dcc.Store(id="evidence-of", data=finding.id),
+            html.Div(id="drawer-lock", className="lock-bar"),
+            html.P(finding.text, className="finding-text"),
+            measure,
+            html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in facts], className="facts"),
+            html.H2("Evidence"),
+            html.Div(skeleton(6), id="drawer-evidence"),
+        ],
+        className="finding",
+    )
+
+
+def _window(finding: Finding) -> str:
+    seconds = finding.window_s
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _compared(finding: Finding) -> list[str]:
+    found = []
+    if finding.baseline is not None:
+        found.append(f"usually {number(finding.baseline)}")
+    if finding.peers is not None:
+        found.append(f"peers {number(finding.peers)}")
+    found.append("follows from the events alone" if finding.deterministic else "a judgement from habits")
+    return found
+
+
+def _lock(hub: Hub, finding: Finding) -> Component:
+    lock = hub.locks.of(finding.principal, finding.credential, wire_time(hub.clock()))
+    if lock is None:
+        subject = f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
+        return [
+            html.Div([html.B("Not locked"), html.Span("Requests of this principal are served.", className="quiet")]),
+            act_button("suspend", subject, finding.id, "Lock", "drawer", prominent=True),
+        ]
+    until = f"until {lock.until[11:19]} UTC" if lock.until else "until somebody lifts it"
+    text = html.Div([html.B(["Locked: ", mono(lock.subject)]), html.Span(f"by {lock.by}, {until}. {lock.reason}", className="quiet")])
+    return [text, act_button("resume", lock.subject, finding.id, "Unlock", "drawer")]
+
+
+def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
+    if not found:
+        text = f"The finding cites {len(finding.evidence)} events and the ledger holds none of them yet. Open it again in a moment."
+        return empty("Not in the ledger yet", text)
+    heads = ["Time (UTC)", "Action", "Outcome", "Part", "Bytes", "Address", "Place", "Sealed", "Event hash"]
+    rows = [_event_row(item) for item in found]
+    cited = len(finding.evidence)
+    said = f"{len(found)} of {cited} cited events, oldest first."
+    sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
+    checked = f"{sound} stand in entries whose leaf hash was recomputed here and holds. For a proof to take away: tallystick prove."
+    return [html.P(f"{said} {checked}", className="quiet"), table(heads, rows, "Evidence")]
+
+
+def _event_row(item: EvidenceEvent) -> list[Component]:
+    event, entry = item.event, item.entry
+    place = "/".join(map(str, item.place))
+    if event is None:
+        return [
+            html.Span("unreadable", className="quiet"),
+            "",
+            badge("no event", "critical"),
+            "",
+            "",
+            "",
+            mono(place),
+            "",
+            short_hash(item.leaf),
+        ]
+    verdict = Verdict(entry.verdict).label if entry else "no entry"
+    sealed = badge("sealed", "good") if item.sealed_by else badge("waiting", "info")
+    if entry is None or not entry.sound:
+        sealed = badge("broken", "critical")
+    where = f"agent {entry.agent}, record {entry.n}, {verdict}, chain {entry.chain}" if entry else "the ledger has no entry here"
+    return [
+        html.Span(event.time[11:23], className="time", title=event.time),
+        mono(event.action),
+        badge(event.outcome, {"allowed": "good", "denied": "critical"}.get(event.outcome, "high")),
+        mono(event.resource.part or event.resource.id),
+        html.Span(bytes_text(event.usage.bytes if event.usage else None), className="num"),
+        mono((event.source.ip or "") if event.source else ""),
+        mono(place, where),
+        html.Span(
+            sealed, title=f"covered by the checkpoint of size {item.sealed_by}" if item.sealed_by else "the next checkpoint will cover it"
+        ),
+        short_hash(item.leaf),
+    ]

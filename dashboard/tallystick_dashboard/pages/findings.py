@@ -1,0 +1,68 @@
+"""Findings: the list, newest first. A row opens the drawer (`evidence`) by its address."""
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, html
+
+from tallystick_schemas.messages import Finding
+from tallystick_schemas.signing import wire_time
+
+from ..hub import Hub
+from ..parts import Component, badge, clock_time, empty, finding_link, mono, number, page_head, skeleton, table
+
+_PAGE = 100
+_SEVERITIES = ("critical", "high", "medium", "low", "info")
+
+
+def layout() -> Component:
+    """The page before its first push."""
+    choose = dmc.SegmentedControl(
+        id="findings-severity",
+        value="all",
+        data=[{"value": "all", "label": "All"}] + [{"value": s, "label": s.capitalize()} for s in _SEVERITIES],
+        size="xs",
+    )
+    return html.Div(
+        [
+            page_head("Findings", "What the detectors found, newest first", choose),
+            html.Div(skeleton(), id="findings-list", className="card"),
+        ],
+        className="page",
+    )
+
+
+def register(app: Dash, hub: Hub) -> None:
+    """Keep the list as the boards stand."""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("findings-list", "children"),
+        Input("findings-news", "data"),
+        Input("locks-news", "data"),
+        Input("findings-severity", "value"),
+        websocket=True,
+    )
+    async def show(_news: int | None, _locks: int | None, severity: str) -> Component:
+        found = hub.findings.newest()
+        chosen = [f for f in found if severity in ("all", f.severity)]
+        if not found:
+            text = "Detectors compare what people and services do with what they usually do. Nothing crossed a threshold yet."
+            return empty("No findings", text, "tallystick demo")
+        if not chosen:
+            return empty(f"No {severity} findings", f"{len(found)} of other severities are known. Choose All to see them.")
+        now = wire_time(hub.clock())
+        rows = [_row(hub, f, now) for f in chosen[:_PAGE]]
+        more = html.P(f"The newest {_PAGE} of {len(chosen):,} are shown.", className="quiet") if len(chosen) > _PAGE else None
+        heads = ["Severity", "Finding", "Principal", "Value / threshold", "Detector", "Time (UTC)", "Lock"]
+        return [table(heads, rows, "Findings", ["92px", "auto", "176px", "150px", "104px", "156px", "92px"]), more]
+
+
+def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:
+    lock = hub.locks.of(finding.principal, finding.credential, now)
+    return [
+        badge(finding.severity, finding.severity),
+        finding_link(finding),
+        mono(finding.principal),
+        html.Span([html.B(number(finding.value)), html.Span(f" / {number(finding.threshold)}", className="quiet")]),
+        mono(finding.detector),
+        clock_time(finding.time),
+        badge("locked", "critical") if lock else html.Span("open", className="quiet"),
+    ]

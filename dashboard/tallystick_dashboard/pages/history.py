@@ -1,0 +1,114 @@
+"""History: what the ledger holds, shard by shard, and the checkpoints over it."""
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, html
+
+from tallystick_schemas.headers import Kind
+from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.verdicts import Verdict
+
+from ..health import age_text
+from ..hub import Hub
+from ..parts import Component, badge, empty, mono, page_head, seconds_time, short_hash, skeleton, table
+from ..ports import CheckpointRow, EntryRow, HistoryView, ShardRow
+
+_SHOWN = 80
+
+
+def layout(log: LogSettings) -> Component:
+    """The page before its first push."""
+    choose = dmc.SegmentedControl(
+        id="history-shard",
+        value="all",
+        data=[{"value": "all", "label": "All shards"}] + [{"value": str(n), "label": str(n)} for n in range(log.shards)],
+        size="xs",
+    )
+    return html.Div(
+        [
+            page_head("History", "The ledger's newest entries and the checkpoints that seal them", choose),
+            html.Div(skeleton(8), id="history-view"),
+        ],
+        className="page",
+    )
+
+
+def register(app: Dash, hub: Hub) -> None:
+    """Show the newest look at the store."""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("history-view", "children"), Input("history-news", "data"), Input("history-shard", "value"), websocket=True
+    )
+    async def show(_news: int | None, shard: str) -> Component:
+        view, now = hub.history, hub.clock()
+        if not view.shards:
+            text = "The notary writes an entry for every record. Start it, or everything at once:"
+            return html.Div(empty("The ledger is empty", text, "tallystick up"), className="card")
+        return [
+            html.Div([_shard(s, now) for s in view.shards if shard in ("all", str(s.shard))], className="tiles"),
+            html.Div([_entries(view, shard), _checkpoints(view, hub.log, shard, now)], className="history-columns"),
+        ]
+
+
+def _shard(row: ShardRow, now: float) -> Component:
+    counts = [
+        html.Span([badge(Verdict(v).label, _tone(v)), html.Span(f"{n:,}", className="num")], className="count")
+        for v, n in sorted(row.verdicts.items())
+    ]
+    if row.forked:
+        counts.append(badge(f"{row.forked} indexes hold two entries", "critical"))
+    return html.Div(
+        [
+            html.Div([html.H3(f"Shard {row.shard}"), html.Span(f"newest {age_text(now - row.newest_ms / 1000)} ago", className="quiet")]),
+            html.Div([html.B(f"{row.entries:,}"), html.Span("entries", className="quiet")], className="big"),
+            html.Div(counts, className="counts", title="Verdicts of the newest 1,000 entries"),
+        ],
+        className="card tile",
+    )
+
+
+def _tone(verdict: int) -> str:
+    return "good" if verdict == Verdict.ACCEPTED else "info" if verdict in (Verdict.OUT_OF_ORDER, Verdict.SEEN) else "critical"
+
+
+def _entries(view: HistoryView, shard: str) -> Component:
+    rows = [e for e in view.entries if shard in ("all", str(e.shard))]
+    rows.sort(key=lambda e: (e.append_ms, e.index), reverse=True)
+    heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
+    widths = ["156px", "84px", "88px", "120px", "auto", "64px", "116px", "116px"]
+    return html.Div(
+        [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
+    )
+
+
+def _entry(row: EntryRow) -> list[Component]:
+    kind = Kind(row.kind).name.lower() if row.kind in list(Kind) else "malformed"
+    leaf = short_hash(row.leaf) if row.sound else badge("wrong leaf", "critical")
+    return [
+        seconds_time(row.append_ms / 1000),
+        mono(f"{row.shard}/{row.index}"),
+        kind,
+        badge(Verdict(row.verdict).label, _tone(row.verdict)),
+        mono(row.agent or "–"),
+        html.Span(f"{row.count:,}" if row.count else "", className="num"),
+        leaf,
+        short_hash(row.chain),
+    ]
+
+
+def _checkpoints(view: HistoryView, log: LogSettings, shard: str, now: float) -> Component:
+    wanted = None if shard == "all" else log.origin(int(shard))
+    newest = sorted(view.checkpoints, key=lambda c: (c.time, c.size), reverse=True)
+    rows = [_checkpoint(c, log, now) for c in newest if wanted in (None, c.origin)]
+    heads = ["Log", "Size", "Root", "Age", "Signature"]
+    body = table(heads, rows, "Checkpoints") if rows else empty("No checkpoint yet", "The sealer signs one after each round of seals.")
+    return html.Div([html.H2("Checkpoints"), body], className="card")
+
+
+def _checkpoint(row: CheckpointRow, log: LogSettings, now: float) -> list[Component]:
+    return [
+        mono(row.origin.removeprefix(f"{log.deployment}/"), row.origin),
+        html.Span(f"{row.size:,}", className="num"),
+        short_hash(row.root),
+        html.Span(age_text(now - row.time), className="num"),
+        html.Span(badge("wrong", "critical") if row.problem else badge("verified", "good"), title=row.problem or "by a pinned key"),
+    ]

@@ -1,0 +1,90 @@
+"""Live: verified events as they arrive, beside the newest findings and the locks in force. Rows are drawn by `assets/console.js`."""
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, html
+
+from tallystick_schemas.signing import wire_time
+
+from ..hub import Hub
+from ..parts import Component, badge, empty, finding_link, page_head
+
+_HEADS = (
+    ("Time", "c-time"),
+    ("Principal", "c-who"),
+    ("Action", "c-action"),
+    ("Outcome", "c-outcome"),
+    ("Resource", "c-resource"),
+    ("Part", "c-part"),
+    ("Bytes", "c-bytes"),
+    ("Address", "c-ip"),
+    ("Place", "c-place"),
+)
+_SIDE = 6
+
+
+def layout() -> Component:
+    """The page before its first push."""
+    tools = [
+        html.Span([html.B("–", id="tail-rate"), " events/s"], className="figure"),
+        html.Span([html.B("0", id="tail-missed"), " not shown"], className="figure", title="Events that came faster than rows are drawn"),
+        dmc.TextInput(id="tail-filter", placeholder="Filter rows", size="xs", w=180, **{"aria-label": "Filter rows"}),
+        html.Button(
+            [html.Span(className="icon icon-pause"), html.Span("Pause", id="tail-pause-text")],
+            id="tail-pause",
+            className="button",
+            type="button",
+            **{"aria-pressed": "false"},
+        ),
+    ]
+    tail = html.Div(
+        [
+            html.Table(
+                [
+                    html.Colgroup([html.Col(className=c) for _, c in _HEADS]),
+                    html.Thead(html.Tr([html.Th(h, scope="col", className=c) for h, c in _HEADS])),
+                    html.Tbody(id="tail-body"),
+                ],
+                className="grid tail",
+                **{"aria-label": "Newest verified events"},
+            ),
+            html.Div(
+                empty(
+                    "Waiting for events",
+                    "Verified events appear here within a second. Start an agent or the gateway, or watch a theft happen:",
+                    "tallystick demo",
+                ),
+                id="tail-empty",
+            ),
+        ],
+        className="scroll card",
+        id="tail-scroll",
+        tabIndex="0",
+    )
+    side = html.Aside([html.Div(id="live-findings", className="card"), html.Div(id="live-locks", className="card")], className="side")
+    return html.Div(
+        [page_head("Live", "Events that the notary verified, newest first", *tools), html.Div([tail, side], className="split")],
+        className="page page-live",
+    )
+
+
+def register(app: Dash, hub: Hub) -> None:
+    """The two cards at the side."""
+
+    @app.callback(Output("live-findings", "children"), Input("findings-news", "data"), websocket=True)  # type: ignore[untyped-decorator]
+    async def findings(_news: int | None) -> Component:
+        newest = hub.findings.newest()[:_SIDE]
+        rows = [
+            html.Li([badge(f.severity, f.severity), html.Div([finding_link(f), html.Span(f"{f.principal}, {f.time[11:19]}")])])
+            for f in newest
+        ]
+        body = html.Ul(rows, className="side-list") if rows else html.P("None yet. Detectors write here.", className="quiet")
+        return [html.H2("Newest findings"), body]
+
+    @app.callback(Output("live-locks", "children"), Input("locks-news", "data"), websocket=True)  # type: ignore[untyped-decorator]
+    async def locks(_news: int | None) -> Component:
+        rows = [
+            html.Li([html.Span(className="icon icon-locks"), html.Div([html.Span(lock.subject, className="mono"), html.Span(lock.reason)])])
+            for lock in hub.locks.in_force(wire_time(hub.clock()))[:_SIDE]
+        ]
+        body = html.Ul(rows, className="side-list") if rows else html.P("Nobody is locked.", className="quiet")
+        return [html.H2("Locks in force"), body]

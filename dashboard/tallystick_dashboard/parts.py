@@ -1,0 +1,107 @@
+"""Small pieces that pages share: badges, ids, times, empty states, skeletons. Text goes in as text; nothing here takes HTML."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from tallystick_schemas.messages import Finding
+
+Component = Any
+"""A Dash component; the libraries carry no types that say more."""
+
+
+def badge(text: str, tone: str) -> Component:
+    """A word in a colour that means something: a severity, `good`, `info`."""
+    return html.Span(text, className=f"badge tone-{tone}")
+
+
+def mono(text: str, title: str | None = None) -> Component:
+    """An id, hash or place."""
+    return html.Span(text, className="mono", **({"title": title} if title else {}))
+
+
+def short_hash(text: str) -> Component:
+    """The first 12 digits, the whole in the title."""
+    return mono(text[:12], text)
+
+
+def clock_time(wire: str) -> Component:
+    """`YYYY-MM-DD hh:mm:ss` of a wire time, microseconds in the title. Times are UTC everywhere."""
+    return html.Span(f"{wire[:10]} {wire[11:19]}", className="time", title=wire)
+
+
+def seconds_time(seconds: float) -> Component:
+    """The same for seconds since 1970."""
+    return clock_time(datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+
+def empty(title: str, text: str, command: str | None = None) -> Component:
+    """What stands where nothing is yet, and what to do next."""
+    inner = [html.H3(title), html.P(text)]
+    if command:
+        inner.append(html.Code(command))
+    return html.Div(inner, className="empty")
+
+
+def skeleton(rows: int = 5) -> Component:
+    """Grey rows while something loads."""
+    return html.Div([dmc.Skeleton(height=14, radius=3, className="skeleton-row") for _ in range(rows)], className="skeletons")
+
+
+def table(heads: list[str], rows: list[list[Component]], name: str, widths: list[str] | None = None) -> Component:
+    """A dense table. `widths`: one CSS width a column."""
+    columns = [html.Colgroup([html.Col(style={"width": w}) for w in widths])] if widths else []
+    return html.Div(
+        html.Table(
+            [
+                *columns,
+                html.Thead(html.Tr([html.Th(h, scope="col") for h in heads])),
+                html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows]),
+            ],
+            className="grid",
+            **{"aria-label": name},
+        ),
+        className="scroll",
+    )
+
+
+def number(value: float) -> str:
+    """A measured value without noise: 40, 0.92, 1,200."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1_000 else f"{value:,.2f}"
+
+
+def bytes_text(count: int | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return ""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1_000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1_000
+    return f"{size:.1f} TB"
+
+
+def page_head(title: str, sub: str, *right: Component) -> Component:
+    """A page's first line."""
+    return html.Div(
+        [html.Div([html.H1(title), html.P(sub)], className="head-text"), html.Div(list(right), className="head-tools")], className="head"
+    )
+
+
+def finding_link(finding: Finding, text: str | None = None) -> Component:
+    """Opens the finding's drawer; an address, so that it can be sent to somebody."""
+    return dcc.Link(text or finding.title, href=f"/findings?finding={finding.id}", className="row-link")
+
+
+def act_button(verb: str, subject: str, finding: str, label: str, place: str, prominent: bool = False) -> Component:
+    """Opens the dialog that locks or unlocks. `place` keeps ids apart when one subject is shown twice."""
+    return dmc.Button(
+        label,
+        id={"type": "act", "verb": verb, "subject": subject, "finding": finding, "place": place},
+        size="compact-sm",
+        variant="filled" if prominent else "default",
+        color="red" if prominent and verb == "suspend" else None,
+    )

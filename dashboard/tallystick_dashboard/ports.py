@@ -1,0 +1,103 @@
+"""What the console needs from outside, and the shapes in which it gets it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tallystick_schemas.events import Actor, Event, Resource, Why
+from tallystick_schemas.messages import Place
+
+
+@dataclass(frozen=True)
+class EvidenceEvent:
+    """One event of a finding's evidence as the store holds it, and the entry that carries it."""
+
+    place: Place
+    raw: bytes
+    event: Event | None
+    """None when the stored bytes are no event (erased, or tampered with)."""
+    leaf: str
+    """Hex of SHA-256(0x00 || raw), computed here."""
+    entry: "EntryRow | None"
+    sealed_by: int | None
+    """Size of the smallest stored checkpoint of the shard that covers the entry."""
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """One ledger entry. Hashes are hex; `append_ms` is the broker's time."""
+
+    shard: int
+    index: int
+    kind: int
+    verdict: int
+    agent: str
+    n: int
+    count: int
+    append_ms: int
+    leaf: str
+    chain: str
+    sound: bool
+    """The stored leaf is the hash of the stored entry: recomputed here."""
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """One checkpoint. `problem` is None when a pinned key signed it and it says what the columns say."""
+
+    origin: str
+    size: int
+    root: str
+    time: float
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class ShardRow:
+    """What one shard holds: entries, the newest one's time (ms), newest offset, verdicts of the newest entries."""
+
+    shard: int
+    entries: int
+    newest_ms: int
+    offset: int
+    verdicts: Mapping[int, int] = field(default_factory=dict)
+    forked: int = 0
+    """Indexes, among the newest, at which two different entries stand. More than 0 is tampering or two notaries."""
+
+
+@dataclass(frozen=True)
+class HistoryView:
+    """What the History page shows."""
+
+    shards: tuple[ShardRow, ...] = ()
+    entries: tuple[EntryRow, ...] = ()
+    checkpoints: tuple[CheckpointRow, ...] = ()
+
+
+class Sources(Protocol):
+    """Reads from the store. Blocking; SourceUnavailable when it does not answer."""
+
+    def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
+        """What is stored at `places`, in their order; a place with nothing stored is absent."""
+        ...
+
+    def history(self) -> HistoryView:
+        """Newest entries and checkpoints of every shard."""
+        ...
+
+
+class ActRecorder(Protocol):
+    """The part of the SDK's Recorder that the console uses."""
+
+    async def record_async(
+        self,
+        action: str,
+        *,
+        actor: Actor,
+        resource: Resource,
+        why: Why | None = None,
+        attrs: dict[str, str] | None = None,
+        **more: Any,
+    ) -> str:
+        """Record durably; the event's name `agent/run/seq`."""
+        ...

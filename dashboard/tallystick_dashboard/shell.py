@@ -1,0 +1,130 @@
+"""The frame around every page: navigation, health strip, theme and sign-out, the act dialog, and the stores that pushes arrive in."""
+
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from .parts import Component
+from .theme import MANTINE, css_variables
+
+NAV: Final = (
+    ("Live", "/", "live"),
+    ("Findings", "/findings", "findings"),
+    ("Locks", "/locks", "locks"),
+    ("History", "/history", "history"),
+)
+"""What is shown today. Entities, cases and reports get their place here when they exist."""
+
+_HEALTH: Final = (("ingest", "Ingest"), ("sealed", "Sealed"), ("jobs", "Jobs"), ("locks", "Locks"))
+_DURATIONS: Final = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "24 hours"), ("0", "Until lifted"))
+
+
+def index_page() -> str:
+    """Dash's index page with the tokens in place, so that the first paint has the right colours."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<title>{%title%}</title>{%metas%}{%favicon%}"
+        f"<style>{css_variables()}</style>{{%css%}}</head>"
+        '<body>{%app_entry%}<footer>{%config%}<script src="/assets/theme.js"></script>{%scripts%}{%renderer%}</footer></body></html>'
+    )
+
+
+def frame(who: str) -> Component:
+    """The whole layout for one signed-in person."""
+    stores = [
+        dcc.Location(id="url"),
+        *[dcc.Store(id=name) for name in ("beat", "tail-push", "health-push", "findings-news", "locks-news", "history-news")],
+        *[dcc.Store(id=name) for name in ("page-name", "act-draft", "act-order")],
+    ]
+    app = html.Div([_header(who), _nav(), html.Main(id="page", tabIndex="-1"), _drawer(), _dialog()], className="app")
+    return dmc.MantineProvider([*stores, app], theme=MANTINE, defaultColorScheme="auto")
+
+
+def _header(who: str) -> Component:
+    cells = [_cell(key, label) for key, label in _HEALTH]
+    strip = html.Div(
+        [*cells, html.Span(id="health-note", role="alert")], id="health", className="health", role="status", **{"aria-live": "off"}
+    )
+    return html.Header(
+        [
+            dcc.Link([html.Span(className="mark"), html.Span("Tallystick", className="brand-name")], href="/", className="brand"),
+            strip,
+            html.Div(
+                [
+                    html.Span(who, className="who", title="Signed in as"),
+                    html.Button(html.Span(className="icon icon-theme"), id="theme", className="icon-button", **_named("Light or dark")),
+                    html.Button(html.Span(className="icon icon-out"), id="sign-out", className="icon-button", **_named("Sign out")),
+                ],
+                className="header-tools",
+            ),
+        ],
+        className="header",
+    )
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"aria-label": name, "title": name, "type": "button"}
+
+
+def _cell(key: str, label: str) -> Component:
+    return html.Div(
+        [html.Span(className="dot"), html.Span(label, className="health-label"), html.Span("waiting", className="health-value")],
+        id=f"health-{key}",
+        className="health-cell level-unknown",
+        tabIndex="0",
+    )
+
+
+def _nav() -> Component:
+    links = [
+        dcc.Link([html.Span(className=f"icon icon-{icon}"), html.Span(name)], href=href, className="nav-link", id=f"nav-{icon}")
+        for name, href, icon in NAV
+    ]
+    return html.Nav(links, className="nav", **{"aria-label": "Pages"})
+
+
+def _drawer() -> Component:
+    return dmc.Drawer(
+        id="drawer",
+        opened=False,
+        position="right",
+        size=720,
+        padding=0,
+        overlayProps={"backgroundOpacity": 0.25},
+        transitionProps={"duration": 120},
+        closeButtonProps={"aria-label": "Close"},
+        classNames={"header": "drawer-head", "body": "drawer-body", "content": "drawer-content"},
+    )
+
+
+def _dialog() -> Component:
+    form: list[Any] = [
+        dmc.RadioGroup(id="act-subject", label="Whom", children=[], size="sm"),
+        dmc.Select(
+            id="act-until", label="For how long", data=[{"value": v, "label": t} for v, t in _DURATIONS], value="3600", allowDeselect=False
+        ),
+        dmc.Textarea(
+            id="act-reason",
+            label="Reason",
+            description="Signed, and kept in the record.",
+            placeholder="What you know, and what you checked",
+            minRows=3,
+            autosize=True,
+            required=True,
+        ),
+        html.Div(id="act-error", className="problem", role="alert"),
+        html.Div(
+            [dmc.Button("Cancel", id="act-cancel", variant="default"), dmc.Button("Confirm", id="act-confirm")], className="dialog-buttons"
+        ),
+    ]
+    return dmc.Modal(
+        [html.Div(form, id="act-form", className="dialog"), html.Div(id="act-progress", className="dialog", role="status")],
+        id="act-dialog",
+        opened=False,
+        title="Lock",
+        size=480,
+        centered=True,
+        closeButtonProps={"aria-label": "Close"},
+        transitionProps={"duration": 120},
+    )

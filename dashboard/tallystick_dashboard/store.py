@@ -1,0 +1,165 @@
+"""Shell: the console's reads from ClickHouse (`Sources`). Every hash that a page shows is recomputed here from the stored bytes."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
+from tallystick_schemas.entries import entry_leaf
+from tallystick_schemas.errors import ParseError, TallystickError
+from tallystick_schemas.events import Event, event_leaf, parse_event
+from tallystick_schemas.messages import Place
+from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+
+from .errors import SourceUnavailable
+from .ports import CheckpointRow, EntryRow, EvidenceEvent, HistoryView, ShardRow
+
+MAX_EVIDENCE: Final = 500
+NEWEST: Final = 1_000
+SHOWN_ENTRIES: Final = 60
+SHOWN_CHECKPOINTS: Final = 8
+
+_ENTRY_COLUMNS: Final = (
+    "shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time) AS ms, hex(leaf), hex(chain), base64Encode(entry)"
+)
+
+
+class ClickHouseSources:
+    """Reads as `Sources` says. One client; its pool serves several threads."""
+
+    def __init__(self, settings: ClickHouseSettings, log: LogSettings) -> None:
+        self._settings, self._log = settings, log
+        self._made: Any = None
+        self._newest: dict[int, int] = {}
+
+    def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
+        """What is stored at the first MAX_EVIDENCE of `places`."""
+        wanted = list(dict.fromkeys(tuple(p) for p in places))[:MAX_EVIDENCE]
+        if not wanted:
+            return []
+        rows = self._query(
+            "SELECT shard, index, pos, base64Encode(raw) FROM events WHERE (shard, index, pos) IN {p:Array(Tuple(UInt32, UInt64, UInt16))}"
+            " LIMIT 1 BY shard, index, pos",
+            p=wanted,
+        )
+        raws = {(s, i, p): _unb64(raw) for s, i, p, raw in rows}
+        entries = self._entries_at(sorted({(s, i) for s, i, _ in wanted}))
+        sealed = self._sealed_by({(s, i) for s, i, _ in raws})
+        return [
+            EvidenceEvent(at, raws[at], _event(raws[at]), event_leaf(raws[at]).hex(), entries.get(at[:2]), sealed.get(at[:2]))
+            for at in wanted
+            if at in raws
+        ]
+
+    def history(self) -> HistoryView:
+        """Newest entries, verdict counts and checkpoints of every shard."""
+        shards = tuple(self._shard(n) for n in range(self._log.shards))
+        return HistoryView(tuple(s for s in shards if s.entries), tuple(self._newest_entries()), tuple(self._checkpoints()))
+
+    def _shard(self, shard: int) -> ShardRow:
+        # The table is sorted by (shard, index): from the last known index on, this reads a few rows whatever the history's size.
+        rows = self._query(
+            "SELECT max(index) AS top, count() FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64}",
+            s=shard,
+            i=self._newest.get(shard, 0),
+        )
+        top, count = rows[0]
+        if not count:
+            return ShardRow(shard, 0, 0, -1)
+        self._newest[shard] = top
+        first = max(0, top - NEWEST + 1)
+        verdicts = self._query(
+            "SELECT verdict, uniqExact(index) FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64} GROUP BY verdict",
+            s=shard,
+            i=first,
+        )
+        ms, offset, forked = self._query(
+            "SELECT toUnixTimestamp64Milli(max(append_time)), argMax(offset, index), uniqExact(index, leaf) - uniqExact(index)"
+            " FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64}",
+            s=shard,
+            i=first,
+        )[0]
+        return ShardRow(shard, top + 1, ms, offset, {int(v): int(c) for v, c in verdicts}, int(forked))
+
+    def _newest_entries(self) -> list[EntryRow]:
+        found: list[EntryRow] = []
+        for shard, top in sorted(self._newest.items()):
+            rows = self._query(
+                f"SELECT {_ENTRY_COLUMNS} FROM ledger_entries WHERE shard = {{s:UInt32}} AND index > {{i:Int64}}"
+                " ORDER BY index DESC LIMIT 1 BY index, leaf",
+                s=shard,
+                i=top - SHOWN_ENTRIES,
+            )
+            found += [_entry(row) for row in rows]
+        return found
+
+    def _entries_at(self, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], EntryRow]:
+        rows = self._query(
+            f"SELECT {_ENTRY_COLUMNS} FROM ledger_entries WHERE (shard, index) IN {{p:Array(Tuple(UInt32, UInt64))}} LIMIT 1 BY shard, index",
+            p=list(places),
+        )
+        return {(row[0], row[1]): _entry(row) for row in rows}
+
+    def _sealed_by(self, places: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
+        found: dict[tuple[int, int], int] = {}
+        for shard in {s for s, _ in places}:
+            low = min(i for s, i in places if s == shard)
+            rows = self._query(
+                "SELECT DISTINCT size FROM checkpoints WHERE origin = {o:String} AND size > {i:UInt64} ORDER BY size LIMIT 10000",
+                o=self._log.origin(shard),
+                i=low,
+            )
+            sizes = [row[0] for row in rows]
+            for place in (p for p in places if p[0] == shard):
+                size = next((n for n in sizes if n > place[1]), None)
+                if size is not None:
+                    found[place] = size
+        return found
+
+    def _checkpoints(self) -> list[CheckpointRow]:
+        rows = self._query(
+            "SELECT origin, size, lower(hex(root)), base64Encode(note), toUnixTimestamp64Micro(time) FROM checkpoints"
+            " ORDER BY origin, size DESC LIMIT {k:UInt32} BY origin",
+            k=SHOWN_CHECKPOINTS,
+        )
+        return [self._check(CheckpointRow(o, size, root, us / 1e6, None), _unb64(note)) for o, size, root, note, us in rows]
+
+    def _check(self, row: CheckpointRow, note: bytes) -> CheckpointRow:
+        try:
+            checkpoint = open_checkpoint(note, verifiers_of(self._log, row.origin), row.origin)
+        except TallystickError as error:
+            return replace(row, problem=str(error))
+        if (checkpoint.size, checkpoint.root.hex()) != (row.size, row.root):
+            return replace(row, problem="the signed note says another size or root than the store")
+        return row
+
+    def _query(self, sql: str, **parameters: Any) -> Sequence[Any]:
+        try:
+            if self._made is None:
+                self._made = clickhouse_connect.get_client(**self._settings.client_kwargs(), connect_timeout=3, send_receive_timeout=10)
+            settings: Mapping[str, Any] = {"max_execution_time": 8}
+            rows: Sequence[Any] = self._made.query(sql, parameters=parameters, settings=settings).result_rows
+        except (ClickHouseError, OSError) as error:
+            raise SourceUnavailable(f"ClickHouse does not answer: {str(error).splitlines()[0][:200]}") from error
+        return rows
+
+
+def _event(raw: bytes) -> Event | None:
+    try:
+        return parse_event(raw)
+    except ParseError:
+        return None
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+def _entry(row: Sequence[Any]) -> EntryRow:
+    shard, index, kind, verdict, agent, n, count, ms, leaf, chain, entry = row
+    raw = _unb64(entry)
+    return EntryRow(shard, index, kind, verdict, agent, n, count, ms, leaf.lower(), chain.lower(), entry_leaf(raw).hex() == leaf.lower())
