@@ -13,7 +13,30 @@ _READS: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(?\s*(SELECT|WIT
 _FORMAT: Final = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.I)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _NOT_SETTINGS: Final = frozenset(
-    ["query", "database", "default_format", "query_id", "session_id", "session_timeout", "session_check", "compress", "decompress", "enable_http_compression", "user", "password", "role", "quota_key", "client_protocol_version", "wait_end_of_query", "buffer_size", "send_progress_in_http_headers", "http_headers_progress_interval_ms", "add_http_cors_header", "cancel_http_readonly_queries_on_client_close", "date_time_input_format"]
+    [
+        "query",
+        "database",
+        "default_format",
+        "query_id",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "compress",
+        "decompress",
+        "enable_http_compression",
+        "user",
+        "password",
+        "role",
+        "quota_key",
+        "client_protocol_version",
+        "wait_end_of_query",
+        "buffer_size",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "add_http_cors_header",
+        "cancel_http_readonly_queries_on_client_close",
+        "date_time_input_format",
+    ]
 )
 
 

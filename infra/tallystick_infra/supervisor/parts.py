@@ -1,0 +1,25 @@
+"""What the supervisor runs: names, order, commands, and how each says that it is ready."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+JOBS = ("notary", "detectors", "responder")
+START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "sealer", "gateway", "console")
+STOP_ORDER = (("console", "gateway"), ("sealer", "detectors", "responder"), ("notary",), ("clickhouse", "kafka"))
+"""Doors first, then what reads the stores, then the stores: nobody loses what he was writing."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process. `ready` answers whether it serves; None when running is all there is to know."""
+
+    name: str
+    command: list[str]
+    ready: Callable[[], bool] | None = None
+
+
+def own_command(data: Path, *arguments: str) -> list[str]:
+    """A command of ours on this deployment, whatever is on PATH."""
+    return [sys.executable, "-m", "tallystick_infra.cli", *arguments, "--data", str(data)]

@@ -1,0 +1,250 @@
+"""The supervisor: a loop over the parts. It is also what `demo`, `bench` and the tests start."""
+
+import dataclasses
+import fcntl
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import clickhouse_connect
+
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.signing import wire_time
+
+from ..clickhouse.command import clickhouse_command
+from ..clickhouse.migrate import migrate
+from ..deployment import Deployment, RunFile
+from ..deployment.directory import BUILT_IN_AGENTS
+from ..deployment.keyfiles import make_key, read_key
+from ..deployment.runfile import read_run, write_run
+from ..enrolment import enrolled_keys
+from ..errors import AlreadyRunning, StartFailed
+from ..kafka.broker import BrokerSettings, check_port, prepare
+from ..kafka.jars import Progress, ensure_jars
+from ..kafka.topics import Topics
+from ..operator import Operator, RecordSender
+from ..processes import Child, spawn, tail, wait_until
+from .backoff import Backoff
+from .checks import check_machine, listens
+from .parts import JOBS, START_ORDER, STOP_ORDER, Part, own_command
+
+Say = Callable[[str], None]
+ALL_PARTS = START_ORDER
+_START_S = 90.0
+_LOOK_S = 0.1
+
+
+class Supervisor:
+    """One deployment's processes. A context manager: whatever happens inside, nothing is left running."""
+
+    def __init__(
+        self, deployment: Deployment, parts: Sequence[str] = ALL_PARTS, say: Say = lambda _: None, progress: Progress | None = None
+    ) -> None:
+        self.deployment, self._wanted, self._say, self._progress = deployment, parts, say, progress
+        self.children: dict[str, Child] = {}
+        self._parts: dict[str, Part] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        self._lock = -1
+        self._ports: dict[str, int] = {}
+
+    def __enter__(self) -> "Supervisor":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Until every part is ready; an InfraError with nothing left running otherwise."""
+        try:
+            self._take_directory()
+            check_machine(self.deployment.path)
+            self._choose_ports()
+            self._start_stores()
+            self._prepare_stores()
+            for name in START_ORDER:
+                if name in self._wanted and name not in self.children and name not in ("kafka", "clickhouse"):
+                    self._start(self._own_part(name))
+            self._await([name for name in self.children if name not in ("kafka", "clickhouse")])
+            self._write_run()
+        except BaseException:
+            self.stop()
+            raise
+
+    def watch(self) -> None:
+        """One look: parts that died are started again, with back-off, and it is said."""
+        now = time.monotonic()
+        for name, child in list(self.children.items()):
+            backoff = self._backoffs[name]
+            if backoff.restart_at is None and child.poll() is not None:
+                wait = backoff.died(now)
+                child.kill()
+                child.close()
+                self._say(f"{name} ended ({_reason(child)}); started again in {wait:.1f} s")
+            elif backoff.due(now):
+                self._restart(name)
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Until `stopping` says so."""
+        while not stopping():
+            self.watch()
+            time.sleep(_LOOK_S)
+
+    def stop(self) -> None:
+        """Doors first, stores last; whoever does not listen is ended."""
+        for group in STOP_ORDER:
+            going = [self.children[name] for name in group if name in self.children]
+            for child in going:
+                child.terminate()
+            wait_until(going, 12.0)
+            for child in going:
+                child.kill()
+                child.close()
+        self.children = {}
+        (self.deployment.path / "run.json").unlink(missing_ok=True) if self._lock >= 0 else None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def part_log(self, name: str) -> Path:
+        return self.deployment.path / "logs" / f"{name}.log"
+
+    def _take_directory(self) -> None:
+        """One supervisor a directory; the lock is let go by the system when we die."""
+        self._lock = os.open(self.deployment.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            self._lock = -1
+            run = read_run(self.deployment.path)
+            raise AlreadyRunning(self.deployment.path, run.pid if run else None) from error
+
+    def _choose_ports(self) -> None:
+        embedded = self.deployment.embedded()
+        if embedded.kafka:
+            self._ports["kafka"] = check_port(embedded.kafka_port, "Kafka", "[embedded] kafka_port")
+            self._ports["controller"] = check_port(embedded.controller_port, "Kafka's controller", "[embedded] controller_port")
+        if embedded.clickhouse:
+            self._ports["clickhouse"] = check_port(embedded.clickhouse_port, "ClickHouse", "[embedded] clickhouse_port")
+        self._ports["gateway"] = check_port(self.deployment.gateway().port, "the gateway", "[gateway] port")
+        self._ports["console"] = check_port(int(self.deployment.console_table().get("port", 47050)), "the console", "[console] port")
+
+    def _start_stores(self) -> None:
+        embedded, path = self.deployment.embedded(), self.deployment.path
+        if embedded.clickhouse:
+            port = self._ports["clickhouse"]
+            command = clickhouse_command(path / "clickhouse", port, path / "keys" / "clickhouse.password")
+            self._start(Part("clickhouse", command, lambda: listens(port)))
+        if embedded.kafka:
+            jars = ensure_jars(progress=self._progress)
+            port = self._ports["kafka"]
+            settings = BrokerSettings(path / "kafka", port, self._ports["controller"], embedded.kafka_heap_mb)
+            self._start(Part("kafka", prepare(settings, jars), lambda: listens(port)))
+        self._await(list(self.children))
+        # Every process asks run.json where the stores are.
+        self._write_run()
+
+    def _prepare_stores(self) -> None:
+        """Tables, topics, their announcement, and the enrolment of our own agents; all of it again after the stores were lost."""
+        clickhouse = self.deployment.clickhouse()
+        client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
+        migrate(client, clickhouse.database)
+        kafka, log = self.deployment.kafka(), self.deployment.log()
+        operator_key = read_key(self.deployment.keys / "operator.key")
+        topics = Topics(kafka, log.shards)
+        try:
+            topics.ensure()
+            topics.check()
+            topics.announce(client, operator_key)
+        finally:
+            topics.close()
+        self._enrol(kafka, Operator(operator_key), set(enrolled_keys(client)))
+
+    def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]]) -> None:
+        from tallystick_schemas.keys import key_id
+
+        publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
+        missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
+        if missing:
+            # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.
+            sender = RecordSender(kafka)
+            for name, public in missing.items():
+                sender.send(name, operator.enrol(name, public, "tallystick", time.time()))
+            sender.close()
+
+    def _own_part(self, name: str) -> Part:
+        data = self.deployment.path
+        if name in JOBS:
+            return Part(name, own_command(data, "jobs", name))
+        if name in ("gateway", "console"):
+            port = self._ports[name]
+            return Part(name, [*own_command(data, name), "--port", str(port)], lambda: listens(port))
+        return Part(name, own_command(data, name))
+
+    def _start(self, part: Part) -> None:
+        self._parts[part.name] = part
+        self.children[part.name] = spawn(part.name, part.command, self.part_log(part.name), _environment())
+        self._backoffs.setdefault(part.name, Backoff()).started(time.monotonic())
+
+    def _restart(self, name: str) -> None:
+        if name == "kafka" and not (self.deployment.path / "kafka" / "data" / "meta.properties").exists():
+            self._say("kafka lost its data; its topics are made anew, and what the history lacks is sent again")
+            self._rebuild_kafka()
+            return
+        self._start(self._parts[name])
+        self._write_run()
+
+    def _rebuild_kafka(self) -> None:
+        """The broker's directory is gone: format, announce the new topics, then start the notary on them."""
+        embedded, path = self.deployment.embedded(), self.deployment.path
+        settings = BrokerSettings(path / "kafka", self._ports["kafka"], self._ports["controller"], embedded.kafka_heap_mb)
+        prepare(settings, ensure_jars())
+        readers = [name for name in ("notary", "detectors", "responder") if name in self.children]
+        for name in readers:
+            self.children[name].stop()
+        self._start(self._parts["kafka"])
+        self._await(["kafka"])
+        self._prepare_stores()
+        for name in readers:
+            self._start(self._parts[name])
+        self._write_run()
+
+    def _await(self, names: Sequence[str]) -> None:
+        deadline = time.monotonic() + _START_S
+        for name in names:
+            part, child = self._parts[name], self.children[name]
+            while True:
+                if child.poll() is not None:
+                    raise StartFailed(name, tail(child.log) or f"exit code {child.poll()}", child.log)
+                if part.ready is None or part.ready():
+                    break
+                if time.monotonic() > deadline:
+                    raise StartFailed(name, f"not ready after {_START_S:.0f} s", child.log)
+                time.sleep(0.05)
+
+    def _write_run(self) -> None:
+        kafka = f"127.0.0.1:{self._ports['kafka']}" if "kafka" in self._ports else self.deployment.kafka().bootstrap
+        write_run(
+            self.deployment.path,
+            RunFile(
+                pid=os.getpid(),
+                started=wire_time(time.time()),
+                kafka=kafka,
+                clickhouse_port=self._ports.get("clickhouse", 0),
+                gateway=f"http://127.0.0.1:{self._ports['gateway']}",
+                console=f"http://127.0.0.1:{self._ports['console']}",
+                processes={name: child.pid for name, child in self.children.items()},
+            ),
+        )
+
+
+def _reason(child: Child) -> str:
+    code = child.process.returncode
+    return f"{f'signal {code - 128}' if code > 128 else f'exit code {code}'}: {tail(child.log)[:200]}"
+
+
+def _environment() -> Mapping[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,7 @@
+"""The shell around every stream job: Faust, as thin as it goes. `messages` names the port, `outlet` sends, `runner` drives."""
+
+from .messages import BatchJob, Commit, Message
+from .outlet import Outlet
+from .runner import run_job, run_jobs
+
+__all__ = ["BatchJob", "Commit", "Message", "Outlet", "run_job", "run_jobs"]

@@ -1,0 +1,75 @@
+"""The Faust application: its settings, and a consumer that begins where the job's own store says, not where a group committed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from tallystick_schemas.settings import KafkaSettings
+
+Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awaitable[Mapping[TP, int]]]
+"""(assigned, earliest offsets of) -> wanted offsets."""
+
+
+def _consumer_class(positions: Positions) -> type[driver.Consumer]:
+    class PositionedConsumer(driver.Consumer):
+        """Seeks on every assignment."""
+
+        async def seek_to_committed(self) -> Mapping[TP, int]:
+            committed = dict(await super().seek_to_committed())
+            wanted = await positions(set(self.assignment()), self.earliest_offsets)
+            for tp, offset in wanted.items():
+                await self.seek(tp, offset)
+            return committed | dict(wanted)
+
+    return PositionedConsumer
+
+
+def make_app(name: str, kafka: KafkaSettings, positions: Positions) -> Any:
+    """An application without web server, tables or log redirection. What is set was measured or has bitten."""
+    app = faust.App(
+        f"tallystick-{name}",
+        broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
+        broker_credentials=_credentials(kafka),
+        store="memory://",
+        web_enabled=False,
+        web_in_thread=False,
+        autodiscover=False,
+        processing_guarantee="at_least_once",
+        # Whoever raises ends the process: Faust's default acks the batch that failed, and it is lost.
+        agent_supervisor="mode.CrashingSupervisor",
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=30.0,
+        broker_max_poll_interval=600.0,
+        broker_max_poll_records=500,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=8 << 20,
+        producer_request_timeout=30.0,
+        topic_replication_factor=1,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        stream_buffer_maxsize=512,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        worker_redirect_stdouts=False,
+    )
+    app.transport.Consumer = _consumer_class(positions)  # type: ignore[misc]  # the transport is this app's own
+    return app
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    import ssl
+
+    context = ssl.create_default_context(cafile=kafka.ssl_cafile) if "SSL" in kafka.security_protocol else None
+    if kafka.sasl_mechanism:
+        return faust.SASLCredentials(
+            mechanism=kafka.sasl_mechanism, username=kafka.sasl_username, password=kafka.sasl_password, ssl_context=context
+        )
+    return faust.SSLCredentials(context=context)

@@ -1,0 +1,58 @@
+"""Where jobs send: one idempotent producer, made in the job's loop at the first message."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from tallystick_schemas.settings import KafkaSettings
+
+_MAX_REQUEST = 8 << 20
+
+
+def aiokafka_kwargs(kafka: KafkaSettings) -> dict[str, Any]:
+    """The settings as aiokafka names them."""
+    kwargs = kafka.client_kwargs()
+    kwargs["bootstrap_servers"] = ",".join(kwargs["bootstrap_servers"])
+    cafile = kwargs.pop("ssl_cafile", None)
+    if cafile:
+        import ssl
+
+        kwargs["ssl_context"] = ssl.create_default_context(cafile=cafile)
+    return kwargs
+
+
+class Outlet:
+    """`await send(...)` waits until the producer took the message; the awaitable it gives waits for the broker."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> Awaitable[Any]:
+        """Send one message, to the key's partition when none is given."""
+        producer = await self._ready()
+        sent: Awaitable[Any] = await producer.send(topic, value=value, key=key, partition=partition)
+        return sent
+
+    async def _ready(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **aiokafka_kwargs(self._kafka),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                compression_type="lz4",
+                max_batch_size=1 << 20,
+                max_request_size=_MAX_REQUEST,
+                request_timeout_ms=30_000,
+            )
+            await producer.start()
+            self._producer = producer
+        return self._producer
+
+    async def close(self) -> None:
+        """Flush and close."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None

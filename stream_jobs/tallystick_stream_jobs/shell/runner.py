@@ -1,0 +1,168 @@
+"""Drives jobs: takes batches from Faust, lets commits run behind them in order, acks after them, and ends the process on any error."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from faust.types import TP
+
+from tallystick_schemas.settings import KafkaSettings
+
+from .faust_app import make_app
+from .messages import BatchJob, Commit, Message
+from .outlet import Outlet
+
+log = logging.getLogger(__name__)
+_TICK_S = 0.1
+WITHIN_S = 0.005
+"""How long a batch gathers. Small under light load; under heavy load batches fill before it is over."""
+
+
+def run_job(
+    name: str, topic: str, kafka: KafkaSettings, job: BatchJob, *, outlet: Outlet | None = None, take: int = 200, max_in_flight: int = 8
+) -> None:
+    """One job on one topic; returns after SIGTERM or SIGINT, exits with 1 when the job or the broker failed it."""
+    run_jobs(name, kafka, {topic: job}, outlet=outlet, take=take, max_in_flight=max_in_flight)
+
+
+def run_jobs(
+    name: str, kafka: KafkaSettings, jobs: Mapping[str, BatchJob], *, outlet: Outlet | None = None, take: int = 200, max_in_flight: int = 8
+) -> None:
+    """Several jobs in one loop, each with its topic."""
+    failure = asyncio.run(_Runner(name, kafka, jobs, outlet, take, max_in_flight).run())
+    if failure is not None:
+        log.critical("%s stops: %s", name, failure, exc_info=failure if not str(failure) else None)
+        sys.exit(1)
+
+
+class _Lane:
+    """One job: its batches, and the commits behind them."""
+
+    def __init__(self, job: BatchJob, max_in_flight: int) -> None:
+        self.job = job
+        self.commits: asyncio.Queue[tuple[Commit | None, list[Any]]] = asyncio.Queue(max_in_flight)
+        self.partitions: set[int] = set()
+
+    async def take(self, events: list[Any], current: Callable[[Any], bool]) -> None:
+        """One batch, without what was fetched under an assignment that is over."""
+        messages = [
+            Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
+        ]
+        commit = await self.job.process(messages) if messages else None
+        await self.commits.put((commit, events))
+
+    async def drain(self) -> None:
+        """Commits, one at a time, in order; acks after each. If we crash before an ack, the same messages come again."""
+        while True:
+            commit, events = await self.commits.get()
+            if commit is not None:
+                await commit()
+            for event in events:
+                event.ack()
+            self.commits.task_done()
+
+
+class _Runner:
+    def __init__(
+        self, name: str, kafka: KafkaSettings, jobs: Mapping[str, BatchJob], outlet: Outlet | None, take: int, max_in_flight: int
+    ) -> None:
+        self._lanes = {topic: _Lane(job, max_in_flight) for topic, job in jobs.items()}
+        self._outlet, self._take = outlet, take
+        self._failed: asyncio.Future[BaseException | None] | None = None
+        self._app = make_app(name, kafka, self._positions)
+        for topic, lane in self._lanes.items():
+            self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(self._agent(lane))
+
+    def _agent(self, lane: _Lane) -> Callable[[Any], Awaitable[None]]:
+        async def agent(stream: Any) -> None:
+            async for events in stream.noack().noack_take(self._take, within=WITHIN_S):
+                try:
+                    await lane.take(list(events), self._is_current)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it and nothing is acked
+                    self._fail(error)
+                    await asyncio.sleep(3600)
+
+        return agent
+
+    def _is_current(self, message: Any) -> bool:
+        """A seek after a rebalance reads messages again; those fetched before it must not be taken a second time out of order."""
+        return bool(message.generation_id == self._app.consumer_generation_id)
+
+    async def _positions(self, assigned: set[TP], earliest: Callable[..., Awaitable[Mapping[TP, int]]]) -> Mapping[TP, int]:
+        wanted: dict[TP, int] = {}
+        try:
+            for topic, lane in self._lanes.items():
+                ours = {tp.partition for tp in assigned if tp.topic == topic}
+                lost = lane.partitions - ours
+                if lost:
+                    lane.job.revoked(lost)
+                lane.partitions = ours
+                offsets = await asyncio.to_thread(lane.job.start, ours) if ours else {}
+                available = await earliest(*[TP(topic, partition) for partition in offsets]) if offsets else {}
+                for partition, offset in offsets.items():
+                    first = available.get(TP(topic, partition), 0)
+                    if first > offset:
+                        lane.job.gone(partition, offset, first)
+                    wanted[TP(topic, partition)] = max(offset, first)
+        except Exception as error:
+            self._fail(error)
+            raise
+        return wanted
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_result(error)
+
+    async def _background(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - ends the process, as in the agent
+            self._fail(error)
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for lane in self._lanes.values():
+                await lane.job.tick(time.time())
+
+    async def run(self) -> BaseException | None:
+        """Until a signal (None) or a failure."""
+        loop = asyncio.get_running_loop()
+        self._failed = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: self._failed.done() or self._failed.set_result(None))  # type: ignore[union-attr]
+        tasks = [loop.create_task(self._background(lane.drain)) for lane in self._lanes.values()]
+        tasks.append(loop.create_task(self._background(self._ticks)))
+        tasks.append(loop.create_task(self._background(self._faust)))
+        failure = await self._failed
+        if failure is None:
+            await self._finish()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._app.stop(), 10)
+        if self._outlet is not None:
+            await self._outlet.close()
+        return failure
+
+    async def _finish(self) -> None:
+        """What was taken in is committed before we leave."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(lane.commits.join() for lane in self._lanes.values())), 8)
+        for lane in self._lanes.values():
+            await lane.job.stop()
+
+    async def _faust(self) -> None:
+        self._app.finalize()
+        async with self._app:
+            await self._app.wait_until_stopped()
+        if self._app.crashed and self._app.crash_reason:
+            raise self._app.crash_reason
