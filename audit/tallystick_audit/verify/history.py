@@ -16,11 +16,14 @@ from .step2_root_log import SealedHistory, judge_root_log
 from .step6_events import PieceResult
 from .work import PieceTask, ShardResult, ShardTask, Tell
 
-PIECE_ENTRIES: Final = 1024
+MIN_PIECE: Final = 64
+MAX_PIECE: Final = 1024
+PIECES: Final = 16
+"""Entries a piece, and pieces a shard: small enough that all processes end together, large enough that questions cost little."""
 FRESH_S: Final = 60.0
 FRESH_INTERVALS: Final = 10
 SETTLE_S: Final = 5.0
-SMALL: Final = 2000
+SMALL: Final = 500
 """Entries below which starting processes takes longer than the work."""
 Progress = Callable[[int, int, int, float], None]
 """(shard, index, events judged so far, events a second)."""
@@ -45,7 +48,7 @@ def verify_history(
         shards, pieces = verification.tasks(sealed)
         tell = _teller(progress)
         if processes > 1 and sum(sealed.sealed(shard) for shard in range(log.shards)) > SMALL:
-            results, checked = run_in_processes(clickhouse, shards, pieces, processes, tell)
+            results, checked = run_in_processes(source, clickhouse, shards, pieces, processes, tell)
         else:
             results, checked = run_inline(source, shards, pieces, tell)
         return verification.report(sealed, results, checked)
@@ -79,11 +82,14 @@ class Verification:
 
     def tasks(self, sealed: SealedHistory) -> tuple[list[ShardTask], list[PieceTask]]:
         """A task for each shard's order, and pieces of its events."""
-        shards = [ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), PIECE_ENTRIES) for shard in range(self._log.shards)]
-        pieces = [
-            PieceTask(shard, first, min(first + PIECE_ENTRIES, sealed.sealed(shard)))
+        shards = [
+            ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), piece_entries(sealed.sealed(shard)))
             for shard in range(self._log.shards)
-            for first in range(0, sealed.sealed(shard), PIECE_ENTRIES)
+        ]
+        pieces = [
+            PieceTask(task.shard, first, min(first + task.piece, sealed.sealed(task.shard)))
+            for task in shards
+            for first in range(0, sealed.sealed(task.shard), task.piece)
         ]
         return shards, pieces
 
@@ -95,7 +101,7 @@ class Verification:
         findings.merge(result.findings for result in by_shard.values())
         findings.merge(piece.findings for piece in pieces)
         for piece in pieces:
-            _check_tied(by_shard[piece.shard], piece, findings)
+            _check_tied(by_shard[piece.shard], piece, piece_entries(sealed.sealed(piece.shard)), findings)
         for shard, result in by_shard.items():
             _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
         for row in self._source.strangers(self._log.shards):
@@ -134,9 +140,14 @@ class Verification:
                 findings.add(Failure(9, shard, sealed.sealed(shard) - 1, reason, Aspect.FRESHNESS))
 
 
-def _check_tied(shard: ShardResult, piece: PieceResult, findings: Findings) -> None:
+def piece_entries(size: int) -> int:
+    """How many entries a piece of a shard with `size` entries has."""
+    return min(max(size // PIECES, MIN_PIECE), MAX_PIECE)
+
+
+def _check_tied(shard: ShardResult, piece: PieceResult, length: int, findings: Findings) -> None:
     """Step 6 read the same entries as steps 3 to 5."""
-    number = piece.first // PIECE_ENTRIES
+    number = piece.first // length
     if number >= len(shard.digests) or shard.digests[number] != piece.entries_digest:
         findings.fail(6, piece.shard, piece.first, "the entries from here on changed while they were being verified")
 
