@@ -62,5 +62,6 @@ class LockUnconfirmed(JobError):
 
     def __init__(self, command: str, seconds: float) -> None:
         super().__init__(
-            f"the order {command} is recorded, but no lock appeared within {seconds:.0f} s; is the responder running? `tallystick doctor` tells"
+            f"the order {command} is recorded, but no lock appeared within {seconds:.0f} s; is the responder running? "
+            "`tallystick doctor` tells"
         )

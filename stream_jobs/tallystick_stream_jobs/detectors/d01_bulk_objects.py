@@ -1,0 +1,76 @@
+"""D01: many distinct objects in an hour. On real downloads (EDGAR), distinct objects told harvesters best; bytes and z-scores far worse."""
+
+from typing import Final
+
+from tallystick_schemas.messages import Finding
+
+from .base import Meta, Parameter, State, make_finding, one_credential
+from .facts import Fact, object_key
+
+WINDOW_S: Final = 3600
+PANE_S: Final = 300
+_AGAIN_S: Final = 3600
+_MAX_OBJECTS: Final = 256
+"""Above the highest threshold the exact number no longer matters: the value saturates here, and so does the state."""
+
+
+class BulkObjects:
+    """Panes of 5 minutes: an object counts in the pane in which it was seen last."""
+
+    meta = Meta(
+        id="D01",
+        title="Bulk pull of distinct objects",
+        techniques=("T1530", "AML.T0035"),
+        severity="medium",
+        most="step-up",
+        blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02).",
+        parameters={
+            "alert": Parameter(25, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
+            "step_up": Parameter(40, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
+        },
+    )
+
+    def observe(self, state: State, fact: Fact) -> Finding | None:
+        key = object_key(fact.event)
+        if key is None:
+            return None
+        panes: dict[str, int] = state.setdefault("objects", {})
+        pane = int(fact.time // PANE_S)
+        credential = one_credential(state, fact.event.actor.credential)
+        fresh = key not in panes
+        panes[key] = max(pane, panes.get(key, pane))
+        if not fresh:
+            return None
+        evidence: list[tuple[int, int, int]] = state.setdefault("evidence", [])
+        evidence.append(fact.place)
+        del evidence[:-50]
+        if len(panes) < self.meta.parameters["alert"].value:
+            return None
+        newest = max(panes.values())
+        for old in [name for name, at in panes.items() if at <= newest - WINDOW_S // PANE_S]:
+            del panes[old]
+        if len(panes) > _MAX_OBJECTS:
+            del panes[min(panes, key=lambda name: (panes[name], name))]
+        return self._judge(state, fact, len(panes), evidence, credential)
+
+    def _judge(self, state: State, fact: Fact, value: int, evidence: list[tuple[int, int, int]], credential: str | None) -> Finding | None:
+        for name in ("step_up", "alert"):
+            threshold = self.meta.parameters[name].value
+            if value < threshold:
+                continue
+            if fact.time - state.get(name, -_AGAIN_S) < _AGAIN_S:
+                return None  # told already: an open finding is not told again for an hour
+            state[name] = state["alert"] = fact.time
+            return make_finding(
+                self.meta,
+                fact,
+                value=value,
+                threshold=threshold,
+                window_s=WINDOW_S,
+                evidence=evidence,
+                act="step-up" if name == "step_up" else "alert",
+                deterministic=False,
+                text=f"{fact.event.actor.principal} touched {value} distinct objects within an hour; {threshold:.0f} is the line.",
+                credential=credential,
+            )
+        return None

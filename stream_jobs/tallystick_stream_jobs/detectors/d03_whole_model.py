@@ -1,0 +1,77 @@
+"""D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
+
+from typing import Final
+
+from tallystick_schemas.messages import Finding
+
+from .base import Meta, Parameter, State, make_finding, one_credential
+from .facts import Fact, object_key
+
+WINDOW_S: Final = 86_400
+_MAX_MODELS: Final = 16
+_MAX_PARTS: Final = 4096
+_EXEMPT_ROLES: Final = frozenset({"deploy", "train"})
+
+
+class WholeModel:
+    """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
+
+    meta = Meta(
+        id="D03",
+        title="Pull of a whole model",
+        techniques=("AML.T0044", "T1530"),
+        severity="high",
+        most="suspend",
+        blind_spots="Several principals who share the parts out (D14); a model of fewer parts than the minimum.",
+        parameters={
+            "coverage": Parameter(0.9, "share of the parts in 24 h", "DETECTORS.md"),
+            "min_parts": Parameter(8, "parts", "below this an ordinary load of a small model is the whole model"),
+        },
+    )
+
+    def observe(self, state: State, fact: Fact) -> Finding | None:
+        event = fact.event
+        total = event.attrs.get("parts", "")
+        if not total.isascii() or not total.isdigit() or len(total) > 6 or not event.resource.part or object_key(event) is None:
+            return None
+        if int(total) < self.meta.parameters["min_parts"].value or _EXEMPT_ROLES & set(event.actor.roles):
+            return None
+        models: dict[str, State] = state.setdefault("models", {})
+        name = f"{event.resource.id}@{event.resource.version}"
+        model = models.get(name)
+        if model is None:
+            if len(models) >= _MAX_MODELS:
+                del models[min(models, key=lambda one: (models[one]["at"], one))]
+            model = models[name] = {"parts": {}, "at": fact.time, "told": 0.0}
+        return self._cover(model, fact, int(total))
+
+    def _cover(self, model: State, fact: Fact, total: int) -> Finding | None:
+        parts: dict[str, list[object]] = model["parts"]
+        credential = one_credential(model, fact.event.actor.credential)
+        part = fact.event.resource.part
+        if part in parts or len(parts) >= _MAX_PARTS:
+            return None
+        parts[part] = [fact.time, *fact.place]
+        model["at"] = max(model["at"], fact.time)
+        for old in [name for name, seen in parts.items() if model["at"] - float(str(seen[0])) > WINDOW_S]:
+            del parts[old]
+        share, line = len(parts) / total, self.meta.parameters["coverage"].value
+        if share < line or fact.time - model["told"] < WINDOW_S:
+            return None
+        model["told"] = fact.time
+        restricted = fact.event.resource.sensitivity == "restricted"
+        evidence = [tuple(seen[1:]) for seen in parts.values()]
+        return make_finding(
+            self.meta,
+            fact,
+            value=round(share, 4),
+            threshold=line,
+            window_s=WINDOW_S,
+            evidence=evidence,  # type: ignore[arg-type]  # (shard, index, pos) each
+            act="suspend" if restricted else "alert",
+            deterministic=False,
+            text=f"{fact.event.actor.principal} asked for {len(parts)} of the {total} parts of {fact.event.resource.id} within 24 hours "
+            "and has neither a deploy nor a train role.",
+            credential=credential,
+            severity="critical" if restricted else "high",
+        )
