@@ -1,0 +1,83 @@
+"""What repositories hold, looked at off the event loop and kept for a moment; revisions and entity tags made from what the file system says."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from .errors import not_found
+from .folder_store import FileKey, FolderStore, Manifest, Repo
+from .routes import DEFAULT_REVISION, Route
+
+_KEEP_S: Final = 1.0
+_MAX_KEPT: Final = 1000
+_WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".onnx", ".msgpack", ".npz")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A manifest with its revision (40 hex digits, from names and states of all files) and its number of weight files."""
+
+    manifest: Manifest
+    commit: str
+    parts: int
+
+    @property
+    def repo(self) -> Repo:
+        return self.manifest.repo
+
+    @property
+    def version(self) -> str:
+        return self.manifest.meta.version or self.commit[:12]
+
+
+def entity_tag(key: FileKey) -> str:
+    """A strong tag of a file's state. From the file system's facts, so that a model of 100 GB need not be read before its first byte goes out."""
+    return sha256(repr(tuple(key)).encode()).hexdigest()
+
+
+def _listing(manifest: Manifest) -> Listing:
+    digest = sha256()
+    for path, key in manifest.files.items():
+        digest.update(f"{path}\0{entity_tag(key)}\n".encode())
+    return Listing(manifest, digest.hexdigest()[:40], sum(path.endswith(_WEIGHTS) for path in manifest.files))
+
+
+class Catalog:
+    """Listings by repository."""
+
+    def __init__(self, store: FolderStore) -> None:
+        self.store = store
+        self._kept: dict[Repo, tuple[float, Listing]] = {}
+
+    async def listing(self, repo: Repo) -> Listing:
+        """As it was at most a second ago; Refusal 404 when there is no such repository."""
+        kept = self._kept.get(repo)
+        if kept is not None and time.monotonic() - kept[0] < _KEEP_S:
+            return kept[1]
+        listing = await asyncio.to_thread(self._look, repo)
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()
+        self._kept[repo] = (time.monotonic(), listing)
+        return listing
+
+    def _look(self, repo: Repo) -> Listing:
+        if not self.store.is_repo(repo):
+            raise not_found("RepoNotFound", f"There is no {repo.kind} called {repo.name} here.")
+        return _listing(self.store.scan(repo))
+
+    async def find(self, route: Route) -> tuple[Listing, str]:
+        """The listing that a route names, and the path inside it. A revision must be `main` or the one that stands now."""
+        assert route.kind is not None
+        if route.door != "files":
+            listing = await self.listing(Repo(route.kind, route.repo))
+            if route.rev not in (None, DEFAULT_REVISION, listing.commit):
+                raise not_found("RevisionNotFound", f"{route.repo} has no revision {route.rev}; it stands at {listing.commit}.")
+            return listing, route.path
+        for length in (1, 2):
+            if len(route.names) >= length:
+                repo = Repo(route.kind, "/".join(route.names[:length]))
+                if await asyncio.to_thread(self.store.is_repo, repo):
+                    return await self.listing(repo), "/".join(route.names[length:])
+        raise not_found("RepoNotFound", f"There is no {route.kind} at this path.")
