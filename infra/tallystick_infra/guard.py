@@ -15,8 +15,8 @@ def main() -> int:
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
     wanted = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-    for number in wanted:
-        signal.signal(number, lambda *_: None)
+    for handled in wanted:
+        signal.signal(handled, lambda *_: None)
     child = os.posix_spawn(command[0], command, os.environ, setsigdef=list(wanted))
     os.set_inheritable(pipe, False)
     while True:

@@ -49,9 +49,8 @@ def migrate(client: Client, database: str, wanted: list[Migration] | None = None
         "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, sha256 String, applied_at DateTime64(6, 'UTC')) "
         "ENGINE = ReplacingMergeTree ORDER BY version SETTINGS fsync_after_insert = 1"
     )
-    known = {
-        version: sums
-        for version, sums in client.query("SELECT version, groupUniqArray(sha256) FROM schema_versions GROUP BY version").result_rows
+    known: dict[int, list[str]] = {
+        row[0]: row[1] for row in client.query("SELECT version, groupUniqArray(sha256) FROM schema_versions GROUP BY version").result_rows
     }
     applied = []
     for migration in wanted if wanted is not None else migrations():

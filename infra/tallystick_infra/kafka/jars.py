@@ -57,7 +57,8 @@ def parse_lock(text: str) -> list[Jar]:
         coordinates = parts[0].split(":")
         if len(parts) != 3 or len(coordinates) != 3 or not parts[1].isdigit() or len(parts[2]) != 64:
             raise ParseError(f"jars.lock, line {number}: not 'group:artifact:version size sha256'")
-        jars.append(Jar(*coordinates, int(parts[1]), parts[2]))
+        group, artifact, version = coordinates
+        jars.append(Jar(group, artifact, version, int(parts[1]), parts[2]))
     return jars
 
 

@@ -13,6 +13,7 @@ def lock_lines(environment: Environment) -> list[str]:
     """One line a jar of a resolved environment."""
     files = {path.name: path for path in environment.all_jars}
     lines = []
+    assert environment.lockfile is not None
     for one in environment.lockfile.dependencies:
         path = files[f"{one.artifactId}-{one.version}.jar"]
         lines.append(f"{one.groupId}:{one.artifactId}:{one.version} {path.stat().st_size} {hashlib.sha256(path.read_bytes()).hexdigest()}")

@@ -80,7 +80,10 @@ class Gateway:
             return
         if method not in (("POST",) if route.door == "paths" else _READS):
             raise Refusal(
-                HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", f"{method} is not something this path can do.", allow="GET, HEAD"
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                f"{method} is not something this path can do.",
+                facts={"allow": "GET, HEAD"},
             )
         token = self._authenticate(headers)
         request.actor = token.actor()
@@ -152,9 +155,8 @@ class Gateway:
         sent = await _send_json(send, 200, body, extra, head=head)
         request.done("artifact.list", 0 if head else sent, 0)
 
-    async def _file(  # noqa: PLR0913 - a request's parts
+    async def _file(
         self,
-        route: Route,
         listing: Listing,
         path: str,
         token: TokenRecord,

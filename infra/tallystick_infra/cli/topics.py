@@ -1,0 +1,63 @@
+"""For production: `tallystick topics ensure / check`, and `tallystick migrate`."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from .common import data_option, open_deployment, out
+
+
+@click.group()
+def topics() -> None:
+    """Kafka topics of this deployment."""
+
+
+@topics.command()
+@data_option
+@click.option("--replication", default=3, show_default=True, help="Copies of each partition.")
+def announce(data: Path, replication: int) -> None:
+    """Make missing topics, and write the generation record into each new partition. Stop the notary first, start it after."""
+    import clickhouse_connect
+
+    from ..deployment.keyfiles import read_key
+    from ..kafka.topics import Topics
+
+    deployment = open_deployment(data)
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    live = Topics(deployment.kafka(), deployment.log().shards, replication)
+    try:
+        made = live.ensure()
+        written = live.announce(client, read_key(deployment.keys / "operator.key"))
+    finally:
+        live.close()
+    out().print(f"{len(made)} topics made, {written} generation records written.")
+
+
+@topics.command()
+@data_option
+def check(data: Path) -> None:
+    """Compare the cluster with the table of topics."""
+    from ..kafka.topics import Topics
+
+    deployment = open_deployment(data)
+    live = Topics(deployment.kafka(), deployment.log().shards)
+    try:
+        live.check()
+    finally:
+        live.close()
+    out().print("The topics are as they must be.")
+
+
+@click.command()
+@data_option
+def migrate(data: Path) -> None:
+    """Apply the migrations that ClickHouse has not got yet."""
+    import clickhouse_connect
+
+    from ..clickhouse.migrate import migrate as apply
+
+    settings = open_deployment(data).clickhouse()
+    client = clickhouse_connect.get_client(**dataclasses.replace(settings, database="default").client_kwargs())
+    applied = apply(client, settings.database)
+    out().print("applied: " + ", ".join(applied) if applied else "The tables are up to date.")

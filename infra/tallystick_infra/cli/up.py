@@ -1,0 +1,88 @@
+"""`tallystick up`: all parts until Ctrl-C."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ..deployment import Deployment
+from ..supervisor import Supervisor
+from .common import data_option, emit_json, json_option, out
+
+
+@contextlib.contextmanager
+def fetch_progress(console: Console) -> Iterator[Any]:
+    """A callback for `ensure_jars` that shows a bar once there is something to fetch."""
+    columns = (TextColumn("fetching Kafka (first start only)"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task: list[Any] = []
+
+        def progress(done: int, total: int) -> None:
+            if not task:
+                task.append(bar.add_task("", total=total))
+            bar.update(task[0], completed=done)
+
+        yield progress
+
+
+@click.command()
+@data_option
+@json_option
+@click.option("--kafka", help="Bootstrap address of a Kafka of yours, instead of the embedded one.")
+@click.option("--clickhouse", help="host:port of a ClickHouse of yours, instead of the embedded one.")
+@click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder that the gateway serves.")
+def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> None:
+    """Start everything; a part that dies is started again. Makes the deployment when there is none."""
+    deployment = Deployment.create(data, _tables(kafka, clickhouse, artifacts))
+    console = out(as_json)
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: stopping.append(got))
+    began = time.monotonic()
+    with fetch_progress(console) as progress:
+        supervisor = Supervisor(
+            deployment, say=lambda text: console.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {text}"), progress=progress
+        )
+        supervisor.start()
+    try:
+        seconds = time.monotonic() - began
+        _greet(console, deployment, seconds)
+        if as_json:
+            emit_json({"ready_s": round(seconds, 2), "data": str(deployment.path)})
+        supervisor.run(lambda: bool(stopping))
+    finally:
+        console.print("stopping …")
+        supervisor.stop()
+    sys.exit(0)
+
+
+def _tables(kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = {}
+    if kafka:
+        tables |= {"kafka": {"bootstrap": kafka}, "embedded": {"kafka": False}}
+    if clickhouse:
+        host, _, port = clickhouse.rpartition(":")
+        tables["clickhouse"] = {"host": host, "port": int(port)}
+        tables.setdefault("embedded", {})["clickhouse"] = False
+    if artifacts:
+        tables["gateway"] = {"root": str(artifacts.absolute())}
+    return tables
+
+
+def _greet(console: Console, deployment: Deployment, seconds: float) -> None:
+    from ..deployment import read_run
+    from .console_settings import sign_in
+
+    run = read_run(deployment.path)
+    assert run is not None
+    console.print(f"[bold green]ready[/] after {seconds:.1f} s   data {deployment.path}")
+    console.print(f"  gateway  {run.gateway}   (HF_ENDPOINT for Hugging Face clients)")
+    console.print(f"  console  {sign_in(deployment)}")
+    console.print("  Ctrl-C stops everything in order.")

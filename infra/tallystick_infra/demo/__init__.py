@@ -1,0 +1,1 @@
+"""The demonstration: a theft over real HTTP, detected, stopped and proven. `story` tells it, `actors` play it, `artifacts` are stolen."""
