@@ -154,6 +154,15 @@ def insert_second_entry(history: History) -> None:
     history.entries.append((0, 5, entry, entry_leaf(entry), history.entries[_entry_at(history, 0, 5)][4]))
 
 
+def insert_second_entry_behind(history: History) -> None:
+    """One that the table sorts behind the true one: the first row alone would look right."""
+    number = _entry_at(history, 0, 5)
+    entry, leaf, chain = history.entries[number][2:]
+    others = (entry[:18] + number.to_bytes(8, "big") + entry[26:] for number in range(10_000))
+    other = next(o for o in others if entry_leaf(o) > leaf)
+    history.entries.append((0, 5, other, entry_leaf(other), chain))
+
+
 def insert_foreign_shard(history: History) -> None:
     history.entries += [(7, *row[1:]) for row in history.entries if row[0] == 1]
 
@@ -304,6 +313,7 @@ CASES = (
     Tampering("an event inserted where no segment is", insert_event_without_entry, (6, 1, 4)),
     Tampering("a second event at a place", insert_second_event, (6, 1, 3)),
     Tampering("a second entry at a place", insert_second_entry, (3, 0, 5)),
+    Tampering("a second entry at a place, sorted behind", insert_second_entry_behind, (3, 0, 5)),
     Tampering("a shard that does not exist", insert_foreign_shard, (3, 7, 0)),
     Tampering("a rejected record that never was", insert_rejected, (5, 0, 4)),
     Tampering("two events swapped", swap_events, (6, 0, 13)),

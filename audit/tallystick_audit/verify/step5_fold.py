@@ -2,7 +2,8 @@
 
 Bodies: what an accepted entry says of its body is proven by step 6, which folds the stored events to the same root, so the fold takes it as
 recorded here. A rejection for its body (verdicts 7 and 10) is judged again from the raw bytes in table `rejected`; these are kept up to a
-bound, and where they are gone the verdict stands as recorded and completeness becomes unknown: events might have been kept out.
+bound, and where they are gone the verdict stands as recorded and completeness becomes unknown: events might have been kept out. What was
+no record at all (verdict 8) carries nobody's signature; a good segment that was hidden under it shows as a gap in its run.
 """
 
 from collections.abc import Iterator

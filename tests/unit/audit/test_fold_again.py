@@ -9,6 +9,7 @@ from tests.support.tampering import flip
 from tallystick_audit.verify import Report
 from tallystick_audit.verify.history import verify_source
 from tallystick_schemas.bodies import Body, BodyRefused
+from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.merkle import leaf_hash
 from tallystick_schemas.records import Record, split_items
 from tallystick_schemas.verdicts import Verdict
@@ -137,6 +138,17 @@ def test_more_erased_than_the_records_name() -> None:
     builder.history.events = [(*row[:3], b"", row[4]) for row in builder.history.events]
     builder.erase(0, [(2, 0)])
     assert places(judged(builder)) == [(6, 0, 2)]
+
+
+def test_checkpoint_that_the_sealer_signed_beside_the_root_log() -> None:
+    """What is signed for a shard is shown to everybody, or it is a second story."""
+    builder = HistoryBuilder(1)
+    builder.seal()
+    history = builder.history
+    root = bytes(32)
+    note = sign_checkpoint(Checkpoint(history.log.origin(0), 1, root), builder.sealer)
+    history.checkpoints.append((history.log.origin(0), 1, root, note))
+    assert places(judged(builder)) == [(2, 0, 1)]
 
 
 def test_entries_that_change_between_two_readings() -> None:
