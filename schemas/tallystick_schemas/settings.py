@@ -128,6 +128,10 @@ class JobSettings:
     """Events a notary gathers before it inserts, at the most."""
     lock_minutes: float = 60.0
     """How long an automatic lock lasts unless a person confirms it."""
+    breaker_limit: int = 3
+    """Automatic suspensions within ten minutes; after that, people decide."""
+    protected: tuple[str, ...] = ()
+    """Principals that are never suspended automatically."""
 
 
 T = TypeVar("T")

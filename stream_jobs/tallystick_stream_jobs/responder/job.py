@@ -29,7 +29,7 @@ class Responder:
 
     def __init__(self, settings: JobSettings, outlet: Outlet, recorder: Recorder) -> None:
         self._settings, self._outlet, self._recorder = settings, outlet, recorder
-        self._book, self._policy = LockBook(), Policy()
+        self._book, self._policy = LockBook(), Policy(frozenset(settings.protected), settings.breaker_limit)
         self._loaded = False
         self._beat_at = 0.0
 

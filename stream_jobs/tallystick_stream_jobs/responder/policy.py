@@ -8,7 +8,6 @@ from tallystick_schemas.messages import Finding
 Choice = Literal["suspend", "recommend", "note"]
 _MEMORY_S: Final = 86_400.0
 _BREAKER_WINDOW_S: Final = 600.0
-_BREAKER_LIMIT: Final = 3
 _MAX_PRINCIPALS: Final = 50_000
 _ALONE: Final = frozenset({"D03", "D07a", "D13"})
 """Rows of the table that may suspend alone."""
@@ -27,6 +26,7 @@ class Policy:
     """Remembers which detectors spoke of whom, and how often it acted by itself."""
 
     protected: frozenset[str] = frozenset()
+    breaker_limit: int = 3
     spoken: dict[str, dict[str, float]] = field(default_factory=dict)
     suspended_at: list[float] = field(default_factory=list)
 
@@ -41,8 +41,8 @@ class Policy:
         if finding.principal in self.protected:
             return Decision("recommend", f"{finding.principal} is protected: two people decide")
         self.suspended_at = [at for at in self.suspended_at if now - at < _BREAKER_WINDOW_S]
-        if len(self.suspended_at) >= _BREAKER_LIMIT:
-            return Decision("recommend", f"{_BREAKER_LIMIT} automatic suspensions within 10 minutes: people decide from here")
+        if len(self.suspended_at) >= self.breaker_limit:
+            return Decision("recommend", f"{self.breaker_limit} automatic suspensions within 10 minutes: people decide from here")
         self.suspended_at.append(now)
         return Decision("suspend", finding.text if alone else f"{finding.text} {', '.join(sorted(others))} said so too.")
 

@@ -1,0 +1,70 @@
+"""One load process: `python -m tallystick_infra.bench.driver DATA EVENTS RATE AGENT…`. Prints one JSON object."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tallystick_producers import Actor, Recorder, Resource, Source, Usage, Why
+
+from ..deployment import Deployment
+
+_ACTORS = [Actor(f"user-{n:04d}@example.org", "human", credential=f"cred-{n:04d}", session=f"session-{n:06d}") for n in range(1000)]
+_WHY = Why(purpose="evaluation of a candidate release", grant="grant-2026-0042")
+_SOURCE = Source(ip="203.0.113.9", user_agent="hf-xet/1.2; python/3.11", host="trainer-17.example.org")
+_ATTRS = {"request_id": "0123456789abcdef0123456789abcdef", "method": "GET"}
+
+
+def _feed(recorder: Recorder, count: int, rate: float) -> None:
+    """`count` events of about 500 bytes; `rate` a second, 0 as fast as it goes."""
+    began = time.monotonic()
+    for number in range(count):
+        if rate and number % 10 == 0:
+            time.sleep(max(0.0, number / rate - (time.monotonic() - began)))
+        recorder.record(
+            "artifact.read",
+            actor=_ACTORS[number % 1000],
+            resource=Resource(
+                "model", "models/acme/atlas-7b", version="3", part=f"model-{number % 12:05d}.safetensors", collection="models"
+            ),
+            why=_WHY,
+            usage=Usage(bytes=4096, objects=1, duration_ms=3),
+            source=_SOURCE,
+            attrs=_ATTRS,
+        )
+
+
+def main(data: str, events: str, rate: str, *agents: str) -> dict[str, Any]:
+    """Record from one thread an agent, wait for the last receipt."""
+    deployment = Deployment.open(Path(data))
+    recorders = [Recorder.open(deployment.agent(agent)) for agent in agents]
+    share = int(events) // len(agents)
+    began = time.time()
+    threads = [threading.Thread(target=_feed, args=(recorder, share, float(rate) / len(agents))) for recorder in recorders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorded = time.time()
+    for recorder in recorders:
+        recorder.wait_receipts(900)
+    ended = time.time()
+    stats = [recorder.stats() for recorder in recorders]
+    for recorder in recorders:
+        recorder.close()
+    cpu = time.process_time()
+    return {
+        "events": share * len(agents),
+        "began": began,
+        "recorded": recorded,
+        "ended": ended,
+        "cpu_s": cpu,
+        "aside": sum(s.aside for s in stats),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(msgspec.json.encode(main(*sys.argv[1:])).decode() + "\n")

@@ -1,0 +1,92 @@
+"""`bench ingest`: events over 16 agents from processes of their own, from the first record() to the last receipt."""
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import clickhouse_connect
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from tallystick_schemas.messages import parse_batch
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import DETECTOR_STATE, VERIFIED, VERIFIED_PARTITIONS
+from tallystick_stream_jobs.detectors.job import FENCE, Fence, read_compacted
+
+from ..supervisor import Supervisor
+from .scratch import costs, machine
+
+AGENTS = [f"bench-{number:02d}" for number in range(16)]
+_PROCESSES = 2
+
+
+def start_drivers(
+    supervisor: Supervisor, events: int, rate: float, agents: list[str], processes: int = _PROCESSES
+) -> list[subprocess.Popen[bytes]]:
+    """Load processes that share the agents."""
+    data = str(supervisor.deployment.path)
+    command = [sys.executable, "-m", f"{__package__}.driver", data, str(events // processes), str(rate / processes)]
+    return [subprocess.Popen([*command, *agents[number::processes]], stdout=subprocess.PIPE) for number in range(processes)]
+
+
+def finish_drivers(drivers: list[subprocess.Popen[bytes]]) -> list[dict[str, Any]]:
+    """Their results, when all are done."""
+    return [msgspec.json.decode(driver.communicate()[0]) for driver in drivers]
+
+
+def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
+    """The figures of DESIGN.md's table. `lost` is counted by id in the store, not believed."""
+    rest = costs(supervisor)
+    results = finish_drivers(start_drivers(supervisor, events, 0, AGENTS))
+    after = costs(supervisor)
+    recorded = sum(result["events"] for result in results)
+    seconds = max(result["ended"] for result in results) - min(result["began"] for result in results)
+    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
+    stored = client.query(
+        "SELECT uniqExact(shard, index, pos) FROM events WHERE action = 'artifact.read' AND purpose LIKE 'evaluation%'"
+    ).result_rows[0][0]
+    cpu = {name: (after[name][0] - rest[name][0]) / recorded * 1e6 for name in after}
+    cpu["drivers"] = sum(result["cpu_s"] for result in results) / recorded * 1e6
+    return {
+        "events": recorded,
+        "seconds": round(seconds, 2),
+        "events_per_s": round(recorded / seconds),
+        "lost": recorded - stored,
+        "detected_events": detected(supervisor.deployment.kafka()),
+        "cpu_us_per_event": {name: round(value, 2) for name, value in cpu.items()},
+        "rss_mib": {name: size >> 20 for name, (_, size) in after.items()},
+        "rss_at_rest_mib": sum(size for _, size in rest.values()) >> 20,
+        "rss_total_mib": sum(size for _, size in after.values()) >> 20,
+        "machine": machine(),
+        "measured": f"{len(AGENTS)} agents in {_PROCESSES} processes, first record() to last receipt; lost = recorded minus distinct places in the store",
+    }
+
+
+def detected(kafka: KafkaSettings, wait_s: float = 60.0) -> int:
+    """Events on `verified` that the detectors have behind their fence, once they stand at its end."""
+    deadline = time.monotonic() + wait_s
+    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=8 << 20)
+    count = 0
+    try:
+        partitions = [TopicPartition(VERIFIED, number) for number in range(VERIFIED_PARTITIONS)]
+        while True:
+            ends, fences = consumer.end_offsets(partitions), {p: _fence(kafka, p.partition) for p in partitions}
+            if all(fences[p] >= ends[p] for p in partitions) or time.monotonic() > deadline:
+                break
+            time.sleep(1.0)
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        while any(consumer.position(p) < fences[p] for p in partitions):
+            for partition, records in consumer.poll(timeout_ms=500).items():
+                for record in records:
+                    if record.offset < fences[partition]:
+                        count += sum(len(segment.events) for segment in parse_batch(record.value or b"").segments)
+    finally:
+        consumer.close()
+    return count
+
+
+def _fence(kafka: KafkaSettings, partition: int) -> int:
+    raw = read_compacted(kafka, DETECTOR_STATE, partition).get(FENCE)
+    return msgspec.json.decode(raw, type=Fence).offset if raw else 0

@@ -1,0 +1,77 @@
+"""`tallystick bench`: figures that anyone can make again."""
+
+import time
+from typing import Any
+
+import click
+
+from .common import emit_json, json_option, out
+
+_EVENTS = 1_000_000
+
+
+@click.group(invoke_without_command=True)
+@click.option("--events", default=_EVENTS, show_default=True, type=click.IntRange(1000))
+@click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 2000))
+@json_option
+@click.pass_context
+def bench(ctx: click.Context, events: int, trials: int, as_json: bool) -> None:
+    """Measure on a scratch deployment; without a subcommand, everything on one. Machines are noisy: compare within one run."""
+    if ctx.invoked_subcommand is None:
+        _measure({"ingest", "verify", "restart", "respond"}, events, trials, as_json=as_json)
+
+
+@bench.command()
+@click.option("--events", default=_EVENTS, show_default=True, type=click.IntRange(1000))
+@json_option
+def ingest(events: int, as_json: bool) -> None:
+    """Events a second, from the first record() to the last receipt."""
+    _measure({"ingest"}, events, 0, as_json=as_json)
+
+
+@bench.command()
+@click.option("--events", default=_EVENTS, show_default=True, type=click.IntRange(1000))
+@json_option
+def verify(events: int, as_json: bool) -> None:
+    """The whole of `audit verify` over so many events."""
+    _measure({"ingest", "verify"}, events, 0, as_json=as_json, show={"verify"})
+
+
+@bench.command()
+@click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 2000))
+@json_option
+def respond(trials: int, as_json: bool) -> None:
+    """record() to the first denial, under 2,000 events a second."""
+    _measure({"respond"}, 0, trials, as_json=as_json)
+
+
+def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: set[str] | None = None) -> None:
+    from ..bench import ingest as ingesting
+    from ..bench import respond as responding
+    from ..bench import verify as verifying
+    from ..bench.scratch import scratch
+
+    console = out(as_json)
+    results: dict[str, dict[str, Any]] = {}
+    with scratch(lambda text: console.print(f"[yellow]{text}[/]"), [*ingesting.AGENTS, "bench-respond"]) as supervisor:
+        # A moment for the parts to come to rest, so that memory at rest is that.
+        time.sleep(5)
+        if "ingest" in what:
+            console.print(f"ingest: {events:,} events …")
+            results["ingest"] = ingesting.ingest(supervisor, events)
+        if "verify" in what:
+            console.print("verify …")
+            results["verify"] = verifying.verify(supervisor)
+        if "restart" in what:
+            console.print("restart of the notary …")
+            results["restart"] = verifying.restart(supervisor)
+        if "respond" in what:
+            console.print(f"respond: {trials} trials …")
+            results["respond"] = responding.respond(supervisor, trials)
+    chosen = {name: value for name, value in results.items() if show is None or name in show}
+    for name, figures in chosen.items():
+        console.print(f"[bold]{name}[/]")
+        for key, value in figures.items():
+            console.print(f"  {key}: {value}")
+    if as_json:
+        emit_json(next(iter(chosen.values())) if len(chosen) == 1 else chosen)

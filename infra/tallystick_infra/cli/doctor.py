@@ -1,0 +1,183 @@
+"""`tallystick doctor`: is everything reachable, configured, in step, and how far behind?"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import clickhouse_connect
+import psutil
+from kafka import KafkaConsumer, TopicPartition
+from rich.table import Table
+
+from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.messages import HEARTBEAT_KEY, LockHeartbeat, parse_lock
+from tallystick_schemas.topics import EVENTS, LOCKS
+
+from ..deployment import Deployment, read_run
+from ..kafka.topics import Topics
+from .common import data_option, emit_json, json_option, open_deployment, out
+
+_STALE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what, whether it is well, what was seen, and what to do when it is not."""
+
+    name: str
+    ok: bool
+    seen: str
+    mend: str = ""
+
+
+@click.command()
+@data_option
+@json_option
+def doctor(data: Path, as_json: bool) -> int:
+    """Look at every part. Exit code 1 when something is wrong."""
+    deployment = open_deployment(data)
+    checks: list[Check] = []
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _spools):
+        checks += _guarded(look, deployment)
+    good = all(check.ok for check in checks)
+    if as_json:
+        emit_json({"ok": good, "checks": [asdict(check) for check in checks]})
+        return 0 if good else 1
+    table = Table("", "part", "seen", "what to do", box=None, header_style="bold")
+    for check in checks:
+        table.add_row("[green]ok[/]" if check.ok else "[red]!![/]", check.name, check.seen, "" if check.ok else check.mend)
+    out().print(table)
+    return 0 if good else 1
+
+
+def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment) -> list[Check]:
+    """A look that fails is itself what is wrong."""
+    try:
+        return look(deployment)
+    except (TallystickError, OSError, RuntimeError, clickhouse_connect.driver.exceptions.Error) as error:
+        name = look.__name__.strip("_")
+        return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is `tallystick up` running on this directory?")]
+    except Exception as error:  # noqa: BLE001 - client libraries raise their own families; each is a finding of the doctor
+        return [
+            Check(look.__name__.strip("_"), False, f"{type(error).__name__}: {str(error)[:200]}", "is it reachable with these settings?")
+        ]
+
+
+def _processes(deployment: Deployment) -> list[Check]:
+    run = read_run(deployment.path)
+    if run is None:
+        return [Check("supervisor", False, f"nothing runs on {deployment.path}", "`tallystick up` starts it")]
+    dead = [name for name, pid in run.processes.items() if not psutil.pid_exists(pid)]
+    memory = sum(_rss(pid) for pid in run.processes.values())
+    return [
+        Check("supervisor", True, f"process {run.pid} since {run.started[:19]}Z"),
+        Check(
+            "processes",
+            not dead,
+            f"{len(run.processes) - len(dead)} run, {memory >> 20} MiB" + (f"; gone: {', '.join(dead)}" if dead else ""),
+            "see logs/",
+        ),
+    ]
+
+
+def _rss(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+    except psutil.Error:
+        return 0
+
+
+def _kafka(deployment: Deployment) -> list[Check]:
+    topics = Topics(deployment.kafka(), deployment.log().shards)
+    try:
+        topics.check()
+    finally:
+        topics.close()
+    return [Check("kafka", True, f"{deployment.kafka().bootstrap}, topics as they must be")]
+
+
+def _clickhouse(deployment: Deployment) -> list[Check]:
+    settings = deployment.clickhouse()
+    client = clickhouse_connect.get_client(**settings.client_kwargs())
+    rows = client.query("SELECT count() FROM schema_versions").result_rows[0][0]
+    return [
+        Check(
+            "clickhouse",
+            rows > 0,
+            f"{settings.host}:{settings.port}, version {client.server_version}, {rows} migrations",
+            "`tallystick migrate`",
+        )
+    ]
+
+
+def _behind(deployment: Deployment) -> list[Check]:
+    """Records that Kafka holds and the ledger does not."""
+    shards = deployment.log().shards
+    consumer = KafkaConsumer(**deployment.kafka().client_kwargs(), group_id=None)
+    try:
+        ends = consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
+    finally:
+        consumer.close()
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    query = "SELECT shard, argMax(offset, index) FROM ledger_entries GROUP BY shard"
+    known = {shard: offset + 1 for shard, offset in client.query(query).result_rows}
+    lag = {partition.partition: end - known.get(partition.partition, 0) for partition, end in ends.items()}
+    worst = max(lag.values(), default=0)
+    return [Check("notary", worst < 1000, f"{sum(lag.values())} records behind, the worst shard {worst}", "see logs/notary.log")]
+
+
+def _sealed(deployment: Deployment) -> list[Check]:
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    origin = deployment.log().root_origin
+    rows = client.query("SELECT max(time), max(size) FROM checkpoints WHERE origin = {o:String}", parameters={"o": origin}).result_rows
+    if not rows or not rows[0][1]:
+        return [Check("sealer", False, "no checkpoint yet", "see logs/sealer.log")]
+    age = (datetime.now(UTC) - rows[0][0].replace(tzinfo=UTC)).total_seconds()
+    limit = _STALE_S + 10 * deployment.log().seal_interval_s
+    return [Check("sealer", age < limit, f"root checkpoint of size {rows[0][1]}, {age:.1f} s old", "see logs/sealer.log")]
+
+
+def _responder(deployment: Deployment) -> list[Check]:
+    """The newest heartbeat on `locks`: gateways deny when it stays away."""
+    consumer = KafkaConsumer(**deployment.kafka().client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    newest = None
+    try:
+        partition = TopicPartition(LOCKS, 0)
+        consumer.assign([partition])
+        end = consumer.end_offsets([partition])[partition]
+        consumer.seek(partition, max(consumer.beginning_offsets([partition])[partition], end - 100))
+        while consumer.position(partition) < end:
+            for record in consumer.poll(timeout_ms=500).get(partition, []):
+                if record.key == HEARTBEAT_KEY:
+                    newest = parse_lock(record.key, record.value or b"")
+    finally:
+        consumer.close()
+    if not isinstance(newest, LockHeartbeat):
+        return [Check("responder", False, "no heartbeat", "see logs/responder.log")]
+    age = time.time() - datetime.fromisoformat(newest.at).timestamp()
+    return [Check("responder", age < _STALE_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away")]
+
+
+def _spools(deployment: Deployment) -> list[Check]:
+    from tallystick_producers.spool import Spool
+
+    checks = []
+    for folder in sorted((deployment.path / "spool").glob("*/spool.sqlite")):
+        spool = Spool(folder.parent, durable=False)
+        try:
+            waiting, aside = spool.usage()
+        finally:
+            spool.close()
+        checks.append(
+            Check(
+                f"spool {folder.parent.name}",
+                not aside,
+                f"{waiting:,} bytes wait, {aside} segments set aside",
+                "refused for good: see the agent's log",
+            )
+        )
+    return checks
