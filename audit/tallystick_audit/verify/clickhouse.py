@@ -16,7 +16,7 @@ from .native import Column, blocks
 from .source import EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
 
 _BUFFER: Final = 1 << 20
-_BLOCK_ROWS: Final = 8192
+_BLOCK_ROWS: Final = 4096
 _SETTINGS: Final = {
     "max_block_size": _BLOCK_ROWS,
     # Tables are read in the order of their sorting key: no sort in memory, first rows at once.

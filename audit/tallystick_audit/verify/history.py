@@ -17,8 +17,8 @@ from .step6_events import PieceResult
 from .work import PieceTask, ShardResult, ShardTask, Tell
 
 MIN_PIECE: Final = 64
-MAX_PIECE: Final = 1024
-PIECES: Final = 16
+MAX_PIECE: Final = 2048
+PIECES: Final = 4
 """Entries a piece, and pieces a shard: small enough that all processes end together, large enough that questions cost little."""
 FRESH_S: Final = 60.0
 FRESH_INTERVALS: Final = 10
