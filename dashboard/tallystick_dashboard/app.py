@@ -1,7 +1,8 @@
 """Builds the console: a FastAPI server with the sign-in routes, Dash on top of it, and the guard around both."""
 
 import logging
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 from fastapi import FastAPI
@@ -11,15 +12,15 @@ from starlette.types import ASGIApp
 from .guard import CSRF_COOKIE, CSRF_HEADER, Guard, GuardPolicy, current_session
 from .hub import Hub
 from .pages import dialog, evidence, findings, history, live, locks
-from .parts import Component, empty
+from .parts import empty
 from .sessions import SessionTable
-from .shell import NAV, frame, index_page
+from .shell import frame, index_page
 from .sign_in import sign_in_routes
 from .stream import register_stream
+from .ui import App, Component
 from .used_links import UsedLinks
 
 _log = logging.getLogger(__name__)
-_TITLES: Final = {href: name for name, href, _ in NAV}
 
 
 def build_app(hub: Hub, secret: bytes, links: UsedLinks) -> ASGIApp:
@@ -54,10 +55,11 @@ def content_security_policy(script_hashes: Any) -> str:
     )
 
 
-def _dash(server: FastAPI, hub: Hub) -> Dash:
-    app = Dash(
+def _dash(server: FastAPI, hub: Hub) -> Any:
+    # Any: of what follows, Dash types the server wrongly and the client-side callbacks not at all.
+    app: Any = Dash(
         __name__,
-        server=server,
+        server=server,  # type: ignore[arg-type]
         backend="fastapi",
         title="Tallystick",
         update_title="",
@@ -72,6 +74,7 @@ def _dash(server: FastAPI, hub: Hub) -> Dash:
         index_string=index_page(),
         assets_ignore=r"theme\.js",
         add_log_handler=False,
+        on_error=_log_error,
     )
     app.layout = _layout
     register_stream(app, hub)
@@ -85,22 +88,25 @@ def _dash(server: FastAPI, hub: Hub) -> Dash:
     return app
 
 
+def _log_error(error: Exception) -> None:
+    # Dash would answer 500 and say nothing. The page keeps what it shows; the log says why.
+    _log.error("a callback failed", exc_info=error)
+
+
 def _layout() -> Component:
     session = current_session.get()
     return frame(session.who if session else "")
 
 
-def _register_routes(app: Dash, hub: Hub) -> None:
-    pages = {
+def _register_routes(app: App, hub: Hub) -> None:
+    pages: dict[str, Callable[[], Component]] = {
         "/": live.layout,
         "/findings": findings.layout,
         "/locks": locks.layout,
         "/history": lambda: history.layout(hub.log),
     }
 
-    @app.callback(  # type: ignore[untyped-decorator]
-        Output("page", "children"), Output("page-name", "data"), Input("url", "pathname"), State("page-name", "data")
-    )
+    @app.callback(Output("page", "children"), Output("page-name", "data"), Input("url", "pathname"), State("page-name", "data"))
     async def route(pathname: str | None, shown: str | None) -> Any:
         path = (pathname or "/").rstrip("/") or "/"
         if path == shown:

@@ -1,4 +1,4 @@
-"""What the console knows about findings, locks and its own orders. Pure: fed by the Kafka shell, read by pages. `version` counts changes."""
+"""Findings, locks and the console's own orders. Pure: fed by the Kafka shell, read by pages. `version` counts changes."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace

@@ -1,15 +1,12 @@
 """Small pieces that pages share: badges, ids, times, empty states, skeletons. Text goes in as text; nothing here takes HTML."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
 
 from tallystick_schemas.messages import Finding
 
-Component = Any
-"""A Dash component; the libraries carry no types that say more."""
+from .ui import Component, dcc, html
 
 
 def badge(text: str, tone: str) -> Component:

@@ -3,10 +3,9 @@
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-from dash import dcc, html
 
-from .parts import Component
 from .theme import MANTINE, css_variables
+from .ui import Component, dcc, html
 
 NAV: Final = (
     ("Live", "/", "live"),
@@ -89,12 +88,18 @@ def _drawer() -> Component:
         id="drawer",
         opened=False,
         position="right",
-        size=720,
+        size=880,
         padding=0,
         overlayProps={"backgroundOpacity": 0.25},
         transitionProps={"duration": 120},
         closeButtonProps={"aria-label": "Close"},
-        classNames={"header": "drawer-head", "body": "drawer-body", "content": "drawer-content"},
+        classNames={
+            "header": "drawer-head",
+            "body": "drawer-body",
+            "content": "drawer-content",
+            "inner": "drawer-inner",
+            "overlay": "drawer-overlay",
+        },
     )
 
 

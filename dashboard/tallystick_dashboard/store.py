@@ -23,8 +23,9 @@ NEWEST: Final = 1_000
 SHOWN_ENTRIES: Final = 60
 SHOWN_CHECKPOINTS: Final = 8
 
-_ENTRY_COLUMNS: Final = (
-    "shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time) AS ms, hex(leaf), hex(chain), base64Encode(entry)"
+_ENTRY: Final = (
+    "SELECT shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time), hex(leaf), hex(chain), base64Encode(entry)"
+    " FROM ledger_entries WHERE "
 )
 
 
@@ -89,8 +90,7 @@ class ClickHouseSources:
         found: list[EntryRow] = []
         for shard, top in sorted(self._newest.items()):
             rows = self._query(
-                f"SELECT {_ENTRY_COLUMNS} FROM ledger_entries WHERE shard = {{s:UInt32}} AND index > {{i:Int64}}"
-                " ORDER BY index DESC LIMIT 1 BY index, leaf",
+                _ENTRY + "shard = {s:UInt32} AND index > {i:Int64} ORDER BY index DESC LIMIT 1 BY index, leaf",
                 s=shard,
                 i=top - SHOWN_ENTRIES,
             )
@@ -99,7 +99,7 @@ class ClickHouseSources:
 
     def _entries_at(self, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], EntryRow]:
         rows = self._query(
-            f"SELECT {_ENTRY_COLUMNS} FROM ledger_entries WHERE (shard, index) IN {{p:Array(Tuple(UInt32, UInt64))}} LIMIT 1 BY shard, index",
+            _ENTRY + "(shard, index) IN {p:Array(Tuple(UInt32, UInt64))} LIMIT 1 BY shard, index",
             p=list(places),
         )
         return {(row[0], row[1]): _entry(row) for row in rows}

@@ -1,18 +1,19 @@
 """The one push to each open page: a persistent websocket callback that sends the tail, the health strip, and news of boards that changed.
 
-A page beats (`assets/console.js`) when it loads, every 20 s, and when it hears nothing for 5 s. Each beat takes the stream over from the one
-before it; a stream without a beat ends, because one socket serves all tabs and does not say that a tab was closed.
+A page beats (`assets/console.js`) when it loads, every 20 s, and when it hears nothing for 5 s. Each beat takes the stream over from
+the one before it; a stream without a beat ends, because one socket serves all tabs and does not say that a tab was closed.
 """
 
 import asyncio
 from secrets import token_hex
 from typing import Any, Final
 
-from dash import Dash, Input, set_props
+from dash import Input, set_props
 
 from .feed import tail_cells
 from .health import health_strip
 from .hub import Hub
+from .ui import App
 
 _PUSH_S: Final = 0.2
 _LIFE_S: Final = 60.0
@@ -45,11 +46,11 @@ class Streams:
         return self._newest.get(client) == number
 
 
-def register_stream(app: Dash, hub: Hub) -> None:
+def register_stream(app: App, hub: Hub) -> None:
     """Add the push to the app."""
     streams = Streams()
 
-    @app.callback(Input("beat", "data"), websocket=True, persistent=True)  # type: ignore[untyped-decorator]
+    @app.callback(Input("beat", "data"), websocket=True, persistent=True)
     async def push(beat: dict[str, Any] | None) -> None:
         if not isinstance(beat, dict) or not isinstance(beat.get("client"), str):
             return

@@ -7,8 +7,8 @@
   const DRAWN = 200; // rows drawn at once
   const SILENT_MS = 5000; // a push comes each second: silence this long means that the page is stale
   const BEAT_MS = 20000;
-  const COLUMNS = ["c-time", "c-who", "c-action", "c-outcome", "c-resource", "c-part", "c-bytes", "c-ip", "c-place"];
-  const TONES = { allowed: "good", denied: "critical", error: "high" };
+  const COLUMNS = ["c-time", "c-who", "c-action", "c-outcome", "c-what", "c-bytes", "c-ip", "c-place"];
+  const TONES = { denied: "critical", error: "high" };
 
   const client = Math.random().toString(36).slice(2) + Date.now().toString(36);
   const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", heard: 0, beats: 0, beaten: 0, path: null };
@@ -57,6 +57,13 @@
     return td;
   }
 
+  function span(className, text) {
+    const node = document.createElement("span");
+    node.className = className;
+    node.textContent = text;
+    return node;
+  }
+
   function bytes(count) {
     if (count === "" || count === null) return "";
     let size = count;
@@ -71,12 +78,10 @@
     const [, time, who, action, outcome, resource, part, size, ip, place] = row;
     const tr = document.createElement("tr");
     if (outcome !== "allowed") tr.className = "row-" + outcome;
-    const texts = [time, who, action, "", resource, part, bytes(size), ip, place];
-    COLUMNS.forEach(function (name, at) { tr.appendChild(cell(name, texts[at], at === 4 || at === 5 || at === 1 ? texts[at] : "")); });
-    const badge = document.createElement("span");
-    badge.className = "badge tone-" + (TONES[outcome] || "info");
-    badge.textContent = outcome;
-    tr.children[3].appendChild(badge);
+    const texts = [time, who, action, "", resource, bytes(size), ip, place];
+    COLUMNS.forEach(function (name, at) { tr.appendChild(cell(name, texts[at], at === 1 ? who : at === 4 ? resource + " " + part : "")); });
+    tr.children[3].appendChild(span(outcome === "allowed" ? "quiet" : "badge tone-" + (TONES[outcome] || "info"), outcome));
+    if (part) tr.children[4].appendChild(span("part", part));
     return tr;
   }
 

@@ -4,24 +4,25 @@ import asyncio
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
+from dash import ALL, Input, Output, State, ctx, no_update
 
 from ..acts import give_order, make_order, order_attrs
 from ..boards import Order
 from ..errors import BadOrder
 from ..guard import current_session
 from ..hub import Hub
-from ..parts import Component, mono
+from ..parts import mono
+from ..ui import App, Component, html
 
 _OPEN = ("act-dialog", "opened")
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """Open, confirm, follow, close."""
     running: set[asyncio.Task[None]] = set()
     any_button = {"type": "act", "verb": ALL, "subject": ALL, "finding": ALL, "place": ALL}
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         Output("act-dialog", "opened"),
         Output("act-dialog", "title"),
         Output("act-draft", "data"),
@@ -46,7 +47,7 @@ def register(app: Dash, hub: Hub) -> None:
         radios = dmc.Stack([dmc.Radio(label=label, value=value) for value, label in choices], gap=8, mt=4)
         return [True, title, draft, radios, choices[0][0], "", word, {} if locking else {"display": "none"}, None, ""]
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         Output("act-order", "data", allow_duplicate=True),
         Output("act-error", "children", allow_duplicate=True),
         Input("act-confirm", "n_clicks"),
@@ -73,7 +74,7 @@ def register(app: Dash, hub: Hub) -> None:
         task.add_done_callback(running.discard)
         return order.command, ""
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         Output("act-progress", "children"),
         Output("act-form", "style"),
         Input("act-order", "data"),

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Input, Output, State, no_update
 
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.signing import wire_time
@@ -12,16 +12,17 @@ from tallystick_schemas.verdicts import Verdict
 
 from ..errors import SourceUnavailable
 from ..hub import Hub
-from ..parts import Component, act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton, table
+from ..parts import act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton, table
 from ..ports import EvidenceEvent
+from ..ui import App, Component, dcc, html
 
 _SHOWN = 100
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """Open by address, fill, and close by address."""
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         Output("drawer", "opened"),
         Output("drawer", "title"),
         Output("drawer", "children"),
@@ -43,11 +44,11 @@ def register(app: Dash, hub: Hub) -> None:
             return True, "Finding", empty("This finding is not known", text)
         return True, _title(finding), _body(finding)
 
-    @app.callback(Output("url", "search"), Input("drawer", "opened"), prevent_initial_call=True)  # type: ignore[untyped-decorator]
+    @app.callback(Output("url", "search"), Input("drawer", "opened"), prevent_initial_call=True)
     async def close(opened: bool) -> Any:
         return no_update if opened else ""
 
-    @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))  # type: ignore[untyped-decorator]
+    @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))
     async def evidence(finding_id: str) -> Component:
         finding = hub.findings.get(finding_id)
         if finding is None:
@@ -58,9 +59,7 @@ def register(app: Dash, hub: Hub) -> None:
             return empty("The evidence cannot be read now", f"{error} Open the finding again in a moment.")
         return _evidence(finding, found)
 
-    @app.callback(  # type: ignore[untyped-decorator]
-        Output("drawer-lock", "children"), Input("locks-news", "data"), Input("evidence-of", "data"), websocket=True
-    )
+    @app.callback(Output("drawer-lock", "children"), Input("locks-news", "data"), Input("evidence-of", "data"), websocket=True)
     async def lock(_news: int | None, finding_id: str) -> Component:
         finding = hub.findings.get(finding_id)
         return no_update if finding is None else _lock(hub, finding)
@@ -148,6 +147,11 @@ def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
     return [html.P(f"{said} {checked}", className="quiet"), table(heads, rows, "Evidence")]
 
 
+def _outcome(outcome: str) -> Component:
+    # What was allowed is what the reader expects: colour is kept for the rest.
+    return html.Span(outcome, className="quiet") if outcome == "allowed" else badge(outcome, "critical" if outcome == "denied" else "high")
+
+
 def _event_row(item: EvidenceEvent) -> list[Component]:
     event, entry = item.event, item.entry
     place = "/".join(map(str, item.place))
@@ -171,7 +175,7 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
     return [
         html.Span(event.time[11:23], className="time", title=event.time),
         mono(event.action),
-        badge(event.outcome, {"allowed": "good", "denied": "critical"}.get(event.outcome, "high")),
+        _outcome(event.outcome),
         mono(event.resource.part or event.resource.id),
         html.Span(bytes_text(event.usage.bytes if event.usage else None), className="num"),
         mono((event.source.ip or "") if event.source else ""),

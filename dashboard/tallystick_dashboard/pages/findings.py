@@ -1,13 +1,14 @@
 """Findings: the list, newest first. A row opens the drawer (`evidence`) by its address."""
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, html
+from dash import Input, Output
 
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.signing import wire_time
 
 from ..hub import Hub
-from ..parts import Component, badge, clock_time, empty, finding_link, mono, number, page_head, skeleton, table
+from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton, table
+from ..ui import App, Component, html
 
 _PAGE = 100
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -30,10 +31,10 @@ def layout() -> Component:
     )
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """Keep the list as the boards stand."""
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         Output("findings-list", "children"),
         Input("findings-news", "data"),
         Input("locks-news", "data"),
@@ -52,7 +53,7 @@ def register(app: Dash, hub: Hub) -> None:
         rows = [_row(hub, f, now) for f in chosen[:_PAGE]]
         more = html.P(f"The newest {_PAGE} of {len(chosen):,} are shown.", className="quiet") if len(chosen) > _PAGE else None
         heads = ["Severity", "Finding", "Principal", "Value / threshold", "Detector", "Time (UTC)", "Lock"]
-        return [table(heads, rows, "Findings", ["92px", "auto", "176px", "150px", "104px", "156px", "92px"]), more]
+        return [table(heads, rows, "Findings", ["96px", "auto", "208px", "140px", "88px", "176px", "88px"]), more]
 
 
 def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:

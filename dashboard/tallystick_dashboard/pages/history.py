@@ -1,7 +1,7 @@
 """History: what the ledger holds, shard by shard, and the checkpoints over it."""
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, html
+from dash import Input, Output
 
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.settings import LogSettings
@@ -9,8 +9,9 @@ from tallystick_schemas.verdicts import Verdict
 
 from ..health import age_text
 from ..hub import Hub
-from ..parts import Component, badge, empty, mono, page_head, seconds_time, short_hash, skeleton, table
+from ..parts import badge, empty, mono, page_head, seconds_time, short_hash, skeleton, table
 from ..ports import CheckpointRow, EntryRow, HistoryView, ShardRow
+from ..ui import App, Component, html
 
 _SHOWN = 80
 
@@ -32,12 +33,10 @@ def layout(log: LogSettings) -> Component:
     )
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """Show the newest look at the store."""
 
-    @app.callback(  # type: ignore[untyped-decorator]
-        Output("history-view", "children"), Input("history-news", "data"), Input("history-shard", "value"), websocket=True
-    )
+    @app.callback(Output("history-view", "children"), Input("history-news", "data"), Input("history-shard", "value"), websocket=True)
     async def show(_news: int | None, shard: str) -> Component:
         view, now = hub.history, hub.clock()
         if not view.shards:
@@ -74,7 +73,7 @@ def _entries(view: HistoryView, shard: str) -> Component:
     rows = [e for e in view.entries if shard in ("all", str(e.shard))]
     rows.sort(key=lambda e: (e.append_ms, e.index), reverse=True)
     heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
-    widths = ["156px", "84px", "88px", "120px", "auto", "64px", "116px", "116px"]
+    widths = ["172px", "84px", "88px", "176px", "auto", "72px", "124px", "124px"]
     return html.Div(
         [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
     )
@@ -100,7 +99,11 @@ def _checkpoints(view: HistoryView, log: LogSettings, shard: str, now: float) ->
     newest = sorted(view.checkpoints, key=lambda c: (c.time, c.size), reverse=True)
     rows = [_checkpoint(c, log, now) for c in newest if wanted in (None, c.origin)]
     heads = ["Log", "Size", "Root", "Age", "Signature"]
-    body = table(heads, rows, "Checkpoints") if rows else empty("No checkpoint yet", "The sealer signs one after each round of seals.")
+    body = (
+        table(heads, rows, "Checkpoints", ["auto", "80px", "124px", "72px", "96px"])
+        if rows
+        else empty("No checkpoint yet", "The sealer signs one after each round of seals.")
+    )
     return html.Div([html.H2("Checkpoints"), body], className="card")
 
 

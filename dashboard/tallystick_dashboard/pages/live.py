@@ -1,20 +1,20 @@
 """Live: verified events as they arrive, beside the newest findings and the locks in force. Rows are drawn by `assets/console.js`."""
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, html
+from dash import Input, Output
 
 from tallystick_schemas.signing import wire_time
 
 from ..hub import Hub
-from ..parts import Component, badge, empty, finding_link, page_head
+from ..parts import badge, empty, finding_link, page_head
+from ..ui import App, Component, html
 
 _HEADS = (
     ("Time", "c-time"),
     ("Principal", "c-who"),
     ("Action", "c-action"),
     ("Outcome", "c-outcome"),
-    ("Resource", "c-resource"),
-    ("Part", "c-part"),
+    ("Resource and part", "c-what"),
     ("Bytes", "c-bytes"),
     ("Address", "c-ip"),
     ("Place", "c-place"),
@@ -67,10 +67,10 @@ def layout() -> Component:
     )
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """The two cards at the side."""
 
-    @app.callback(Output("live-findings", "children"), Input("findings-news", "data"), websocket=True)  # type: ignore[untyped-decorator]
+    @app.callback(Output("live-findings", "children"), Input("findings-news", "data"), websocket=True)
     async def findings(_news: int | None) -> Component:
         newest = hub.findings.newest()[:_SIDE]
         rows = [
@@ -80,7 +80,7 @@ def register(app: Dash, hub: Hub) -> None:
         body = html.Ul(rows, className="side-list") if rows else html.P("None yet. Detectors write here.", className="quiet")
         return [html.H2("Newest findings"), body]
 
-    @app.callback(Output("live-locks", "children"), Input("locks-news", "data"), websocket=True)  # type: ignore[untyped-decorator]
+    @app.callback(Output("live-locks", "children"), Input("locks-news", "data"), websocket=True)
     async def locks(_news: int | None) -> Component:
         rows = [
             html.Li([html.Span(className="icon icon-locks"), html.Div([html.Span(lock.subject, className="mono"), html.Span(lock.reason)])])

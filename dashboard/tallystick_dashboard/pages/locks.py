@@ -1,14 +1,15 @@
 """Locks: who is locked, why, by whom, until when, for which finding; and what was lifted."""
 
-from dash import Dash, Input, Output, html
+from dash import Input, Output
 
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
 
 from ..hub import Hub
-from ..parts import Component, act_button, clock_time, empty, finding_link, mono, page_head, skeleton, table
+from ..parts import act_button, clock_time, empty, finding_link, mono, page_head, skeleton, table
+from ..ui import App, Component, html
 
-_WIDTHS = ["220px", "auto", "120px", "156px", "156px", "200px"]
+_WIDTHS = ["208px", "auto", "104px", "172px", "172px", "200px"]
 
 
 def layout() -> Component:
@@ -19,10 +20,10 @@ def layout() -> Component:
     )
 
 
-def register(app: Dash, hub: Hub) -> None:
+def register(app: App, hub: Hub) -> None:
     """Keep the lists as the board stands."""
 
-    @app.callback(Output("locks-list", "children"), Input("locks-news", "data"), websocket=True)  # type: ignore[untyped-decorator]
+    @app.callback(Output("locks-list", "children"), Input("locks-news", "data"), websocket=True)
     async def show(_news: int | None) -> Component:
         now = wire_time(hub.clock())
         held, lifted = hub.locks.in_force(now), hub.locks.lifted(now)
@@ -38,7 +39,10 @@ def register(app: Dash, hub: Hub) -> None:
         if lifted:
             rows = [_row(hub, lock) for lock in lifted[:50]]
             heads = ["Subject", "Reason", "By", "At (UTC)", "Until (UTC)", "Finding"]
-            parts += [html.H2("Lifted or over"), html.Div(table(heads, rows, "Lifted or over", _WIDTHS), className="card")]
+            parts += [
+                html.H2("Lifted or over", className="apart"),
+                html.Div(table(heads, rows, "Lifted or over", _WIDTHS), className="card"),
+            ]
         return parts
 
 
