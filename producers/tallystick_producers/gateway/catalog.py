@@ -12,7 +12,7 @@ from .routes import DEFAULT_REVISION, Route
 
 _KEEP_S: Final = 1.0
 _MAX_KEPT: Final = 1000
-_WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".onnx", ".msgpack", ".npz")
+WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".onnx", ".msgpack", ".npz")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _listing(manifest: Manifest) -> Listing:
     digest = sha256()
     for path, key in manifest.files.items():
         digest.update(f"{path}\0{entity_tag(key)}\n".encode())
-    return Listing(manifest, digest.hexdigest()[:40], sum(path.endswith(_WEIGHTS) for path in manifest.files))
+    return Listing(manifest, digest.hexdigest()[:40], sum(path.endswith(WEIGHTS) for path in manifest.files))
 
 
 class Catalog:

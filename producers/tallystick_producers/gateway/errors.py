@@ -5,6 +5,7 @@ TallystickError
     ├── GatewaySetupError       what the operator gave cannot be served: root folder, address
     │   └── TokenFileError      the token file: unreadable, open to others, a line that is no token record
     ├── StoreChanged            a file is not what the listing said a moment ago: list again
+    ├── RangeRefused            (in ranges) the asked-for bytes of a file do not exist, or in too many pieces
     ├── AuditUnavailable        a decision could not be recorded durably, so nothing is served
     └── Refusal                 a request gets a sentence instead of what it asked for
 """

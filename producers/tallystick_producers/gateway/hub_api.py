@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
 
 from .catalog import Listing, entity_tag
 
@@ -14,7 +17,7 @@ def info(listing: Listing) -> dict[str, Any]:
     return {
         "_id": listing.commit[:24],
         "id": name,
-        "modelId": name,
+        **({"modelId": name} if listing.repo.kind == "model" else {}),
         "sha": listing.commit,
         "private": False,
         "gated": False,
@@ -29,24 +32,46 @@ def info(listing: Listing) -> dict[str, Any]:
 def tree(listing: Listing, folder: str, after: str, *, recursive: bool) -> tuple[list[dict[str, Any]], str | None]:
     """One page of `GET …/tree/<rev>`, and the cursor of the next page if there is one."""
     prefix = f"{folder}/" if folder else ""
-    rows: list[dict[str, Any]] = []
-    folders: set[str] = set()
+    rows: dict[str, dict[str, Any]] = {}
     for path in listing.manifest.files:
-        if not path.startswith(prefix):
-            continue
-        rest = path[len(prefix) :]
-        if recursive or "/" not in rest:
-            rows.append(_file(listing, path))
-        elif (name := prefix + rest.partition("/")[0]) not in folders:
-            folders.add(name)
-            rows.append({"type": "directory", "path": name, "oid": listing.commit, "size": 0})
-    page = [row for row in rows if row["path"] > after][: PAGE + 1] if after else rows[: PAGE + 1]
+        if path.startswith(prefix):
+            name, slash, _ = path[len(prefix) :].partition("/")
+            if recursive or not slash:
+                rows[path] = _file(listing, path)
+            else:
+                rows[prefix + name] = _folder(listing, prefix + name)
+    # By path, folders among files: a cursor is the last path of the page before.
+    page = [rows[path] for path in sorted(rows) if path > after][: PAGE + 1]
     return page[:PAGE], page[PAGE - 1]["path"] if len(page) > PAGE else None
+
+
+def is_folder(listing: Listing, path: str) -> bool:
+    """Whether the path names a folder of the repository, which its root is."""
+    return not path or any(name.startswith(f"{path}/") for name in listing.manifest.files)
 
 
 def paths_info(listing: Listing, paths: Iterable[str]) -> list[dict[str, Any]]:
     """`POST …/paths-info/<rev>`: facts about named paths; what is not there is left out."""
-    return [_file(listing, path) for path in paths if path in listing.manifest.files]
+    rows = []
+    for path in paths:
+        if path in listing.manifest.files:
+            rows.append(_file(listing, path))
+        elif path and is_folder(listing, path):
+            rows.append(_folder(listing, path))
+    return rows
+
+
+def wanted_paths(body: bytes) -> list[str]:
+    """The paths that a client names in the body of a paths-info request, which is JSON or a form."""
+    try:
+        paths = msgspec.json.decode(body, type=dict[str, Any]).get("paths", [])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return parse_qs(body.decode("latin-1")).get("paths", [])
+    return [path for path in ([paths] if isinstance(paths, str) else paths or []) if isinstance(path, str)]
+
+
+def _folder(listing: Listing, path: str) -> dict[str, Any]:
+    return {"type": "directory", "path": path, "size": 0, "oid": listing.commit}
 
 
 def _file(listing: Listing, path: str) -> dict[str, Any]:

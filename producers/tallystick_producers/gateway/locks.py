@@ -100,7 +100,7 @@ def _locked(lock: Lock) -> Denial:
     kind, _, name = lock.subject.partition(":")
     until = f" until {_minute(lock.until)}" if lock.until else ""
     since = f" since {_minute(lock.at)}" if lock.at else ""
-    text = f"Access of {kind} {name} is suspended{since}{until}: {lock.reason.rstrip('. ')}. Quote {lock.command} to your security team."
+    text = f"Access of {kind} {name} is suspended{since}{until}: {lock.reason.rstrip('. ')}. To have it lifted, quote {lock.command} to your security team."
     return Denial(HTTPStatus.FORBIDDEN, text, f"lock.{kind}", lock.command)
 
 

@@ -3,6 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
+from .errors import GatewayError
+
 MAX_RANGES: Final = 16
 _SPEC: Final = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
 
@@ -23,7 +25,7 @@ class Span(NamedTuple):
         return f"bytes {self.start}-{self.end - 1}/{size}"
 
 
-class RangeRefused(Exception):
+class RangeRefused(GatewayError):
     """No byte of what was asked for exists, or it is asked for in too many pieces (section 14.2 lets a server refuse those)."""
 
 

@@ -1,6 +1,9 @@
 """The gateway's process: `tallystick gateway`."""
 
 import asyncio
+import dataclasses
+import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -14,53 +17,66 @@ from .app import Gateway
 from .catalog import Catalog
 from .events import EventSink
 from .folder_store import FolderStore
+from .instants import Instant, now
 from .lock_feed import LockFeed
 from .locks import LockTable
+from .protocol import Limits, protocol_with
 from .token_file import TokenFile
 from .tokens import ensure_token_file
 
 _THREADS: Final = 32
-_MAX_CONNECTIONS: Final = 512
-_MAX_HEADER: Final = 32 * 1024
+_GRACE_S: Final = 5
 
 
-def build_app(settings: GatewaySettings, sink: EventSink, locks: LockTable) -> Gateway:
+def build_app(
+    settings: GatewaySettings,
+    sink: EventSink,
+    locks: LockTable,
+    clock: Callable[[], Instant] = now,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Gateway:
     """The application; GatewaySetupError or TokenFileError with what to mend."""
     ensure_token_file(Path(settings.tokens_file))
-    return Gateway(Catalog(FolderStore(Path(settings.root))), TokenFile(Path(settings.tokens_file)), locks, sink, settings.collection)
+    catalog, tokens = Catalog(FolderStore(Path(settings.root))), TokenFile(Path(settings.tokens_file))
+    return Gateway(catalog, tokens, locks, sink, settings.collection, clock, limits)
 
 
-def server_of(app: Gateway, settings: GatewaySettings) -> uvicorn.Server:
+def server_of(app: Gateway, settings: GatewaySettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen
     """uvicorn with limits on what comes from outside."""
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http="h11",
-        h11_max_incomplete_event_size=_MAX_HEADER,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
+        http=protocol_with(limits),
+        ws="none",
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=_GRACE_S,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who asks is who connects: a header that anyone can write would go into the history
     )
     return uvicorn.Server(config)
 
 
 def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:
-    """Until SIGTERM: requests in flight get five seconds."""
+    """Until SIGTERM: requests in flight get five seconds, and everything recorded goes to disk."""
     table = LockTable(settings.lock_stale_s, settings.fail_open)
-    with Recorder.open(agent) as recorder:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal that ended it once more; by default that would end the process before the recorder is closed.
+        signal.signal(number, lambda *_: None)
+    # A gateway must not wait for room in the spool: it says 503 instead.
+    with Recorder.open(dataclasses.replace(agent, when_full="raise")) as recorder:
         app = build_app(settings, recorder, table)
         feed = LockFeed(agent.kafka, table)
         try:
-            asyncio.run(_serve(server_of(app, settings)))
+            asyncio.run(serve(server_of(app, settings)))
         finally:
             feed.close()
 
 
-async def _serve(server: uvicorn.Server) -> None:
+async def serve(server: uvicorn.Server) -> None:
+    """Run the server in this loop until it is told to stop."""
     # Every decision waits for the disk in a thread; with the default of cores + 4 they would wait for each other.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "tallystick-gateway"))
     await server.serve()

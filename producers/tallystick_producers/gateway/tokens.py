@@ -7,11 +7,12 @@ The file has one JSON object a line, and never a token:
 A token carries 256 random bits, so one plain SHA-256 is enough: there is no password to guess (NIST SP 800-63B, 5.1.2.2 asks for slow hashes below 112 bits).
 """
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -121,30 +122,38 @@ def ensure_token_file(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
+def add_token(path: Path, principal: str, kind: ActorKind, roles: tuple[str, ...] = (), expires: str | None = None) -> str:
+    """A new token for a principal; the file keeps its hash. `expires` as in TokenRecord."""
+    token = new_token()
+    append_token(path, token_record(token, principal, kind, roles=roles, expires=expires))
+    return token
+
+
 def append_token(path: Path, record: TokenRecord) -> None:
-    """One more line, in one write."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(handle, encode_record(record))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """One more line. Whoever reads meanwhile sees the file before or after it."""
+    _rewrite(path, lambda lines: [*lines, encode_record(record)])
 
 
 def remove_tokens(path: Path, credential: str) -> int:
-    """Take every token of a credential out of the file; how many there were."""
-    kept, removed = [], 0
-    for line in path.read_bytes().splitlines(keepends=True):
-        if line.strip() and not line.lstrip().startswith(b"#") and _parse_line(line, path.name).credential == credential:
-            removed += 1
-        else:
-            kept.append(line)
-    if removed:
+    """Take every token of a credential out of the file; how many there were. TokenFileError where a line cannot be read."""
+    return _rewrite(path, lambda lines: [line for line in lines if _credential(line, path.name) != credential])
+
+
+def _credential(line: bytes, name: str) -> str | None:
+    return _parse_line(line, name).credential if line.strip() and not line.lstrip().startswith(b"#") else None
+
+
+def _rewrite(path: Path, change: Callable[[list[bytes]], list[bytes]]) -> int:
+    """Change the file's lines, one writer at a time; by how many it shrank. If we crash here, the file is as it was."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        before = path.read_bytes().splitlines() if path.exists() else []
+        after = change([line + b"\n" for line in before])
         temporary = path.with_name(f".{path.name}.new")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(kept)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(after)
             file.flush()
-            os.fsync(handle)
+            os.fsync(file.fileno())
         temporary.replace(path)
-    return removed
+        return len(before) - len(after)

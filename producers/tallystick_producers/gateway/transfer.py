@@ -1,75 +1,85 @@
-"""Sending bytes: chunk by chunk, with an eye on the client, the clock and the locks."""
+"""Sending a file's bytes: block by block, with an eye on the client, the clock and the locks."""
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from .errors import Refusal
+from .exchange import Exchange
 from .ranges import Span
 
-CHUNK: Final = 512 * 1024
-STALL_S: Final = 30.0
-"""A client that takes nothing for so long is let go."""
+BLOCK: Final = 256 * 1024
+"""Read from disk at once, and the most that goes out between two looks at the locks."""
+PIECE: Final = 64 * 1024
+"""Written at once; the next waits until the operating system has it, so what is counted as sent errs by less than this."""
 REPORT_BYTES: Final = 64 << 20
 REPORT_S: Final = 5.0
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Transfer:
-    """One file's spans to one client. `sent` counts bytes of the file, not of headers between them."""
+    """One file's spans to one client. `sent` counts bytes of the file, not of what stands between them."""
 
-    def __init__(self, send: Send, receive: Receive, allowed: Callable[[], bool], report: Callable[[int], None]) -> None:
-        self._send, self._allowed, self._report = send, allowed, report
-        self._gone = asyncio.ensure_future(_disconnect(receive))
+    def __init__(self, exchange: Exchange, allowed: Callable[[], Refusal | None], report: Callable[[int], None], stall_s: float) -> None:
+        self._exchange, self._connection = exchange, exchange.connection
+        self._allowed, self._report, self._stall_s = allowed, report, stall_s
+        self._handed = 0
         self.sent = 0
         self._reported, self._reported_at = 0, time.monotonic()
 
-    async def spans(self, fd: int, spans: Sequence[tuple[bytes, Span]], closing: bytes = b"") -> str:
-        """Send each span after its prefix; why it ended early, or nothing."""
-        try:
-            for prefix, span in spans:
-                if prefix:
-                    await self._chunk(prefix)
-                problem = await self._span(fd, span)
-                if problem:
-                    return problem
-            await self._send({"type": "http.response.body", "body": closing, "more_body": False})
-            return "client went away" if self._gone.done() and self.sent < sum(span.length for _, span in spans) else ""
-        except TimeoutError:
-            return f"client took nothing for {STALL_S:.0f} s"
-        finally:
-            self._gone.cancel()
+    async def run(self, fd: int, spans: Sequence[tuple[bytes, Span]], closing: bytes, first: bytes) -> Refusal | str:
+        """Send each span after its prefix, then `closing`; why it ended early, or nothing. `first`: the first span's first bytes, read already."""
+        for prefix, span in spans:
+            problem = await self._piece(prefix, 0) or await self._span(fd, span, first)
+            if problem:
+                return problem
+            first = b""
+        return await self._piece(closing, 0) or await self._end()
 
-    async def _span(self, fd: int, span: Span) -> str:
-        at = span.start
+    async def _span(self, fd: int, span: Span, first: bytes) -> Refusal | str:
+        at, data = span.start, first
         while at < span.end:
-            if self._gone.done():
-                return "client went away"
-            if not self._allowed():
-                return "locked while it was sent"
-            data = await asyncio.to_thread(os.pread, fd, min(CHUNK, span.end - at), at)
+            if (refusal := self._allowed()) is not None:
+                return refusal
+            data = data or await asyncio.to_thread(os.pread, fd, min(BLOCK, span.end - at), at)
             if not data:
                 return "the file became shorter"
-            await self._chunk(data)
-            if self._gone.done():
-                return "client went away"
             at += len(data)
-            self.sent += len(data)
+            view = memoryview(data)
+            for start in range(0, len(data), PIECE):
+                if problem := await self._piece(view[start : start + PIECE], min(PIECE, len(data) - start)):
+                    return problem
+            data = b""
             self._maybe_report()
         return ""
 
-    async def _chunk(self, data: bytes) -> None:
-        await asyncio.wait_for(self._send({"type": "http.response.body", "body": data, "more_body": True}), STALL_S)
+    async def _piece(self, data: bytes | memoryview, counted: int) -> str:
+        """One write, when all before it is with the operating system; `counted` bytes of it are the file's."""
+        return await self._write(data, counted, more=True) if data else ""
+
+    async def _end(self) -> str:
+        return await self._write(b"", 0, more=False)
+
+    async def _write(self, data: bytes | memoryview, counted: int, *, more: bool) -> str:
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await self._exchange.piece(data, more=more)
+        except TimeoutError:
+            self._look()
+            return f"the client took nothing for {self._stall_s:.0f} s"
+        if self._connection.gone():
+            # What was handed over last may have been dropped: `sent` stays at what was known before.
+            return "the client went away"
+        self._handed += counted
+        self._look()
+        return ""
+
+    def _look(self) -> None:
+        self.sent = max(self.sent, self._handed - self._connection.unsent())
 
     def _maybe_report(self) -> None:
         now = time.monotonic()
         if self.sent - self._reported >= REPORT_BYTES or now - self._reported_at >= REPORT_S:
             self._reported, self._reported_at = self.sent, now
             self._report(self.sent)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
