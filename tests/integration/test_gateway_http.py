@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.gateway import RunningGateway, running_gateway
 
 from tallystick_producers.errors import SpoolFull
-from tests.support.gateway import RunningGateway, running_gateway
 
 WEIGHTS = bytes(range(256)) * 4096
 PATH = "/files/models/acme/big/model-00001-of-00002.safetensors"

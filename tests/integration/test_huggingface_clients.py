@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.huggingface import client_python, run_client
 

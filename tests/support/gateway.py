@@ -62,7 +62,7 @@ class KeptEvents:
 
     def of(self, request_id: str) -> list[Event]:
         """A request's events."""
-        return [event for event in self.events if event.attrs and event.attrs["request_id"] == request_id]
+        return [event for event in self.events if (event.attrs or {}).get("request_id") == request_id]
 
 
 def _wall() -> float:
