@@ -255,6 +255,18 @@ def test_what_cannot_be_recorded_is_not_served(gateway: RunningGateway, alice: s
     assert gateway.get(PATH, alice).status_code == 200
 
 
+def test_a_long_listing_comes_in_pages_that_link_to_the_next(gateway: RunningGateway, alice: str) -> None:
+    names = sorted(f"übung {n:04}.bin" for n in range(1001))
+    for name in names:
+        gateway.put(f"models/org/pagés/{name}", b"")
+    first = gateway.get("/api/models/org/pag%C3%A9s/tree/main?recursive=true", alice)
+    link = first.links["next"]["url"]
+    assert link.startswith(gateway.url)
+    second = gateway.get(link.removeprefix(gateway.url), alice)
+    assert [row["path"] for row in first.json() + second.json()] == names
+    assert "next" not in second.links
+
+
 def test_health_needs_no_token_and_is_no_event(gateway: RunningGateway) -> None:
     before = len(gateway.sink.events)
     assert gateway.get("/healthz").json() == {"status": "ok"}

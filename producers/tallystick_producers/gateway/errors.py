@@ -5,6 +5,7 @@ TallystickError
     ├── GatewaySetupError       what the operator gave cannot be served: root folder, address
     │   └── TokenFileError      the token file: unreadable, open to others, a line that is no token record
     ├── StoreChanged            a file is not what the listing said a moment ago: list again
+    ├── LockFeedBroken          the topic of locks is not the one that was read: read it from its beginning
     ├── RangeRefused            (in ranges) the asked-for bytes of a file do not exist, or in too many pieces
     ├── AuditUnavailable        a decision could not be recorded durably, so nothing is served
     └── Refusal                 a request gets a sentence instead of what it asked for
@@ -35,6 +36,10 @@ class StoreChanged(GatewayError):
 
 class AuditUnavailable(GatewayError):
     """The decision could not be recorded durably."""
+
+
+class LockFeedBroken(GatewayError):
+    """The topic of locks was cut or made anew."""
 
 
 class Refusal(GatewayError):

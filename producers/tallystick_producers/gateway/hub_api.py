@@ -29,7 +29,7 @@ def info(listing: Listing) -> dict[str, Any]:
     }
 
 
-def tree(listing: Listing, folder: str, after: str, *, recursive: bool) -> tuple[list[dict[str, Any]], str | None]:
+def tree(listing: Listing, folder: str, after: str, *, recursive: bool, size: int = PAGE) -> tuple[list[dict[str, Any]], str | None]:
     """One page of `GET …/tree/<rev>`, and the cursor of the next page if there is one."""
     prefix = f"{folder}/" if folder else ""
     rows: dict[str, dict[str, Any]] = {}
@@ -41,8 +41,8 @@ def tree(listing: Listing, folder: str, after: str, *, recursive: bool) -> tuple
             else:
                 rows[prefix + name] = _folder(listing, prefix + name)
     # By path, folders among files: a cursor is the last path of the page before.
-    page = [rows[path] for path in sorted(rows) if path > after][: PAGE + 1]
-    return page[:PAGE], page[PAGE - 1]["path"] if len(page) > PAGE else None
+    page = [rows[path] for path in sorted(rows) if path > after][: size + 1]
+    return page[:size], page[size - 1]["path"] if len(page) > size else None
 
 
 def is_folder(listing: Listing, path: str) -> bool:
@@ -64,10 +64,11 @@ def paths_info(listing: Listing, paths: Iterable[str]) -> list[dict[str, Any]]:
 def wanted_paths(body: bytes) -> list[str]:
     """The paths that a client names in the body of a paths-info request, which is JSON or a form."""
     try:
-        paths = msgspec.json.decode(body, type=dict[str, Any]).get("paths", [])
+        paths = msgspec.json.decode(body, type=dict[str, Any]).get("paths")
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return parse_qs(body.decode("latin-1")).get("paths", [])
-    return [path for path in ([paths] if isinstance(paths, str) else paths or []) if isinstance(path, str)]
+    several = paths if isinstance(paths, list) else [paths]
+    return [path for path in several if isinstance(path, str)]
 
 
 def _folder(listing: Listing, path: str) -> dict[str, Any]:

@@ -4,35 +4,48 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, parse_lock
+from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, parse_lock
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import LOCKS
 
-from .instants import from_wire
+from .errors import LockFeedBroken
 from .locks import LockTable
 
 log: Final = logging.getLogger(__name__)
+PARTITION: Final = TopicPartition(LOCKS, 0)
 _AGAIN_S: Final = 0.5
-_LIVE_S: Final = 10.0
-"""A heartbeat older than this by its own clock is history, and says nothing about now."""
+_POLL_MS: Final = 200
+_SILENT_S: Final = 3.0
+"""Heartbeats come each second: after so long without one, Kafka may have been away, and what it tells next may be old."""
+
+
+def connect(kafka: KafkaSettings) -> Any:
+    """A consumer without a group: every gateway reads everything."""
+    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100)
 
 
 class LockFeed:
-    """Keeps a LockTable up to date until closed. When Kafka is away the table grows stale, and the gateway denies."""
+    """Keeps a LockTable up to date until closed. When Kafka is away the table grows stale, and the gateway denies.
 
-    def __init__(self, kafka: KafkaSettings, table: LockTable) -> None:
-        self._kafka, self._table = kafka, table
+    A heartbeat counts only when it was written after we looked where the topic ends: one from before may be days old, and no clock of another machine
+    can tell. Records stand in one order, so with it every lock before it has been applied.
+    """
+
+    def __init__(self, table: LockTable, connect: Callable[[], Any]) -> None:
+        self._table, self._connect = table, connect
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tallystick-locks", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        """End the thread."""
         self._stopping.set()
         self._thread.join(timeout=5)
 
@@ -40,50 +53,54 @@ class LockFeed:
         while not self._stopping.is_set():
             consumer = None
             try:
-                consumer = KafkaConsumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100)
-                partition = TopicPartition(LOCKS, 0)
-                consumer.assign([partition])
-                consumer.seek_to_beginning(partition)
-                self._follow(consumer, partition)
-            except (KafkaError, OSError, AssertionError) as error:
-                log.warning("locks cannot be read (%s: %s); they are tried again", type(error).__name__, error)
+                consumer = self._connect()
+                consumer.assign([PARTITION])
+                consumer.seek_to_beginning(PARTITION)
+                self._follow(consumer)
+            except Exception as error:  # noqa: BLE001 - for ever: without this thread nobody would hear of a lock again
+                log.warning("locks cannot be read (%s: %s); it is tried again", type(error).__name__, error)
                 self._stopping.wait(_AGAIN_S)
             finally:
                 if consumer is not None:
                     with contextlib.suppress(KafkaError, OSError):
                         consumer.close()
 
-    def _follow(self, consumer: Any, partition: TopicPartition) -> None:
-        end = consumer.end_offsets([partition])[partition]
+    def _follow(self, consumer: Any) -> None:
+        end = _end(consumer)
+        last = time.monotonic()
         while not self._stopping.is_set():
-            heard = False
-            for record in consumer.poll(timeout_ms=200).get(partition, []):
-                heard = self._apply(record) or heard
-            # Only what was read to the end as it stood is knowledge.
-            if heard and consumer.position(partition) >= end:
-                self._table.heartbeat(time.monotonic())
+            records = consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, [])
+            now = time.monotonic()
+            if records:
+                last = now
+            elif now - last > _SILENT_S:
+                end, last = _end(consumer), now
+                if consumer.position(PARTITION) > end:
+                    raise LockFeedBroken("the topic is shorter than what was read of it")
+            for record in records:
+                if self._apply(record) and record.offset >= end:
+                    self._table.heartbeat(now)
 
     def _apply(self, record: Any) -> bool:
-        """Whether this was a heartbeat of now."""
+        """Whether this was a heartbeat."""
+        key = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
-            self._table.forget((record.key or b"").decode("utf-8", "replace"))
+            self._table.forget(key)
             return False
         try:
             value = parse_lock(record.key, record.value)
         except ParseError as error:
             log.error("topic %s, offset %d: %s", LOCKS, record.offset, error)
-            if record.key and record.key != HEARTBEAT_KEY and record.key.startswith((b"principal:", b"credential:")):
-                self._table.apply_unreadable(record.key.decode("utf-8", "replace"))
+            if key.startswith(("principal:", "credential:")):
+                self._table.apply_unreadable(key)
             return False
         if isinstance(value, Lock):
             self._table.apply(value)
             log.info("%s is %s (command %s)", value.subject, value.state, value.command)
             return False
-        return _is_live(value)
+        return bool(record.key == HEARTBEAT_KEY)
 
 
-def _is_live(heartbeat: LockHeartbeat) -> bool:
-    try:
-        return abs(time.time() - from_wire(heartbeat.at)) < _LIVE_S
-    except ParseError:
-        return False
+def _end(consumer: Any) -> int:
+    end: int = consumer.end_offsets([PARTITION])[PARTITION]
+    return end

@@ -18,7 +18,7 @@ from .catalog import Catalog
 from .events import EventSink
 from .folder_store import FolderStore
 from .instants import Instant, now
-from .lock_feed import LockFeed
+from .lock_feed import LockFeed, connect
 from .locks import LockTable
 from .protocol import Limits, protocol_with
 from .token_file import TokenFile
@@ -68,7 +68,7 @@ def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:
     # A gateway must not wait for room in the spool: it says 503 instead.
     with Recorder.open(dataclasses.replace(agent, when_full="raise")) as recorder:
         app = build_app(settings, recorder, table)
-        feed = LockFeed(agent.kafka, table)
+        feed = LockFeed(table, lambda: connect(agent.kafka))
         try:
             asyncio.run(serve(server_of(app, settings)))
         finally:
