@@ -106,7 +106,7 @@ class RunningGateway:
     def events(self, response: httpx.Response, count: int) -> list[Event]:
         """The events of the request that got this answer, when there are `count`."""
         request_id = response.headers["x-request-id"]
-        return self.sink.wait(lambda event: bool(event.attrs) and event.attrs["request_id"] == request_id, count)
+        return self.sink.wait(lambda event: (event.attrs or {}).get("request_id") == request_id, count)
 
     def put(self, path: str, content: bytes) -> bytes:
         """A file under the root."""

@@ -32,7 +32,7 @@ def made_listing(paths: set[str]) -> Listing:
 
 
 def test_the_revision_follows_every_change(tmp_path: Path) -> None:
-    seen = set()
+    seen: set[str] = set()
     for change in ("a.bin", "b.bin", "sub/a.bin", "a.bin"):
         put(tmp_path, f"models/m/{change}")
         os.utime(tmp_path / f"models/m/{change}", ns=(1, len(seen) + 1))
