@@ -1,5 +1,6 @@
 """Small pieces that pages share: badges, ids, times, empty states, skeletons. Text goes in as text; nothing here takes HTML."""
 
+import json
 from datetime import UTC, datetime
 
 import dash_mantine_components as dmc
@@ -7,6 +8,8 @@ import dash_mantine_components as dmc
 from tallystick_schemas.messages import Finding
 
 from .ui import Component, dcc, html
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def badge(text: str, tone: str) -> Component:
@@ -25,8 +28,9 @@ def short_hash(text: str) -> Component:
 
 
 def clock_time(wire: str) -> Component:
-    """`YYYY-MM-DD hh:mm:ss` of a wire time, microseconds in the title. Times are UTC everywhere."""
-    return html.Span(f"{wire[:10]} {wire[11:19]}", className="time", title=wire)
+    """`23 Nov 21:11:54` of a wire time, the whole in the title. Times are UTC everywhere."""
+    month = _MONTHS[int(wire[5:7]) - 1] if wire[5:7].isdigit() and 1 <= int(wire[5:7]) <= 12 else wire[5:7]
+    return html.Span(f"{wire[8:10]} {month} {wire[11:19]}", className="time", title=wire)
 
 
 def seconds_time(seconds: float) -> Component:
@@ -45,23 +49,6 @@ def empty(title: str, text: str, command: str | None = None) -> Component:
 def skeleton(rows: int = 5) -> Component:
     """Grey rows while something loads."""
     return html.Div([dmc.Skeleton(height=14, radius=3, className="skeleton-row") for _ in range(rows)], className="skeletons")
-
-
-def table(heads: list[str], rows: list[list[Component]], name: str, widths: list[str] | None = None) -> Component:
-    """A dense table. `widths`: one CSS width a column."""
-    columns = [html.Colgroup([html.Col(style={"width": w}) for w in widths])] if widths else []
-    return html.Div(
-        html.Table(
-            [
-                *columns,
-                html.Thead(html.Tr([html.Th(h, scope="col") for h in heads])),
-                html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows]),
-            ],
-            className="grid",
-            **{"aria-label": name},
-        ),
-        className="scroll",
-    )
 
 
 def number(value: float) -> str:
@@ -93,12 +80,7 @@ def finding_link(finding: Finding, text: str | None = None) -> Component:
     return dcc.Link(text or finding.title, href=f"/findings?finding={finding.id}", className="row-link")
 
 
-def act_button(verb: str, subject: str, finding: str, label: str, place: str, prominent: bool = False) -> Component:
-    """Opens the dialog that locks or unlocks. `place` keeps ids apart when one subject is shown twice."""
-    return dmc.Button(
-        label,
-        id={"type": "act", "verb": verb, "subject": subject, "finding": finding, "place": place},
-        size="compact-sm",
-        variant="filled" if prominent else "default",
-        color="red" if prominent and verb == "suspend" else None,
-    )
+def act_button(verb: str, subject: str, finding: str, label: str, prominent: bool = False) -> Component:
+    """Opens the dialog that locks or unlocks."""
+    act = json.dumps({"verb": verb, "subject": subject, "finding": finding})
+    return html.Button(label, className="button small danger" if prominent else "button small", type="button", **{"data-act": act})

@@ -34,17 +34,18 @@ def frame(who: str) -> Component:
     stores = [
         dcc.Location(id="url"),
         *[dcc.Store(id=name) for name in ("beat", "tail-push", "health-push", "findings-news", "locks-news", "history-news")],
-        *[dcc.Store(id=name) for name in ("page-name", "act-draft", "act-order")],
+        *[dcc.Store(id=name) for name in ("page-name", "act-click", "act-draft", "act-order")],
     ]
-    app = html.Div([_header(who), _nav(), html.Main(id="page", tabIndex="-1"), _drawer(), _dialog()], className="app")
+    app = html.Div(
+        [_header(who), html.Div(id="health-note", role="alert"), _nav(), html.Main(id="page", tabIndex="-1"), _drawer(), _dialog()],
+        className="app",
+    )
     return dmc.MantineProvider([*stores, app], theme=MANTINE, defaultColorScheme="auto")
 
 
 def _header(who: str) -> Component:
     cells = [_cell(key, label) for key, label in _HEALTH]
-    strip = html.Div(
-        [*cells, html.Span(id="health-note", role="alert")], id="health", className="health", role="status", **{"aria-live": "off"}
-    )
+    strip = html.Div(cells, id="health", className="health", role="status", **{"aria-live": "off"})
     return html.Header(
         [
             dcc.Link([html.Span(className="mark"), html.Span("Tallystick", className="brand-name")], href="/", className="brand"),

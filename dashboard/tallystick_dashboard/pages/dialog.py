@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, Input, Output, State, ctx, no_update
+from dash import ALL, Input, Output, State, no_update
 
 from ..acts import give_order, make_order, order_attrs
 from ..boards import Order
@@ -20,7 +20,6 @@ _OPEN = ("act-dialog", "opened")
 def register(app: App, hub: Hub) -> None:
     """Open, confirm, follow, close."""
     running: set[asyncio.Task[None]] = set()
-    any_button = {"type": "act", "verb": ALL, "subject": ALL, "finding": ALL, "place": ALL}
 
     @app.callback(
         Output("act-dialog", "opened"),
@@ -33,13 +32,13 @@ def register(app: App, hub: Hub) -> None:
         Output("act-until", "style"),
         Output("act-order", "data"),
         Output("act-error", "children"),
-        Input(any_button, "n_clicks"),
+        Input("act-click", "data"),
         prevent_initial_call=True,
     )
-    async def start(_clicks: list[int | None]) -> Any:
-        if not ctx.triggered or not ctx.triggered[0]["value"] or not isinstance(ctx.triggered_id, dict):
+    async def start(click: dict[str, Any] | None) -> Any:
+        if not isinstance(click, dict):
             return [no_update] * 10
-        verb, subject, finding = (str(ctx.triggered_id[k]) for k in ("verb", "subject", "finding"))
+        verb, subject, finding = (str(click.get(key, "")) for key in ("verb", "subject", "finding"))
         choices = _subjects(hub, verb, subject, finding)
         locking = verb == "suspend"
         title, word = ("Lock", "Lock") if locking else ("Lift the lock", "Unlock")

@@ -11,8 +11,9 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.verdicts import Verdict
 
 from ..errors import SourceUnavailable
+from ..grid import table
 from ..hub import Hub
-from ..parts import act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton, table
+from ..parts import act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton
 from ..ports import EvidenceEvent
 from ..ui import App, Component, dcc, html
 
@@ -127,11 +128,11 @@ def _lock(hub: Hub, finding: Finding) -> Component:
         subject = f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
         return [
             html.Div([html.B("Not locked"), html.Span("Requests of this principal are served.", className="quiet")]),
-            act_button("suspend", subject, finding.id, "Lock", "drawer", prominent=True),
+            act_button("suspend", subject, finding.id, "Lock", prominent=True),
         ]
     until = f"until {lock.until[11:19]} UTC" if lock.until else "until somebody lifts it"
     text = html.Div([html.B(["Locked: ", mono(lock.subject)]), html.Span(f"by {lock.by}, {until}. {lock.reason}", className="quiet")])
-    return [text, act_button("resume", lock.subject, finding.id, "Unlock", "drawer")]
+    return [text, act_button("resume", lock.subject, finding.id, "Unlock")]
 
 
 def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
@@ -168,7 +169,7 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
             short_hash(item.leaf),
         ]
     verdict = Verdict(entry.verdict).label if entry else "no entry"
-    sealed = badge("sealed", "good") if item.sealed_by else badge("waiting", "info")
+    sealed = html.Span("sealed", className="quiet") if item.sealed_by else badge("waiting", "info")
     if entry is None or not entry.sound:
         sealed = badge("broken", "critical")
     where = f"agent {entry.agent}, record {entry.n}, {verdict}, chain {entry.chain}" if entry else "the ledger has no entry here"

@@ -6,8 +6,9 @@ from dash import Input, Output
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.signing import wire_time
 
+from ..grid import table
 from ..hub import Hub
-from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton, table
+from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton
 from ..ui import App, Component, html
 
 _PAGE = 100
@@ -53,7 +54,7 @@ def register(app: App, hub: Hub) -> None:
         rows = [_row(hub, f, now) for f in chosen[:_PAGE]]
         more = html.P(f"The newest {_PAGE} of {len(chosen):,} are shown.", className="quiet") if len(chosen) > _PAGE else None
         heads = ["Severity", "Finding", "Principal", "Value / threshold", "Detector", "Time (UTC)", "Lock"]
-        return [table(heads, rows, "Findings", ["96px", "auto", "208px", "140px", "88px", "176px", "88px"]), more]
+        return [table(heads, rows, "Findings", ["96px", "auto", "208px", "140px", "88px", "140px", "88px"]), more]
 
 
 def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:

@@ -7,9 +7,10 @@ from tallystick_schemas.headers import Kind
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.verdicts import Verdict
 
+from ..grid import table
 from ..health import age_text
 from ..hub import Hub
-from ..parts import badge, empty, mono, page_head, seconds_time, short_hash, skeleton, table
+from ..parts import badge, empty, mono, page_head, seconds_time, short_hash, skeleton
 from ..ports import CheckpointRow, EntryRow, HistoryView, ShardRow
 from ..ui import App, Component, html
 
@@ -73,7 +74,7 @@ def _entries(view: HistoryView, shard: str) -> Component:
     rows = [e for e in view.entries if shard in ("all", str(e.shard))]
     rows.sort(key=lambda e: (e.append_ms, e.index), reverse=True)
     heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
-    widths = ["172px", "84px", "88px", "176px", "auto", "72px", "124px", "124px"]
+    widths = ["140px", "84px", "88px", "176px", "auto", "72px", "124px", "124px"]
     return html.Div(
         [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
     )

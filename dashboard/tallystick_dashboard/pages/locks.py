@@ -5,11 +5,12 @@ from dash import Input, Output
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
 
+from ..grid import table
 from ..hub import Hub
-from ..parts import act_button, clock_time, empty, finding_link, mono, page_head, skeleton, table
+from ..parts import act_button, clock_time, empty, finding_link, mono, page_head, skeleton
 from ..ui import App, Component, html
 
-_WIDTHS = ["208px", "auto", "104px", "172px", "172px", "200px"]
+_WIDTHS = ["216px", "auto", "104px", "140px", "140px", "232px"]
 
 
 def layout() -> Component:
@@ -29,7 +30,7 @@ def register(app: App, hub: Hub) -> None:
         held, lifted = hub.locks.in_force(now), hub.locks.lifted(now)
         if held:
             heads = ["Subject", "Reason", "By", "Since (UTC)", "Until (UTC)", "Finding"]
-            rows = [[*_row(hub, lock), act_button("resume", lock.subject, lock.finding or "", "Unlock", "locks")] for lock in held]
+            rows = [[*_row(hub, lock), act_button("resume", lock.subject, lock.finding or "", "Unlock")] for lock in held]
             first: Component = table([*heads, ""], rows, "Locks in force", [*_WIDTHS, "96px"])
         else:
             first = empty(
