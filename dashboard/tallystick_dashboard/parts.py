@@ -22,9 +22,9 @@ def mono(text: str, title: str | None = None) -> Component:
     return html.Span(text, className="mono", **({"title": title} if title else {}))
 
 
-def short_hash(text: str) -> Component:
-    """The first 12 digits, the whole in the title."""
-    return mono(text[:12], text)
+def short_hash(text: str, digits: int = 12) -> Component:
+    """The first digits, the whole in the title."""
+    return mono(text[:digits], text)
 
 
 def clock_time(wire: str) -> Component:

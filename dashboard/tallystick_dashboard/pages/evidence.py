@@ -166,7 +166,7 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
             "",
             mono(place),
             "",
-            short_hash(item.leaf),
+            short_hash(item.leaf, 8),
         ]
     verdict = Verdict(entry.verdict).label if entry else "no entry"
     sealed = html.Span("sealed", className="quiet") if item.sealed_by else badge("waiting", "info")
@@ -184,5 +184,5 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
         html.Span(
             sealed, title=f"covered by the checkpoint of size {item.sealed_by}" if item.sealed_by else "the next checkpoint will cover it"
         ),
-        short_hash(item.leaf),
+        short_hash(item.leaf, 8),
     ]

@@ -66,5 +66,5 @@ def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:
         html.Span([html.B(number(finding.value)), html.Span(f" / {number(finding.threshold)}", className="quiet")]),
         mono(finding.detector),
         clock_time(finding.time),
-        badge("locked", "critical") if lock else html.Span("open", className="quiet"),
+        badge("locked", "critical") if lock else html.Span("none", className="quiet"),
     ]

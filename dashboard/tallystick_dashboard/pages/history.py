@@ -74,7 +74,7 @@ def _entries(view: HistoryView, shard: str) -> Component:
     rows = [e for e in view.entries if shard in ("all", str(e.shard))]
     rows.sort(key=lambda e: (e.append_ms, e.index), reverse=True)
     heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
-    widths = ["140px", "84px", "88px", "176px", "auto", "72px", "124px", "124px"]
+    widths = ["136px", "76px", "84px", "164px", "auto", "68px", "116px", "116px"]
     return html.Div(
         [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
     )
@@ -87,7 +87,9 @@ def _entry(row: EntryRow) -> list[Component]:
         seconds_time(row.append_ms / 1000),
         mono(f"{row.shard}/{row.index}"),
         kind,
-        badge(Verdict(row.verdict).label, _tone(row.verdict)),
+        html.Span("accepted", className="quiet")
+        if row.verdict == Verdict.ACCEPTED
+        else badge(Verdict(row.verdict).label, _tone(row.verdict)),
         mono(row.agent or "–"),
         html.Span(f"{row.count:,}" if row.count else "", className="num"),
         leaf,

@@ -1,0 +1,196 @@
+"""A person at the console, in a real Chromium: signs in, sees the theft arrive, reads the evidence, lifts the lock."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tallystick_schemas.messages import Lock
+from tallystick_schemas.signing import wire_time
+from tests.support.browser import Watched
+from tests.support.console import CREDENTIAL, THIEF, RunningConsole, make_event
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def watched(browser: Browser, console: RunningConsole) -> Iterator[Watched]:
+    """Signed in, on the Live page. Whatever a test did: no policy violation and nothing on the browser's console."""
+    made = Watched(browser)
+    made.page.goto(console.link())
+    expect(made.page.locator("#tail-empty")).to_be_visible()
+    yield made
+    assert made.violations() == []
+    assert made.errors == []
+    made.context.close()
+
+
+def row(page: Page, text: str):
+    return page.locator("#tail-body tr").filter(has_text=text)
+
+
+def test_the_theft_is_seen_and_the_lock_lifted(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    finding = simulator.theft()
+    # Pushed to the open page: findings, the lock, the denied requests.
+    expect(page.locator("#live-findings")).to_contain_text(finding.title)
+    expect(page.locator("#live-locks")).to_contain_text(CREDENTIAL)
+    expect(row(page, "denied").first).to_contain_text(THIEF)
+
+    page.locator("#live-findings a").first.click()
+    expect(page).to_have_url(re.compile(r"/findings\?finding=F-"))
+    drawer = page.locator(".drawer-content")
+    expect(drawer).to_contain_text(finding.text)
+    expect(drawer.locator("table[aria-label=Evidence] tbody tr")).to_have_count(29)
+    expect(drawer.locator("table[aria-label=Evidence]")).to_contain_text("203.0.113.77")
+    expect(drawer.locator(".lock-bar")).to_contain_text("Locked")
+
+    drawer.get_by_role("button", name="Unlock").click()
+    dialog = page.get_by_role("dialog", name="Lift the lock")
+    dialog.get_by_role("button", name="Unlock").click()
+    expect(dialog.get_by_role("alert").first).to_contain_text("Give a reason")
+    assert simulator.acts == []
+    dialog.get_by_role("textbox", name="Reason").fill("Checked with the owner: a planned copy")
+    dialog.get_by_role("button", name="Unlock").click()
+    expect(dialog.locator(".step.done")).to_have_count(2)
+
+    act = simulator.acts[0]
+    assert (act["action"], act["resource"].kind, act["resource"].id) == ("credential.resume", "credential", CREDENTIAL)
+    assert act["why"].text == "Checked with the owner: a planned copy"
+    assert (act["actor"].kind, act["actor"].principal) == ("human", "analyst")
+    assert act["attrs"]["finding"] == finding.id
+    dialog.get_by_role("button", name="Done").click()
+    expect(drawer.locator(".lock-bar")).to_contain_text("Not locked")
+
+
+def test_locking_waits_for_the_responder_and_says_so(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.quiet_findings()
+    simulator.answer_orders = False
+    page.locator("#nav-findings").click()
+    page.get_by_role("link", name="Bytes far above").click()
+    page.locator(".lock-bar").get_by_role("button", name="Lock").click()
+    dialog = page.get_by_role("dialog", name="Lock")
+    dialog.get_by_role("textbox", name="Reason").fill("Nobody answers for this run")
+    dialog.get_by_role("button", name="Lock").click()
+    expect(dialog.locator(".step.done")).to_have_count(1)
+    expect(dialog).to_contain_text("waiting for the responder")
+    act = simulator.acts[0]
+    assert act["action"] == "credential.suspend" and act["attrs"]["until"]
+    subject = f"{act['resource'].kind}:{act['resource'].id}"
+    now = wire_time(console.hub.clock())
+    simulator.send_lock(Lock(subject=subject, state="locked", command=act["attrs"]["command"], reason="r", by="analyst", at=now))
+    expect(dialog.locator(".step.done")).to_have_count(2)
+    expect(dialog).to_contain_text("the lock is in force")
+
+
+def test_a_record_that_fails_is_shown(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.theft()
+    simulator.recorder_error = OSError("the spool is full")
+    page.locator("#nav-locks").click()
+    page.get_by_role("button", name="Unlock").click()
+    dialog = page.get_by_role("dialog", name="Lift the lock")
+    dialog.get_by_role("textbox", name="Reason").fill("Checked with the owner")
+    dialog.get_by_role("button", name="Unlock").click()
+    expect(dialog).to_contain_text("the spool is full")
+
+
+def test_the_tail_is_pushed_paused_and_filtered(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    now = console.hub.clock()
+    simulator.send_events(
+        [make_event(now, "ana@example.org", "dataset.read"), make_event(now, "<img src=x onerror=alert(1)>", "model.infer")]
+    )
+    expect(page.locator("#tail-body tr")).to_have_count(2)
+    # What an event says is text, whatever it looks like.
+    expect(row(page, "<img src=x")).to_have_count(1)
+    assert page.locator("#tail-body img").count() == 0
+
+    page.keyboard.press("p")
+    expect(page.locator("#tail-pause")).to_have_attribute("aria-pressed", "true")
+    simulator.send_events([make_event(now, "bo@example.org", "model.infer")])
+    expect(page.locator("#tail-pause")).to_contain_text("1 new")
+    expect(page.locator("#tail-body tr")).to_have_count(2)
+    page.locator("#tail-pause").click()
+    expect(page.locator("#tail-body tr").first).to_contain_text("bo@example.org")
+
+    page.locator("#tail-filter").fill("ana@")
+    expect(page.locator("#tail-body tr")).to_have_count(1)
+    simulator.send_events([make_event(now, "bo@example.org", "model.load"), make_event(now, "ana@example.org", "model.load")])
+    expect(page.locator("#tail-body tr")).to_have_count(2)
+
+
+def test_what_is_too_fast_for_the_page_is_counted(console: RunningConsole, watched: Watched) -> None:
+    raw = make_event(console.hub.clock(), "ana@example.org", "model.infer")
+    console.simulator.send_events([raw])
+    expect(watched.page.locator("#tail-body tr")).to_have_count(1)
+    console.simulator.send_events([raw] * 500)
+    expect(watched.page.locator("#tail-missed")).to_have_text("440")
+
+
+def test_pages_and_health(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    expect(page.locator("#health-locks")).to_have_class(re.compile("level-unknown"))
+    page.locator("#nav-history").click()
+    expect(page.locator("#history-view")).to_contain_text("The ledger is empty")
+    simulator.everyday(8)
+    simulator.refresh()
+    simulator.send_heartbeat()
+    expect(page.locator("table[aria-label='Newest entries'] tbody tr").first).to_be_visible()
+    expect(page.locator("table[aria-label=Checkpoints]")).to_contain_text("verified")
+    for part in ("ingest", "sealed", "jobs", "locks"):
+        expect(page.locator(f"#health-{part}")).to_have_class(re.compile("level-good"))
+    page.get_by_text("2", exact=True).first.click()
+    expect(page.locator(".tile")).to_have_count(1)
+    page.goto(f"{console.url}/nowhere")
+    expect(page.locator("#page")).to_contain_text("no such page")
+
+
+def test_keys_walk_the_findings(console: RunningConsole, watched: Watched) -> None:
+    page = watched.page
+    console.simulator.quiet_findings()
+    page.locator("#nav-findings").click()
+    expect(page.locator("a.row-link")).to_have_count(3)
+    for key in "jjko":
+        page.keyboard.press(key)
+    expect(page.locator(".drawer-content")).to_contain_text("First use of a collection")
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(f"{console.url}/findings")
+    page.go_back()
+    expect(page.locator(".drawer-content")).to_contain_text("First use of a collection")
+
+
+def test_light_and_dark(console: RunningConsole, browser: Browser) -> None:
+    watched = Watched(browser, theme="dark")
+    page = watched.page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    page.goto(console.link())
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    assert page.evaluate(ground) != dark
+    page.reload()
+    expect(page.locator("#health")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    assert (watched.violations(), watched.errors) == ([], [])
+    watched.context.close()
+
+
+def test_signing_out_ends_the_page_and_its_socket(console: RunningConsole, browser: Browser) -> None:
+    watched = Watched(browser)
+    link = console.link()
+    watched.page.goto(link)
+    expect(watched.page.locator("#health")).to_be_visible()
+    other = watched.context.new_page()
+    other.goto(console.url)
+    expect(other.locator("#health")).to_be_visible()
+    watched.page.get_by_role("button", name="Sign out").click()
+    expect(watched.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    # The other tab hears nothing more and says so.
+    expect(other.locator("#health-note")).to_contain_text("Nothing heard", timeout=15_000)
+    watched.page.goto(link)
+    expect(watched.page.get_by_role("heading")).to_have_text("This link has been used.")
+    watched.context.close()

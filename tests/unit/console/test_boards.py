@@ -1,0 +1,235 @@
+"""The console's state: tail, findings, locks, orders, health, and the messages that change them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallystick_dashboard.acts import give_order, make_order, order_attrs
+from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard, holds
+from tallystick_dashboard.errors import BadOrder
+from tallystick_dashboard.feed import Tail, tail_cells
+from tallystick_dashboard.grid import plain, table
+from tallystick_dashboard.health import Observed, age_text, health_strip
+from tallystick_dashboard.hub import Hub
+from tallystick_dashboard.intake import take_message
+from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link
+from tallystick_dashboard.sessions import Session
+from tallystick_dashboard.settings import ConsoleSettings
+from tallystick_dashboard.ui import html
+from tallystick_schemas.messages import Finding, Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import FINDINGS, LOCKS, VERIFIED
+from tests.support.console import LOG, Simulator, make_event
+
+NOW = 1_800_000_000.0
+FINDING = Finding(
+    id="F-1",
+    detector="D03",
+    version=1,
+    title="t",
+    severity="high",
+    principal="ana",
+    credential="tok",
+    time=wire_time(NOW),
+    value=2,
+    threshold=1,
+    window_s=60,
+    evidence=[],
+    act="alert",
+    deterministic=False,
+    techniques=[],
+    text="x",
+    emitted_ms=1,
+)
+LOCK = Lock(
+    subject="credential:tok", state="locked", command="c1", reason="r", by="responder", at=wire_time(NOW), until=wire_time(NOW + 60)
+)
+SESSION = Session("s1", "ana", NOW, NOW)
+
+
+def batch(count: int, index: int = 0) -> VerifiedBatch:
+    events = [(pos, make_event(NOW, "ana", "artifact.read")) for pos in range(count)]
+    return VerifiedBatch(1, 0, [VerifiedSegment(index, "gateway", "0" * 32, 0, 0, events)], [])
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30), st.integers(1, 12), st.integers(1, 12))
+def test_a_viewer_sees_or_misses_every_event_once(steps: list[tuple[int, bool]], keep: int, limit: int) -> None:
+    tail, cursor, seen, missed = Tail(keep), 0, [], 0
+    for count, look in [*steps, (0, True)]:
+        tail.add(batch(count), NOW)
+        if look:
+            part = tail.since(cursor, limit)
+            cursor, missed = part.cursor, missed + part.missed
+            seen += [row.number for row in part.rows]
+    assert len(seen) + missed == tail.total
+    assert seen == sorted(set(seen))
+
+
+def test_the_rate_is_over_whole_seconds() -> None:
+    tail = Tail(10)
+    for second in range(20):
+        tail.add(batch(3), NOW + second)
+    assert tail.rate(NOW + 20) == 3.0
+    assert tail.rate(NOW + 60) == 0.0
+
+
+def test_cells_of_what_is_no_event_say_so() -> None:
+    tail = Tail(4)
+    good = make_event(NOW, "ana", "artifact.download", part="p", size=7)
+    tail.add(VerifiedBatch(1, 3, [VerifiedSegment(9, "a", "0" * 32, 0, 0, [(0, good), (1, b"{}")])], []), NOW)
+    first, second = tail_cells(tail.since(0, 9).rows)
+    assert first[2:8] == ["ana", "artifact.download", "allowed", "acme/large-v3@3", "p", 7] and first[-1] == "3/9/0"
+    assert second[3:5] == ["not an event", "error"]
+
+
+def test_findings_are_bounded_newest_first_and_once() -> None:
+    board = FindingBoard(3)
+    for n in range(5):
+        board.add(msgspec.structs.replace(FINDING, id=f"F-{n}", emitted_ms=n))
+    version = board.version
+    board.add(msgspec.structs.replace(FINDING, id="F-4", emitted_ms=4))
+    assert [f.id for f in board.newest()] == ["F-4", "F-3", "F-2"]
+    assert (board.version, board.forgotten, board.get("F-0")) == (version, 2, None)
+
+
+def test_a_lock_holds_until_its_time_or_its_lifting() -> None:
+    board = LockBoard()
+    board.add(LOCK)
+    assert board.of("ana", "tok", wire_time(NOW)) == LOCK
+    assert board.of("ana", None, wire_time(NOW)) is None
+    assert board.in_force(wire_time(NOW + 60)) == [] and board.lifted(wire_time(NOW + 60)) == [LOCK]
+    board.add(msgspec.structs.replace(LOCK, state="unlocked", command="c2"))
+    assert not holds(board.get("credential:tok"), wire_time(NOW))  # type: ignore[arg-type]
+    board.forget("credential:tok")
+    assert board.get("credential:tok") is None
+
+
+def make_hub(simulator: Simulator | None = None) -> Hub:
+    simulator = simulator or Simulator()
+    hub = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, simulator, simulator, clock=lambda: NOW)
+    simulator.hub = hub
+    return hub
+
+
+def test_messages_go_where_they_belong_and_rubbish_nowhere() -> None:
+    hub = make_hub()
+    assert hub.recorder is not None
+    for topic, key, value in (
+        (VERIFIED, None, b"x"),
+        (FINDINGS, b"a", b"{}"),
+        (LOCKS, b"other", msgspec.json.encode(LOCK)),
+        ("acts", None, b""),
+    ):
+        assert not take_message(hub, topic, key, value)
+    assert (hub.tail.total, hub.findings.version, hub.locks.version) == (0, 0, 0)
+    assert take_message(hub, LOCKS, b"credential:tok", msgspec.json.encode(LOCK))
+    assert take_message(hub, LOCKS, b"_heartbeat", msgspec.json.encode({"at": wire_time(NOW)}))
+    assert hub.locks.get("credential:tok") == LOCK and hub.seen.locks_heartbeat == NOW
+    assert take_message(hub, LOCKS, b"credential:tok", None)
+    assert hub.locks.get("credential:tok") is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [("principal:ana", "short"), ("principal:ana", " " * 40), ("agent:x", "long enough"), ("principal:", "long enough")],
+)
+def test_an_order_needs_a_subject_and_a_reason(subject: str, reason: str) -> None:
+    with pytest.raises(BadOrder):
+        make_order("suspend", subject, reason, SESSION, NOW)
+
+
+def test_an_order_is_recorded_signed_by_name_and_applied_by_its_lock() -> None:
+    simulator = Simulator()
+    hub = make_hub(simulator)
+    order = make_order("suspend", "credential:tok", "seen pulling  the whole\nmodel", SESSION, NOW)
+    attrs = order_attrs(order, NOW + 3600, "F-1")
+    asyncio.run(give_order(order, attrs, session=SESSION, recorder=simulator, board=hub.orders, timeout_s=1))
+    act = simulator.acts[0]
+    assert act["action"] == "credential.suspend" and act["actor"].principal == "ana" and act["actor"].kind == "human"
+    assert (act["resource"].kind, act["resource"].id) == ("credential", "tok")
+    assert act["why"].text == "seen pulling the whole model"
+    assert act["attrs"] == {"command": order.command, "until": wire_time(NOW + 3600), "finding": "F-1"}
+    done = hub.orders.get(order.command)
+    # The lock came before the recorder answered: the order stays applied, and has its event.
+    assert done is not None and done.step == "applied" and done.event is not None
+
+
+def test_an_order_waits_for_the_responder() -> None:
+    simulator = Simulator(answer_orders=False)
+    hub = make_hub(simulator)
+    order = make_order("resume", "credential:tok", "checked with the owner", SESSION, NOW)
+    asyncio.run(give_order(order, order_attrs(order, None, None), session=SESSION, recorder=simulator, board=hub.orders, timeout_s=1))
+    assert hub.orders.get(order.command).step == "ordered"  # type: ignore[union-attr]
+    hub.orders.applied("another", NOW)
+    assert hub.orders.get(order.command).step == "ordered"  # type: ignore[union-attr]
+    hub.orders.applied(order.command, NOW + 1)
+    assert hub.orders.get(order.command).applied_at == NOW + 1  # type: ignore[union-attr]
+
+
+def test_an_order_that_is_not_recorded_says_so() -> None:
+    class Stuck(Simulator):
+        async def record_async(self, action: str, **fields: Any) -> str:  # type: ignore[override]
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    board = OrderBoard()
+    order = make_order("suspend", "principal:ana", "long enough", SESSION, NOW)
+    asyncio.run(give_order(order, {}, session=SESSION, recorder=Stuck(), board=board, timeout_s=0))
+    assert board.get(order.command).step == "failed"  # type: ignore[union-attr]
+    broken = Simulator(recorder_error=OSError("spool is full"))
+    asyncio.run(give_order(replace(order, command="c2"), {}, session=SESSION, recorder=broken, board=board, timeout_s=1))
+    assert "spool is full" in (board.get("c2").problem or "")  # type: ignore[union-attr]
+
+
+def levels(seen: Observed) -> dict[str, str]:
+    return {item.key: item.level for item in health_strip(seen, NOW)}
+
+
+def test_nothing_is_green_until_it_was_seen() -> None:
+    assert set(levels(Observed()).values()) == {"unknown"}
+
+
+def test_health_grows_old() -> None:
+    fresh = Observed(ledger_read=NOW, newest_entry=NOW, checkpoint_time=NOW, checkpoint_size=3, locks_heartbeat=NOW)
+    assert set(levels(fresh).values()) == {"good"}
+    assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
+    assert levels(replace(fresh, newest_entry=NOW - 20))["ingest"] == "late"
+    assert levels(replace(fresh, newest_entry=NOW - 60))["ingest"] == "bad"
+    assert levels(replace(fresh, checkpoint_problem="wrong signature"))["sealed"] == "bad"
+    assert levels(replace(fresh, checkpoint_time=NOW - 31))["sealed"] == "bad"
+    assert levels(replace(fresh, locks_heartbeat=NOW - 6)) | {"ingest": "", "sealed": ""} == {
+        "ingest": "",
+        "sealed": "",
+        "jobs": "bad",
+        "locks": "late",
+    }
+    assert levels(replace(fresh, groups={"detectors": 0}))["jobs"] == "bad"
+
+
+def test_ages_read_well() -> None:
+    assert [age_text(s) for s in (-1, 0.44, 12, 180, 7200, 200_000)] == ["0.0 s", "0.4 s", "12 s", "3 min", "2 h", "2 d"]
+
+
+def test_a_table_is_plain_data() -> None:
+    made = table(
+        ["A"],
+        [
+            [badge("<b>", "high")],
+            [finding_link(FINDING)],
+            [act_button("resume", 'principal:"x', "", "Unlock")],
+            [None],
+            [clock_time("junk")],
+        ],
+        "T",
+    )
+    data = msgspec.json.decode(made.to_plotly_json()["props"]["data-grid"])
+    assert data["rows"][0] == [{"n": ["span", "badge tone-high", "", "", ""], "k": ["<b>"]}]
+    assert data["rows"][1][0]["n"][3] == "/findings?finding=F-1"
+    assert msgspec.json.decode(data["rows"][2][0]["n"][4])["subject"] == 'principal:"x'
+    with pytest.raises(TypeError):
+        plain(html.Iframe())
