@@ -7,7 +7,11 @@ TallystickError
     ├── SpoolFull          the spool's bound is reached, and the setting says to raise
     ├── SpoolFailed        the disk did not take a segment
     ├── ReceiptTimeout     the history did not confirm in time; nothing is lost
-    └── KeyFileError       the agent's key cannot be used
+    ├── SegmentsRefused    the history refused segments for good; they are kept aside
+    ├── KeyFileError       the agent's key cannot be used
+    ├── LineRefused        a line of a log is not an event; the others are recorded
+    ├── SourceUnreadable   a log cannot be opened, or ends where it must not
+    └── MappingUnusable    a mapping of columns to an event's fields has mistakes
 """
 
 from pathlib import Path
@@ -24,11 +28,15 @@ class InvalidEvent(ProducerError):
 
 
 class RecorderClosed(ProducerError):
+    """Not recorded: there is nobody left to write it down."""
+
     def __init__(self, agent: str) -> None:
         super().__init__(f"the recorder of {agent} is closed")
 
 
 class SpoolFull(ProducerError):
+    """Not recorded: the spool's bound is reached."""
+
     def __init__(self, path: str, used: int, limit: int) -> None:
         super().__init__(
             f"not recorded: the spool {path} holds {used} of {limit} bytes that the history has not confirmed; "
@@ -37,15 +45,48 @@ class SpoolFull(ProducerError):
 
 
 class SpoolFailed(ProducerError):
+    """The disk refuses. What was taken in before stays in memory and is tried again; a durable event that came later was not taken in."""
+
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"the spool {path} did not take the segment: {reason}; free some space or mend the disk, it is tried again")
 
 
 class ReceiptTimeout(ProducerError):
+    """No receipt in time. The segments stay in the spool."""
+
     def __init__(self, waiting: int, seconds: float) -> None:
         super().__init__(f"{waiting} segments have no receipt after {seconds:.1f} s; they stay in the spool and are sent again")
 
 
+class SegmentsRefused(ProducerError):
+    """The notary refused segments of this recorder with a verdict that sending again cannot change."""
+
+    def __init__(self, agent: str, count: int) -> None:
+        super().__init__(f"the history refused {count} segments of {agent} for good; they are kept aside in its spool, the log names them")
+
+
 class KeyFileError(ProducerError):
+    """The agent's key file cannot be used; the message says what to do."""
+
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"the key file {path} {reason}")
+
+
+class LineRefused(ProducerError):
+    """A line or record of a log cannot be an event; the message says why."""
+
+
+class SourceUnreadable(ProducerError):
+    """A log that cannot be read, or not to its end. What came before is recorded."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"{source} cannot be read: {reason}")
+        self.source = source
+        self.reason = reason
+
+
+class MappingUnusable(ProducerError):
+    """What is wrong in a mapping file."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the mapping {name} cannot be used: {reason}")
