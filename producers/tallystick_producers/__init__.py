@@ -7,21 +7,25 @@ with Recorder.open(settings) as recorder:
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 
-from .convenience import TallystickHandler, access, recorded
-from .errors import InvalidEvent, ProducerError, ReceiptTimeout, RecorderClosed, SpoolFailed, SpoolFull
+from .access import Access, access
+from .convenience import TallystickHandler, recorded
+from .errors import InvalidEvent, KeyFileError, ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefused, SpoolFailed, SpoolFull
 from .recorder import Recorder, Stats
 
 __all__ = [
+    "Access",
     "Actor",
     "AgentSettings",
     "InvalidEvent",
     "KafkaSettings",
+    "KeyFileError",
     "LogSettings",
     "ProducerError",
     "ReceiptTimeout",
     "Recorder",
     "RecorderClosed",
     "Resource",
+    "SegmentsRefused",
     "Source",
     "SpoolFailed",
     "SpoolFull",

@@ -1,65 +1,55 @@
-"""The common cases: a context manager, a decorator, and a handler for applications that already log."""
+"""The common cases: a decorator, and a handler for applications that already log."""
 
 import functools
+import inspect
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from tallystick_schemas.events import Actor, Resource, Usage, Why
+from tallystick_schemas.events import Actor, Resource, Why
 
+from .access import Access, access
 from .recorder import Recorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_OURS: Final = ("tallystick_producers", "kafka")
+_MESSAGE_CHARACTERS: Final = 1000
 
-
-class Access:
-    """What the body of `with access(...)` fills in."""
-
-    def __init__(self) -> None:
-        self.bytes: int | None = None
-        self.objects: int | None = None
-        self.attrs: dict[str, str] = {}
-
-    def used(self, *, bytes: int | None = None, objects: int | None = None) -> None:
-        """How much was touched."""
-        self.bytes, self.objects = bytes, objects
-
-
-@contextmanager
-def access(recorder: Recorder, action: str, *, actor: Actor, resource: Resource, why: Why | None = None) -> Iterator[Access]:
-    """Record what the block does when it ends: allowed with its duration, or error when it raises (and the exception goes on)."""
-    began, one = time.monotonic(), Access()
-    try:
-        yield one
-    except BaseException as error:
-        _finish(recorder, action, actor, resource, why, one, began, type(error).__name__)
-        raise
-    _finish(recorder, action, actor, resource, why, one, began, "")
-
-
-def _finish(
-    recorder: Recorder, action: str, actor: Actor, resource: Resource, why: Why | None, one: Access, began: float, error: str
-) -> None:
-    usage = Usage(bytes=one.bytes, objects=one.objects, duration_ms=int((time.monotonic() - began) * 1000))
-    attrs = {**one.attrs, **({"error": error} if error else {})}
-    recorder.record(action, actor=actor, resource=resource, outcome="error" if error else "allowed", why=why, usage=usage, attrs=attrs)
+__all__ = ["Access", "TallystickHandler", "access", "recorded"]
 
 
 def recorded(
-    recorder: Recorder, action: str, *, actor: Callable[..., Actor], resource: Callable[..., Resource]
+    recorder: Recorder,
+    action: str,
+    *,
+    actor: Actor | Callable[..., Actor],
+    resource: Resource | Callable[..., Resource],
+    why: Why | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Record each call of a function; `actor` and `resource` get its arguments."""
+    """Record each call of a function or a coroutine function; `actor` and `resource` are given, or made from its arguments."""
+
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        who = actor(*args, **kwargs) if callable(actor) else actor
+        what = resource(*args, **kwargs) if callable(resource) else resource
+        return access(recorder, action, actor=who, resource=what, why=why)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wait(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with begin(*args, **kwargs):
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, R]", wait)
+
         @functools.wraps(function)
-        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            with access(recorder, action, actor=actor(*args, **kwargs), resource=resource(*args, **kwargs)):
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with begin(*args, **kwargs):
                 return function(*args, **kwargs)
 
-        return wrapper
+        return call
 
     return decorate
 
@@ -67,20 +57,24 @@ def recorded(
 class TallystickHandler(logging.Handler):
     """For applications that already log: `logger.info("…", extra={"tallystick": {"action": …, "actor": …, "resource": …}})`.
 
-    The dictionary holds the arguments of `Recorder.record`; the message becomes `attrs["message"]`. Records without it are not ours.
+    The dictionary holds arguments of `Recorder.record`, and `defaults` those that it leaves out. The message, the logger and the level become
+    attrs. A plain record becomes an event when `defaults` name an action, an actor and a resource; otherwise it is not ours.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, level: int = logging.NOTSET, **defaults: Any) -> None:
+        super().__init__(level)
+        self._recorder, self._defaults = recorder, defaults
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: Mapping[str, Any] | None = getattr(record, "tallystick", None)
-        if fields is None:
+        given = {**self._defaults, **(fields or {})}
+        complete = {"action", "actor", "resource"} <= given.keys()
+        # What the SDK itself logs must not become an event: a full spool would fill itself.
+        if record.name.split(".")[0] in _OURS or (fields is None and not complete):
             return
         try:
-            given = dict(fields)
-            attrs = {"message": record.getMessage()[:1000], "logger": record.name, **given.pop("attrs", {})}
+            said = {"message": record.getMessage()[:_MESSAGE_CHARACTERS], "logger": record.name, "level": record.levelname}
+            attrs = {**said, **given.pop("attrs", {})}
             self._recorder.record(given.pop("action"), attrs=attrs, **given)
         except Exception:  # noqa: BLE001 - logging's own rule: handleError says it on stderr, the application goes on
             self.handleError(record)

@@ -1,51 +1,67 @@
-"""One Kafka producer and one consumer of receipts a process, however many recorders it has."""
+"""One Kafka producer and one reader of receipts a process, however many recorders it has."""
 
-import contextlib
 import logging
 import os
 import threading
-from typing import Any, Final, Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
-
-from tallystick_schemas.errors import ParseError, TallystickError
+from tallystick_schemas.errors import ParseError
 from tallystick_schemas.receipts import Receipt, parse_receipt
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import CHECKPOINTS, EVENTS, RECEIPT_PARTITIONS, RECEIPTS
+
+from .forking import forget_in_children, keep_forever
+from .kafka_link import Producer, ReceiptReader
+from .sending import Outlet
 
 log: Final = logging.getLogger(__name__)
+FLYING_BYTES: Final = 32 << 20
+"""Bytes in the hands of the producer, of all recorders: it has no bound of its own."""
 _AGAIN_S: Final = 1.0
+_CLOSE_S: Final = 5.0
 
 
 class Member(Protocol):
     """A recorder's sending half, driven by the hub's two threads."""
 
-    agent: str
-
-    def send_due(self, hub: "Hub") -> float: ...
-    def take_receipts(self, receipts: list[Receipt]) -> None: ...
+    @property
+    def agent(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    def send_due(self, outlet: Outlet) -> float: ...
+    def take_receipts(self, receipts: Sequence[Receipt]) -> None: ...
     def take_checkpoint(self, origin: str, note: bytes) -> None: ...
 
 
 class Hub:
-    """Threads end when the last member left."""
+    """Its threads end when the last member left."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._members: list[Member] = []
-        self._wake = threading.Condition()
+        self._wake = threading.Condition(threading.Lock())
         self._awake = False
         self._stopping = threading.Event()
-        self._ready = threading.Event()
-        self._producer: Any = None
+        self._followed: frozenset[int] = frozenset()
+        """Partitions whose receipts are being read: whoever sends before would miss the answer."""
+        self._producer: Producer | None = None
+        self._reader: ReceiptReader | None = None
+        self._broken = False
+        self._flying = 0
         self.last_error = ""
         self._threads = [
             threading.Thread(target=self._send_loop, name="tallystick-sender", daemon=True),
             threading.Thread(target=self._receive_loop, name="tallystick-receipts", daemon=True),
         ]
+        forget_in_children(self)
         for thread in self._threads:
             thread.start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether Kafka answered and nothing has gone wrong since."""
+        return self._producer is not None and not self._broken
 
     def join(self, member: Member) -> None:
         with self._wake:
@@ -53,135 +69,179 @@ class Hub:
         self.wake()
 
     def leave(self, member: Member) -> bool:
-        """Whether it was the last; then the hub is closed."""
+        """Whether it was the last; then the hub stops, see `stopped`."""
         with self._wake:
             self._members = [m for m in self._members if m is not member]
             last = not self._members
         if last:
             self._stopping.set()
             self.wake()
-            for thread in self._threads:
-                thread.join(timeout=10)
         return last
+
+    def stopped(self, timeout_s: float) -> None:
+        """Wait for the threads of a hub without members, unless they wait for Kafka: they are daemons, and end with the process."""
+        deadline = time.monotonic() + (timeout_s if self.connected else 0.0)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def wake(self) -> None:
         """There is something to send."""
+        if self._awake:
+            return
         with self._wake:
             self._awake = True
             self._wake.notify()
 
-    def send(self, agent: str, record: bytes) -> None:
-        """Hand one record to Kafka; a receipt, not this, says that it arrived."""
-        self._producer.send(EVENTS, key=agent.encode(), value=record).add_errback(self._failed)
+    def room(self) -> int:
+        """Bytes that may be handed over now."""
+        return FLYING_BYTES - self._flying
+
+    def send(self, agent: str, record: bytes, done: Callable[[Exception | None], None]) -> None:
+        """Hand one record to Kafka; a receipt, not this, says that it is in the history."""
+        producer, size = self._producer, len(record)
+        assert producer is not None
+
+        def landed(error: Exception | None) -> None:
+            with self._wake:
+                self._flying -= size
+            if error is not None and producer is self._producer:
+                self._failed(error)
+            done(error)
+            self.wake()
+
+        with self._wake:
+            self._flying += size
+        try:
+            producer.send(agent.encode(), record, landed)
+        except BaseException:
+            with self._wake:
+                self._flying -= size
+            raise
 
     def _failed(self, error: Exception) -> None:
-        self.last_error = f"{type(error).__name__}: {error}"[:300]
-        log.warning("Kafka did not take a segment: %s", self.last_error)
+        text = f"{type(error).__name__}: {error}"[:300]
+        if text != self.last_error:
+            log.warning("Kafka does not take segments, they wait in the spool: %s", text)
+        self.last_error = text
         # A broker that lost its data does not know this producer any more; a new one starts afresh.
         self._broken = True
 
-    _broken = False
-
     def _send_loop(self) -> None:
-        # Receipts first: one that comes before the consumer stands would be missed, and its segment sent twice.
-        while not self._stopping.is_set() and not self._ready.wait(0.2):
-            pass
+        turn = 0
         while not self._stopping.is_set():
             try:
                 self._connect()
-                wait = min((member.send_due(self) for member in self._members), default=1.0)
-            except (KafkaError, TallystickError, OSError) as error:
+                turn += 1
+                wait = self._round(turn)
+            except Exception as error:  # noqa: BLE001 - whatever a client library raises, the next round tries again
                 self._failed(error)
                 wait = _AGAIN_S
+                self._stopping.wait(_AGAIN_S)
             with self._wake:
-                if not self._awake:
-                    self._wake.wait(min(max(wait, 0.001), 1.0))
+                if not self._awake and not self._stopping.is_set():
+                    self._wake.wait(min(max(wait, 0.0), 1.0))
                 self._awake = False
         if self._producer is not None:
-            self._producer.close(timeout=5)
+            self._producer.close(_CLOSE_S)
+
+    def _round(self, turn: int) -> float:
+        """One turn for each member, beginning with another one each time; seconds until there may be more."""
+        members = self._members
+        first = turn % len(members) if members else 0
+        wait = 1.0
+        for member in members[first:] + members[:first]:
+            if member.partition in self._followed:
+                wait = min(wait, member.send_due(self))
+        return wait
 
     def _connect(self) -> None:
         if self._broken and self._producer is not None:
-            self._producer.close(timeout=0)
-            self._producer, self._broken = None, False
+            producer, self._producer = self._producer, None
+            producer.close(0)
         if self._producer is None:
-            self._producer = KafkaProducer(
-                **self._kafka.client_kwargs(),
-                acks="all",
-                enable_idempotence=True,
-                compression_type="lz4",
-                linger_ms=0,
-                batch_size=512 * 1024,
-                max_request_size=8 << 20,
-            )
+            self._producer = Producer(self._kafka)
+            self._broken = False
+            self.last_error = ""
 
     def _receive_loop(self) -> None:
         while not self._stopping.is_set():
-            consumer = None
             try:
-                consumer = self._consumer()
-                self._ready.set()
-                while not self._stopping.is_set():
-                    self._dispatch(consumer.poll(timeout_ms=200, max_records=5000))
-            except (KafkaError, OSError) as error:
-                self.last_error = f"{type(error).__name__}: {error}"[:300]
-                log.warning("receipts cannot be read: %s", self.last_error)
+                self._reader = reader = ReceiptReader(self._kafka)
+                try:
+                    while not self._stopping.is_set():
+                        self._receive(reader)
+                finally:
+                    self._followed = frozenset()
+                    reader.close()
+            except Exception as error:  # noqa: BLE001 - as in the send loop
+                text = f"{type(error).__name__}: {error}"[:300]
+                if text != self.last_error:
+                    log.warning("receipts cannot be read, segments wait in the spool: %s", text)
+                self.last_error = text
                 self._stopping.wait(_AGAIN_S)
-            finally:
-                if consumer is not None:
-                    with contextlib.suppress(KafkaError, OSError):
-                        consumer.close()
 
-    def _consumer(self) -> Any:
-        # latest: after a broker lost its topics, or a retention passed us by, what matters is sent again anyway.
-        consumer = KafkaConsumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=100)
-        receipts = [TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)]
-        checkpoints = TopicPartition(CHECKPOINTS, 0)
-        consumer.assign([*receipts, checkpoints])
-        consumer.seek_to_end(*receipts)
-        consumer.seek_to_beginning(checkpoints)
-        for partition in receipts:
-            consumer.position(partition, timeout_ms=10_000)
-        return consumer
+    def _receive(self, reader: ReceiptReader) -> None:
+        wanted = frozenset(member.partition for member in self._members)
+        if wanted and wanted != reader.partitions:
+            reader.follow(wanted)
+            self._followed = wanted
+            self.wake()
+        elif not wanted:
+            self._stopping.wait(0.05)
+            return
+        receipts, checkpoints = reader.poll()
+        self._dispatch(receipts)
+        for origin, note in dict(checkpoints).items():  # the newest of each log
+            for member in self._members:
+                member.take_checkpoint(origin.decode("utf-8", "replace"), note)
 
-    def _dispatch(self, batches: dict[Any, list[Any]]) -> None:
-        members = {member.agent.encode(): [] for member in self._members}  # type: dict[bytes, list[Receipt]]
-        for partition, records in batches.items():
-            for record in records:
-                if partition.topic == CHECKPOINTS:
-                    for member in self._members:
-                        member.take_checkpoint((record.key or b"").decode("utf-8", "replace"), record.value or b"")
-                elif record.key in members:
-                    try:
-                        members[record.key].append(parse_receipt(record.value or b""))
-                    except ParseError as error:
-                        log.warning("receipts, partition %d, offset %d: %s", partition.partition, record.offset, error)
-        for member in self._members:
-            receipts = members.get(member.agent.encode())
-            if receipts:
-                member.take_receipts(receipts)
+    def _dispatch(self, receipts: Sequence[tuple[bytes, bytes]]) -> None:
+        members = self._members
+        by_agent: dict[bytes, list[Receipt]] = {member.agent.encode(): [] for member in members}
+        for key, value in receipts:
+            mine = by_agent.get(key)
+            if mine is None:
+                continue
+            try:
+                mine.append(parse_receipt(value))
+            except ParseError as error:
+                log.warning("something on topic receipts is not a receipt: %s", error)
+        for member in members:
+            if mine := by_agent[member.agent.encode()]:
+                member.take_receipts(mine)
+        if receipts:
+            self.wake()
+
+    def forget(self) -> None:
+        """In a forked child: connections and threads are the parent's."""
+        for client in (self._producer, self._reader):
+            if client is not None:
+                client.forget()
+        keep_forever(self)
 
 
-_hubs: dict[tuple[int, KafkaSettings], Hub] = {}
+_hubs: dict[KafkaSettings, Hub] = {}
 _lock = threading.Lock()
 
 
 def join_hub(kafka: KafkaSettings, member: Member) -> Hub:
-    """The process's hub for this cluster, made when there is none. A forked child makes its own."""
+    """The process's hub for this cluster, made when there is none."""
     with _lock:
-        key = (os.getpid(), kafka)
-        hub = _hubs.get(key)
+        hub = _hubs.get(kafka)
         if hub is None:
-            hub = _hubs[key] = Hub(kafka)
+            hub = _hubs[kafka] = Hub(kafka)
         hub.join(member)
         return hub
 
 
-def leave_hub(kafka: KafkaSettings, hub: Hub, member: Member) -> None:
+def leave_hub(kafka: KafkaSettings, hub: Hub, member: Member, timeout_s: float) -> None:
     """Close the hub when nobody is left."""
     with _lock:
-        if hub.leave(member):
-            _hubs.pop((os.getpid(), kafka), None)
+        last = hub.leave(member)
+        if last and _hubs.get(kafka) is hub:
+            del _hubs[kafka]
+    if last:
+        hub.stopped(timeout_s)
 
 
 def _after_fork() -> None:

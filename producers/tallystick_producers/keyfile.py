@@ -1,8 +1,10 @@
 """The agent's private key on disk: PEM, PKCS #8, Ed25519 (RFC 8410), readable by its owner alone."""
 
+import os
 import stat
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -11,15 +13,25 @@ from .errors import KeyFileError
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """The key, or KeyFileError with what to do."""
+    pem = _read_private(path)
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise KeyFileError(path, f"is open to other users (mode {mode:04o}); run: chmod 600 {path}")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise KeyFileError(path, f"cannot be read: {error.strerror}; `tallystick agent enrol` makes one") from error
-    except ValueError as error:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except TypeError as error:
+        raise KeyFileError(path, "is protected by a password; an agent starts alone: store it without, mode 0600") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyFileError(path, "is not a PEM private key") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(path, "is not an Ed25519 key")
     return key
+
+
+def _read_private(path: Path) -> bytes:
+    """The bytes of the file whose mode was checked: one open, so that it cannot be exchanged in between."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise KeyFileError(path, f"is open to other users (mode {mode:04o}); run: chmod 600 {path}")
+            return file.read()
+    except OSError as error:
+        raise KeyFileError(path, f"cannot be read: {error.strerror}; `tallystick agent enrol` makes one") from error

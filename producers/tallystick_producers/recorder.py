@@ -1,42 +1,48 @@
 """Recorder: what an application calls. `record()` makes the event's bytes and hands them to the writer; everything else happens behind it."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import re
 import threading
 import time as clock
-import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from tallystick_schemas.encoding import to_base64url
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, Why, encode_event, parse_event
+from tallystick_schemas.errors import SettingsError
+from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.settings import AgentSettings
-from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import Outcome
 
-from .errors import InvalidEvent, ReceiptTimeout, RecorderClosed
-from .hub import Hub, join_hub, leave_hub
+from .access import Access, access
+from .encoding import Encoder
+from .errors import ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefused
+from .forking import forget_in_children, keep_forever
 from .keyfile import load_key
-from .sending import Sending
-from .spool import Spool
+from .parts import Parts, start_parts
 from .writer import Writer
 
 log: Final = logging.getLogger(__name__)
-_SALT_BYTES: Final = 16
-_SALTS_AT_ONCE: Final = 256
+_AGENT: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
+_LAST_RECEIPTS_S: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Stats:
-    """Counters of this process since the recorder was opened. `waiting` and `aside` are segments, `spool_bytes` bytes without a receipt."""
+    """Counters of this process since the recorder was opened. All but `recorded` (events) and `spool_bytes` are segments.
+
+    `sent`: Kafka has them, counted again when sent again; `acknowledged`: confirmed by the history; `waiting`: not yet;
+    `aside`: refused for good and kept in the spool, those of earlier runs included; `last_error`: what is wrong now, or empty.
+    """
 
     recorded: int
     segments: int
+    sent: int
     acknowledged: int
     waiting: int
     aside: int
@@ -48,21 +54,22 @@ class Recorder:
     """Thread-safe; safe after fork (the child begins a run of its own). Use as a context manager, or call `close`."""
 
     def __init__(self, settings: AgentSettings) -> None:
+        if not _AGENT.fullmatch(settings.agent):
+            raise SettingsError([f"agent {settings.agent!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ : @ / -"])
         self.settings = settings
         self._key = load_key(Path(settings.key_file))
         self._guard = threading.RLock()
         self._closed = False
         self._writer: Writer | None = None
-        self._sending: Sending | None = None
-        self._hub: Hub | None = None
-        self._salts: list[str] = []
-        self._heart: threading.Event | None = None
+        self._parts: Parts | None = None
+        self._encode = Encoder().encode
+        self._heart = threading.Event()
         self._actor = Actor(settings.agent, "service")
-        _recorders.add(self)
+        forget_in_children(self)
 
     @classmethod
     def open(cls, settings: AgentSettings) -> "Recorder":
-        """A recorder that takes events at once, whether Kafka can be reached or not. KeyFileError or SpoolFailed when it never could."""
+        """A recorder that takes events at once, whether Kafka can be reached or not. KeyFileError, SettingsError or SpoolFailed."""
         recorder = cls(settings)
         recorder._ready()
         return recorder
@@ -87,17 +94,29 @@ class Recorder:
         time: str | None = None,
         durable: bool = False,
     ) -> str:
-        """Record one event; `agent/run/seq`. With `durable` it is on disk, signed, when this returns. InvalidEvent, SpoolFull, RecorderClosed."""
-        raw = self.encode(action, actor, resource, outcome, why, usage, source, attrs, time)
-        writer = self._ready()
+        """Record one event; `agent/run/seq`. With `durable` it is on disk, signed, when this returns.
+
+        InvalidEvent, RecorderClosed; SpoolFull or SpoolFailed when the bound is reached and `when_full` is "raise". A durable event meets
+        SpoolFailed in any case: at once while the disk refuses (it was not taken in), or when the disk refuses this one (it is tried again).
+        """
+        raw = self._encode(action, actor, resource, outcome, why, usage, source, attrs, time)
+        writer = self._writer or self._ready()
         seq = writer.put(raw, durable=durable)
         if durable:
             writer.wait(seq, None)
         return f"{self.settings.agent}/{writer.run}/{seq}"
 
     async def record_async(self, action: str, *, durable: bool = True, **fields: Any) -> str:
-        """`record` for coroutines: the event loop never waits for the disk."""
-        return await asyncio.to_thread(self.record, action, durable=durable, **fields)
+        """`record` for coroutines: the event loop never waits for the disk, and any number of callers share one commit."""
+        raw = self.encode(action, **fields)
+        writer = self._writer
+        if writer is None:
+            writer = await asyncio.to_thread(self._ready)
+        offered = writer.offer(raw, durable=durable)
+        seq: int = await asyncio.to_thread(writer.put, raw, durable=durable) if offered is None else offered
+        if durable:
+            await _on_disk(writer, seq)
+        return f"{self.settings.agent}/{writer.run}/{seq}"
 
     def encode(  # noqa: PLR0913, PLR0917 - as record
         self,
@@ -111,40 +130,27 @@ class Recorder:
         attrs: Mapping[str, str] | None = None,
         time: str | None = None,
     ) -> bytes:
-        """The event's bytes, made once and checked as the notary will; `time` in the format's form, now by default."""
-        salt = self._salt()
-        event = Event(
-            1, salt, time or wire_time(clock.time()), action, actor, resource, outcome, why, usage, source, dict(attrs) if attrs else None
-        )
-        try:
-            raw = encode_event(event)
-            parse_event(raw)
-        except (ParseError, TypeError, ValueError, RecursionError) as error:
-            raise InvalidEvent(f"{action}: {error}") from error
-        return raw
+        """The event's bytes for `record_batch_at`, made once and checked as the notary will; `time` in the format's form, now by default."""
+        return self._encode(action, actor, resource, outcome, why, usage, source, attrs, time)
 
-    def _salt(self) -> str:
-        try:
-            return self._salts.pop()
-        except IndexError:
-            block = os.urandom(_SALT_BYTES * _SALTS_AT_ONCE)
-            salts = [to_base64url(block[at : at + _SALT_BYTES]) for at in range(0, len(block), _SALT_BYTES)]
-            salt = salts.pop()
-            self._salts = salts
-            return salt
+    def access(
+        self, action: str, *, actor: Actor, resource: Resource, why: Why | None = None, source: Source | None = None
+    ) -> AbstractContextManager[Access]:
+        """`with recorder.access("artifact.read", actor=…, resource=…) as a: … a.usage(bytes=n)`: one event when the block ends."""
+        return access(self, action, actor=actor, resource=resource, why=why, source=source)
 
-    def record_batch_at(self, source: str, place: str, events: Sequence[bytes]) -> None:
-        """Events (from `encode`) and the place in `source` that follows them: one transaction, on disk on return, so that each line counts once."""
-        self._ready().put_at(source, place, list(events))
+    def record_batch_at(self, source: str, place: str, events: Sequence[bytes | Mapping[str, Any]]) -> None:
+        """Events and the place in `source` that follows them: one transaction, on disk on return, so that each line counts once.
+
+        An event is what `encode` made, or its arguments. While the disk refuses, this waits: half of it is never recorded.
+        """
+        encoded = [one if isinstance(one, bytes) else self.encode(**one) for one in events]
+        self._ready().put_at(source, place, encoded)
 
     def place(self, source: str) -> str | None:
         """Where the source was left; None at the beginning."""
         self._ready()
-        spool = Spool(Path(self.settings.spool_dir))
-        try:
-            return spool.place(source)
-        finally:
-            spool.close()
+        return self._started().spool.place(source)
 
     def flush(self, timeout: float = 10.0) -> None:
         """Until everything recorded so far is on disk. SpoolFailed when the disk refuses."""
@@ -153,102 +159,111 @@ class Recorder:
             writer.wait(writer.recorded - 1, timeout)
 
     def wait_receipts(self, timeout: float = 30.0) -> None:
-        """Until the history has confirmed everything; ReceiptTimeout otherwise, and then nothing is lost either."""
+        """Until the history has confirmed everything recorded so far. ReceiptTimeout (and then nothing is lost either), SegmentsRefused."""
         end = clock.monotonic() + timeout
         self.flush(timeout)
-        assert self._sending is not None
-        left = self._sending.wait_idle(max(0.0, end - clock.monotonic()))
+        sending = self._started().sending
+        left = sending.wait_idle(max(0.0, end - clock.monotonic()))
         if left:
             raise ReceiptTimeout(left, timeout)
+        if sending.refused:
+            raise SegmentsRefused(self.settings.agent, sending.refused)
 
     def stats(self) -> Stats:
-        """How it goes."""
-        writer, sending = self._ready(), self._sending
-        assert sending is not None
-        error = str(writer.failure or "") or (self._hub.last_error if self._hub else "")
-        return Stats(writer.recorded, writer.segments, sending.acknowledged, sending.waiting, sending.aside, sending.bytes_waiting, error)
+        """How it goes; after closing, how it went."""
+        parts = self._parts
+        if parts is None:
+            self._ready()
+            parts = self._started()
+        writer, sending, hub = parts.writer, parts.sending, parts.hub
+        trouble = str(writer.trouble or "") or sending.last_error or hub.last_error
+        return Stats(
+            writer.recorded,
+            writer.segments,
+            sending.sent,
+            sending.acknowledged,
+            sending.waiting,
+            sending.aside,
+            parts.spool.held,
+            trouble,
+        )
 
     @property
     def is_open(self) -> bool:
         return not self._closed
 
     def close(self, timeout: float = 10.0) -> None:
-        """Everything on disk, what can be sent is sent, `agent.stop` recorded. What has no receipt stays for the next start."""
+        """Everything on disk, `agent.stop` recorded, what Kafka takes at once is sent. What has no receipt stays for the next start.
+
+        SpoolFailed when the disk did not take everything in `timeout` seconds: what is still in memory is lost, and the error says how much.
+        """
         with self._guard:
             if self._closed:
                 return
             if self._writer is not None:
-                self._beat("agent.stop")
+                with contextlib.suppress(ProducerError):
+                    self._beat("agent.stop", self._started())
             self._closed = True
-            if self._writer is None or self._sending is None or self._hub is None:
-                return
-            if self._heart is not None:
-                self._heart.set()
-            self._writer.close(timeout)
-            self._sending.wait_idle(min(timeout, 2.0))
-            leave_hub(self.settings.kafka, self._hub, self._sending)
-            self._sending.close()
+            self._heart.set()
+            if self._parts is not None:
+                self._parts.close(self.settings, timeout, _LAST_RECEIPTS_S)
 
     def _ready(self) -> Writer:
         """The writer of this process."""
         if self._closed:
             raise RecorderClosed(self.settings.agent)
-        if self._writer is not None:
-            return self._writer
         with self._guard:
             if self._writer is None:
-                self._start()
-            assert self._writer is not None
+                self._parts = parts = start_parts(self.settings, self._key)
+                self._beat("agent.start", parts)
+                self._heart = threading.Event()
+                threading.Thread(target=self._beats, args=(self._heart, parts), name="tallystick-heartbeat", daemon=True).start()
+                self._writer = parts.writer
             return self._writer
 
-    def _start(self) -> None:
-        directory = Path(self.settings.spool_dir)
-        sending = Sending(self.settings, Spool(directory, durable=False))
-        hubs: list[Hub] = []
+    def _started(self) -> Parts:
+        assert self._parts is not None
+        return self._parts
 
-        def committed(segments: Any) -> None:
-            sending.added(segments)
-            if hubs:
-                hubs[0].wake()
-
-        writer = Writer(self.settings, Spool(directory), self._key, lambda: sending.seen, lambda: sending.bytes_waiting, committed)
-        sending.own(writer.run)
-        sending.adopt(clock.monotonic())
-        self._writer, self._sending = writer, sending
-        self._hub = join_hub(self.settings.kafka, sending)
-        hubs.append(self._hub)
-        self._beat("agent.start")
-        self._heart = threading.Event()
-        threading.Thread(target=self._beats, args=(self._heart,), name="tallystick-heartbeat", daemon=True).start()
-
-    def _beats(self, stop: threading.Event) -> None:
+    def _beats(self, stop: threading.Event, parts: Parts) -> None:
         while not stop.wait(self.settings.heartbeat_s):
-            try:
-                self._beat("agent.heartbeat")
-            except Exception as error:  # noqa: BLE001 - a missed heartbeat is itself what others will notice
-                log.warning("no heartbeat: %s", error)
+            if parts.writer.trouble is not None:
+                log.warning("no heartbeat of %s: %s", self.settings.agent, parts.writer.trouble)
+                continue
+            with contextlib.suppress(RecorderClosed):
+                self._beat("agent.heartbeat", parts)
 
-    def _beat(self, action: str) -> None:
-        assert self._writer is not None
-        assert self._sending is not None
-        counters = {"waiting": str(self._sending.waiting), "aside": str(self._sending.aside), "pid": str(os.getpid())}
-        self._writer.put(self.encode(action, self._actor, Resource("agent", self.settings.agent), attrs=counters))
+    def _beat(self, action: str, parts: Parts) -> None:
+        """An event of the agent about itself. It ignores the bound: a full spool must not hold up start and stop."""
+        counters = {"waiting": str(parts.sending.waiting), "aside": str(parts.sending.aside), "pid": str(os.getpid())}
+        parts.writer.put(self.encode(action, self._actor, Resource("agent", self.settings.agent), attrs=counters), forced=True)
 
-    def _after_fork(self) -> None:
-        """The parent's threads are not here: begin anew at the first record."""
+    def forget(self) -> None:
+        """In a forked child: the parent's threads, salts and connections are not ours; begin anew at the first record."""
+        if self._parts is not None:
+            self._parts.forget()
+            keep_forever(self._parts)
         self._guard = threading.RLock()
-        if self._writer is not None:
-            self._writer.abandon()
-        self._writer = self._sending = self._hub = self._heart = None
-        self._salts = []
+        self._writer = self._parts = None
+        self._encode = Encoder().encode
 
 
-_recorders: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+async def _on_disk(writer: Writer, seq: int) -> None:
+    """Until event `seq` is on disk; what `Writer.wait` raises."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
 
+    def settle(error: ProducerError | None) -> None:
+        if future.done():
+            return  # the caller gave up
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
 
-def _recorders_after_fork() -> None:
-    for recorder in list(_recorders):
-        recorder._after_fork()
+    def told(error: ProducerError | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the caller with it
+            loop.call_soon_threadsafe(settle, error)
 
-
-os.register_at_fork(after_in_child=_recorders_after_fork)
+    writer.watch(seq, told)
+    await future

@@ -1,57 +1,70 @@
 """The writer: one thread a run that closes segments, signs them and puts them on disk. Callers only append to its queue."""
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick_schemas.headers import MAX_SEGMENT_EVENTS, Seen
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.records import MAX_BODY_BYTES
 from tallystick_schemas.segments import SegmentSigner, SignedSegment
 from tallystick_schemas.settings import AgentSettings
 from tallystick_schemas.signing import wire_time
 
-from .errors import RecorderClosed, SpoolFailed, SpoolFull
-from .spool import RunLock, Spool, Waiting
+from .errors import ProducerError, RecorderClosed, SpoolFailed, SpoolFull
+from .spool import Spool
 
 log: Final = logging.getLogger(__name__)
-MAX_QUEUED: Final = 65_536
+QUEUE_BYTES: Final = 32 << 20
+"""Events in memory at the most, whatever the spool's bound is."""
 _GROUP: Final = 16
 """Segments in one transaction, at the most."""
-_AGAIN_S: Final = 0.5
+_AGAIN_S: Final = 0.2
+_LOOK_S: Final = 0.05
+
+Committed = Callable[[Sequence[SignedSegment]], None]
+Watcher = Callable[[ProducerError | None], None]
 
 
 class Writer:
-    """One run of one process. `put` is cheap; `wait` is for callers that must know it is on disk."""
+    """One run of one process. `put` is cheap; `wait` and `watch` are for callers that must know it is on disk."""
 
     def __init__(
-        self,
-        settings: AgentSettings,
-        spool: Spool,
-        key: Ed25519PrivateKey,
-        seen: Callable[[], Seen | None],
-        used: Callable[[], int],
-        committed: Callable[[list[Waiting]], None],
+        self, settings: AgentSettings, spool: Spool, key: Ed25519PrivateKey, seen: Callable[[], Seen | None], committed: Committed
     ) -> None:
-        self._settings, self._spool, self._seen, self._used, self._committed = settings, spool, seen, used, committed
-        self.run = spool.begin_run(int(time.time() * 1000), os.urandom(8))
-        self._run_lock = RunLock(spool.directory, self.run)
-        self._run_lock.take()
+        self._settings, self._spool, self._seen, self._committed = settings, spool, seen, committed
+        self.key = key_id(key.public_key().public_bytes_raw())
+        self.run, self._run_lock = spool.begin_run(int(time.time() * 1000), os.urandom(8), self.key)
+        # If we crash here, the run has no segments, and whoever finds its lock free ends it.
         self._signer = SegmentSigner(settings.agent, key, self.run)
         self._queue: deque[bytes] = deque()
         self._places: dict[str, str] = {}
-        self._changed = threading.Condition()
-        self._on_disk = threading.Condition()
-        self._next, self._safe, self._urgent = 0, 0, 0
-        self._closing = False
+        self._changed = threading.Condition(threading.Lock())
+        self._on_disk = threading.Condition(threading.Lock())
+        self._watchers: deque[tuple[int, Watcher]] = deque()
+        self._next, self._urgent = 0, 0
+        self._safe, self._places_given, self._places_safe = 0, 0, 0
+        self._queued = 0
+        """Bytes taken in that are not on disk."""
+        self._first_at = 0.0
+        """When the oldest event of the queue came."""
+        self._closing, self._gave_up = False, False
+        self._said_full = False
         self.failure: SpoolFailed | None = None
         self.segments = 0
-        self._thread = threading.Thread(target=self._loop, name=f"tallystick-{settings.agent}", daemon=True)
+        self.room = 0
+        """Bytes that may be taken in; `put` looks closer only when they are used up."""
+        self._reckon()
+        self._thread = threading.Thread(target=self._run, name=f"tallystick-{settings.agent}", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     @property
@@ -59,136 +72,265 @@ class Writer:
         """Events taken in so far."""
         return self._next
 
-    def put(self, raw: bytes, *, durable: bool = False) -> int:
-        """The event's sequence number in the run. Blocks or raises SpoolFull when the bound is reached, as configured."""
+    def put(self, raw: bytes, *, durable: bool = False, forced: bool = False) -> int:
+        """The event's sequence number in the run. Blocks or raises SpoolFull when the bound is reached, as configured.
+
+        `durable`: somebody will wait for it; SpoolFailed at once while the disk refuses. `forced`: the bound does not matter.
+        """
         with self._changed:
-            while len(self._queue) >= MAX_QUEUED or self._used() >= self._settings.spool_max_bytes:
-                if self._closing:
-                    raise RecorderClosed(self._settings.agent)
-                if self._settings.when_full == "raise":
-                    raise SpoolFull(str(self._spool.path), self._used(), self._settings.spool_max_bytes)
-                self._changed.wait(0.05)
+            if (self._queued >= self.room or durable) and not forced:
+                self._admit(durable=durable)
+            elif self._closing:
+                raise RecorderClosed(self._settings.agent)
+            return self._append(raw, durable=durable)
+
+    def offer(self, raw: bytes, *, durable: bool = False) -> int | None:
+        """`put` for callers that must not block: None when it would."""
+        with self._changed:
+            if self._queued >= self.room and not self._closing and self.failure is None and self._settings.when_full == "block":
+                return None
+            self._admit(durable=durable)
+            return self._append(raw, durable=durable)
+
+    def put_at(self, source: str, place: str, events: Sequence[bytes]) -> None:
+        """Events and the place that follows them, in one transaction, on disk on return. While the disk refuses, it waits: it is never half done."""
+        with self._changed:
+            self._admit(durable=False)
+            for raw in events:
+                self._append(raw, durable=False)
+            self._places[source] = place
+            self._places_given += 1
+            ticket = self._places_given
+            self._urgent = max(self._urgent, self._next)
+            self._changed.notify()
+        with self._on_disk:
+            while self._places_safe < ticket:
+                self._check_alive()
+                self._on_disk.wait(0.2)
+
+    def _append(self, raw: bytes, *, durable: bool) -> int:
+        seq = self._next
+        self._next = seq + 1
+        queue = self._queue
+        queue.append(raw)
+        self._queued += len(raw)
+        count = len(queue)
+        if durable:
+            self._urgent = seq + 1
+            self._changed.notify()
+        elif count == 1:
+            self._first_at = time.monotonic()
+            self._changed.notify()
+        elif count == MAX_SEGMENT_EVENTS or self._queued >= MAX_BODY_BYTES > self._queued - len(raw):
+            self._changed.notify()
+        return seq
+
+    def _admit(self, *, durable: bool) -> None:
+        """Until there is room, or the error that says why there is none. Called with `_changed` held."""
+        while True:
             if self._closing:
                 raise RecorderClosed(self._settings.agent)
-            seq = self._next
-            self._next += 1
-            self._queue.append(raw)
-            if durable:
-                self._urgent = self._next
-                self._changed.notify()
-            elif len(self._queue) == 1 or len(self._queue) == MAX_SEGMENT_EVENTS:
-                self._changed.notify()
-            return seq
+            if durable and self.failure is not None:
+                raise self.failure
+            if self._queued < self.room:
+                if self._said_full:
+                    self._said_full = False
+                    log.warning("the spool of %s has room again", self._settings.agent)
+                return
+            trouble = self.failure or SpoolFull(str(self._spool.path), self._spool.held + self._queued, self._settings.spool_max_bytes)
+            if self._settings.when_full == "raise":
+                raise trouble
+            if not self._said_full:
+                self._said_full = True
+                log.error("recording of %s waits: %s", self._settings.agent, trouble)
+            self._changed.wait(_LOOK_S)
+            with contextlib.suppress(SpoolFailed):
+                self._spool.look()  # another process of this agent may have made room
+            self._reckon()
 
-    def put_at(self, source: str, place: str, events: list[bytes]) -> int:
-        """Events and the collector's place that follows them, in one transaction, on disk on return; the last sequence number."""
-        last = -1
-        for raw in events:
-            last = self.put(raw)
-        with self._changed:
-            # The writer takes places only when everything before them is taken: see _take.
-            self._places[source] = place
-            self._urgent = self._next
-            self._changed.notify()
-        self.wait(last, None, places=True)
-        return last
+    @property
+    def trouble(self) -> ProducerError | None:
+        """Why nothing can be taken in now."""
+        if self.failure is not None:
+            return self.failure
+        if self._queued >= self.room:
+            return SpoolFull(str(self._spool.path), self._spool.held + self._queued, self._settings.spool_max_bytes)
+        return None
 
-    def wait(self, seq: int, timeout_s: float | None, *, places: bool = False) -> None:
-        """Until event `seq` is on disk. SpoolFailed when the disk refuses it for longer than the caller can wait."""
+    def freed(self) -> None:
+        """The spool's sender made room."""
+        if self._said_full or self.room < QUEUE_BYTES:
+            with self._changed:
+                self._reckon()
+                self._changed.notify_all()
+
+    def _reckon(self) -> None:
+        self.room = min(QUEUE_BYTES, self._settings.spool_max_bytes - self._spool.held)
+
+    def wait(self, seq: int, timeout_s: float | None) -> None:
+        """Until event `seq` is on disk. SpoolFailed when the disk refuses it; it is kept and tried again all the same."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if self._safe > seq:
+            return
         with self._changed:
             self._urgent = max(self._urgent, seq + 1)
             self._changed.notify()
         with self._on_disk:
-            while self._safe <= seq or (places and self._places):
-                if self.failure is not None and not places:
+            while self._safe <= seq:
+                if self.failure is not None:
                     raise self.failure
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise self.failure or SpoolFailed(str(self._spool.path), f"not on disk after {timeout_s:.1f} s")
-                if not self._thread.is_alive():
-                    raise RecorderClosed(self._settings.agent)
+                    raise SpoolFailed(str(self._spool.path), f"not on disk after {timeout_s:.1f} s")
+                self._check_alive()
                 self._on_disk.wait(0.2 if deadline is None else max(0.0, min(0.2, deadline - time.monotonic())))
 
+    def watch(self, seq: int, told: Watcher) -> None:
+        """Call `told`, from the writer's thread, once event `seq` is on disk or the disk refused it."""
+        with self._on_disk:
+            if self._safe <= seq and self.failure is None and self._thread.is_alive():
+                self._watchers.append((seq, told))
+                return
+            failure = None if self._safe > seq else self.failure or RecorderClosed(self._settings.agent)
+        told(failure)
+
+    def _check_alive(self) -> None:
+        if not self._thread.is_alive():
+            raise self.failure or RecorderClosed(self._settings.agent)
+
     def close(self, timeout_s: float) -> None:
-        """Put everything on disk and end the thread."""
+        """Put everything on disk and end the thread. SpoolFailed when the disk did not take it in time: those events are lost."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
-        self._run_lock.close()
+        if self._thread.is_alive():
+            self._gave_up = True
+            self._thread.join(2 * _AGAIN_S + 1)
+        lost = self._next - self._safe
+        if lost:
+            reason = str(self.failure) if self.failure else "the disk is slow"
+            raise SpoolFailed(str(self._spool.path), f"{lost} events were not written down when the recorder closed ({reason})")
 
-    def abandon(self) -> None:
+    def release(self) -> None:
+        """Nobody sends this run's segments any more: whoever comes next may. Not while our thread could still write some."""
+        if not self._thread.is_alive():
+            self._run_lock.close(remove=self._spool_ended())
+
+    def _spool_ended(self) -> bool:
+        try:
+            return self._spool.end_run(self.run)
+        except SpoolFailed:
+            return False
+
+    def forget(self) -> None:
         """In a forked child: the run belongs to the parent."""
         self._closing = True
         self._run_lock.close()
 
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            log.exception("the writer of %s stopped", self._settings.agent)
+            self.failure = SpoolFailed(str(self._spool.path), f"its writer stopped: {error!r}")
+            with self._changed:
+                self._closing = True
+            raise
+        finally:
+            with self._on_disk:
+                watchers, self._watchers = self._watchers, deque()
+                self._on_disk.notify_all()
+            for seq, told in watchers:
+                told(None if seq < self._safe else self.failure or RecorderClosed(self._settings.agent))
+
     def _loop(self) -> None:
-        pending: list[SignedSegment] = []
         while True:
-            if not pending:
-                with self._changed:
-                    if not self._await_work():
-                        return
-                    places = dict(self._places)
-                    groups = self._take(places)
-                pending = [self._signer.sign(group, wire_time(time.time()), self._seen()) for group in groups]
-            if self._store(pending, places):
-                pending = []
-            elif self._closing:
-                log.error("%s closes with %d segments that the disk did not take", self._settings.agent, len(pending))
-                return
-            else:
+            with self._changed:
+                if not self._await_work():
+                    return
+                places, self._places = self._places, {}
+                ticket = self._places_given
+                groups, size = self._take(everything=bool(places))
+            segments = [self._signer.sign(group, wire_time(time.time()), self._seen()) for group in groups]
+            tried = False
+            while not self._store(segments, places, again=tried):
+                tried = True
+                if self._gave_up:
+                    return
                 time.sleep(_AGAIN_S)
+            self._stored(segments, ticket, size)
 
     def _await_work(self) -> bool:
         """Until a segment may be closed: it is full, the linger time is over, or somebody waits for it. False at the end."""
-        while not self._queue and not self._places:
+        while not self._queue and self._places_given == self._places_safe:
             if self._closing:
                 return False
             self._changed.wait(1.0)
-        deadline = time.monotonic() + self._settings.linger_ms / 1000
-        while len(self._queue) < MAX_SEGMENT_EVENTS and self._urgent <= self._safe and not self._closing:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._changed.wait(left):
-                break
+        while len(self._queue) < MAX_SEGMENT_EVENTS and self._queued < MAX_BODY_BYTES and not self._hurry():
+            self._changed.wait(max(0.0, self._first_at + self._settings.linger_ms / 1000 - time.monotonic()))
         return True
 
-    def _take(self, places: dict[str, str]) -> list[list[bytes]]:
-        """What the next transaction holds. A place goes in only with the last of the events before it."""
+    def _hurry(self) -> bool:
+        """Whether a segment that is not full must be closed now."""
+        return self._urgent > self._safe or self._closing or time.monotonic() >= self._first_at + self._settings.linger_ms / 1000
+
+    def _take(self, *, everything: bool) -> tuple[list[list[bytes]], int]:
+        """The events of the next transaction's segments, and their bytes. A place goes in with all the events before it."""
         groups: list[list[bytes]] = []
-        queue = self._queue
-        limit = _GROUP if not places else 1 << 30
-        while queue and len(groups) < limit:
+        queue, total, partly = self._queue, 0, everything or self._hurry()
+        while queue and (everything or len(groups) < _GROUP):
             group: list[bytes] = []
             size = 0
             while queue and len(group) < MAX_SEGMENT_EVENTS and size + 4 + len(queue[0]) <= MAX_BODY_BYTES:
                 raw = queue.popleft()
                 size += 4 + len(raw)
                 group.append(raw)
+            if not partly and not queue and len(group) < MAX_SEGMENT_EVENTS and groups:
+                # It may still grow until the linger time is over. `_first_at` stays: too early is better than too late.
+                queue.extendleft(reversed(group))
+                break
             groups.append(group)
-        self._changed.notify_all()
-        return groups
+            total += size - 4 * len(group)
+        if not queue or partly:
+            self._first_at = time.monotonic()
+        return groups, total
 
-    def _store(self, segments: list[SignedSegment], places: dict[str, str]) -> bool:
+    def _store(self, segments: Sequence[SignedSegment], places: Mapping[str, str], *, again: bool) -> bool:
+        """Whether they are on disk. A commit that was reported as failed may have happened all the same."""
         try:
-            # A commit that was reported as failed may have happened all the same.
-            if not (segments and self.failure and self._spool.has(self.run, segments[-1].n)):
+            if not (again and segments and self._spool.has(self.run, segments[-1].n)):
                 self._spool.put(self.run, segments, places)
         except SpoolFailed as error:
             if self.failure is None:
                 log.error("%s", error)
             with self._on_disk:
                 self.failure = error
+                watchers, self._watchers = self._watchers, deque()
                 self._on_disk.notify_all()
+            for _, told in watchers:
+                told(error)
             return False
+        if self.failure is not None:
+            log.warning("the spool of %s takes segments again", self._settings.agent)
+        return True
+
+    def _stored(self, segments: Sequence[SignedSegment], places_ticket: int, size: int) -> None:
+        """Tell everybody. `size`: bytes of the events, which are no longer in memory."""
+        self._committed(segments)
         self.segments += len(segments)
-        self._committed([Waiting(self.run, s.n, len(s.record)) for s in segments])
+        ready: list[Watcher] = []
         with self._on_disk:
             self.failure = None
+            self._places_safe = places_ticket
             if segments:
                 self._safe = segments[-1].first + segments[-1].count
-            for source, place in places.items():
-                if self._places.get(source) == place:
-                    del self._places[source]
+            while self._watchers and self._watchers[0][0] < self._safe:
+                ready.append(self._watchers.popleft()[1])
             self._on_disk.notify_all()
-        return True
+        for told in ready:
+            told(None)
+        with self._changed:
+            self._queued -= size
+            self._reckon()
+            if self._said_full:
+                self._changed.notify_all()

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.support.browser import Watched
+from tests.support.console import CREDENTIAL, THIEF, RunningConsole, make_event
 
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
-from tests.support.browser import Watched
-from tests.support.console import CREDENTIAL, THIEF, RunningConsole, make_event
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +77,8 @@ def test_locking_waits_for_the_responder_and_says_so(console: RunningConsole, wa
     expect(dialog.locator(".step.done")).to_have_count(1)
     expect(dialog).to_contain_text("waiting for the responder")
     act = simulator.acts[0]
-    assert act["action"] == "credential.suspend" and act["attrs"]["until"]
+    assert act["action"] == "credential.suspend"
+    assert act["attrs"]["until"]
     subject = f"{act['resource'].kind}:{act['resource'].id}"
     now = wire_time(console.hub.clock())
     simulator.send_lock(Lock(subject=subject, state="locked", command=act["attrs"]["command"], reason="r", by="analyst", at=now))

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from tests.support.console import SECRET, RunningConsole
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tallystick_dashboard.guard import CSRF_COOKIE, CSRF_HEADER, MAX_BODY_BYTES, SESSION_COOKIE
 from tallystick_dashboard.used_links import sign_in_link
-from tests.support.console import SECRET, RunningConsole
 
 UPDATE = "/_dash-update-component"
 SOCKET = "/_dash-ws-callback"
@@ -77,18 +77,24 @@ def test_forged_expired_and_used_links_are_refused(anyone: httpx.Client, console
     for reason, links in bad.items():
         for link in links:
             answer = anyone.get(link)
-            assert answer.status_code == 403 and reason in answer.text and not anyone.cookies
+            assert answer.status_code == 403
+            assert reason in answer.text
+            assert not anyone.cookies
     assert anyone.get(good, headers={"Sec-Purpose": "prefetch"}).status_code == 204
-    assert anyone.head(good).status_code in (204, 405) and not anyone.cookies
-    assert anyone.get(good).status_code == 200 and anyone.cookies
+    assert anyone.head(good).status_code in (204, 405)
+    assert not anyone.cookies
+    assert anyone.get(good).status_code == 200
+    assert anyone.cookies
     with httpx.Client(base_url=console.url) as second:
-        assert second.get(good).status_code == 403 and not second.cookies
+        assert second.get(good).status_code == 403
+        assert not second.cookies
 
 
 def test_cookies_are_kept_from_scripts_and_other_sites(anyone: httpx.Client, console: RunningConsole) -> None:
     answer = anyone.get(console.link())
     cookies = {c.partition("=")[0]: c for c in answer.headers.get_list("set-cookie")}
-    assert re.search("httponly", cookies[SESSION_COOKIE], re.I) and "httponly" not in cookies[CSRF_COOKIE].lower()
+    assert re.search("httponly", cookies[SESSION_COOKIE], re.I)
+    assert "httponly" not in cookies[CSRF_COOKIE].lower()
     assert all("samesite=strict" in c.lower() for c in cookies.values())
 
 
@@ -133,7 +139,8 @@ def test_every_answer_carries_the_headers(analyst: httpx.Client, anyone: httpx.C
         headers = client.get(path).headers
         policy = headers["content-security-policy"]
         scripts = next((d for d in policy.split("; ") if d.startswith("script-src")), "script-src")
-        assert "unsafe" not in scripts and "frame-ancestors 'none'" in policy, path
+        assert "unsafe" not in scripts, path
+        assert "frame-ancestors 'none'" in policy, path
         assert (headers["x-content-type-options"], headers["x-frame-options"], headers["referrer-policy"]) == (
             "nosniff",
             "DENY",
@@ -143,7 +150,8 @@ def test_every_answer_carries_the_headers(analyst: httpx.Client, anyone: httpx.C
     suite = re.search(r'src="(/_dash-component-suites/[^"]+)"', analyst.get("/").text)
     assert suite is not None
     answer = analyst.get(suite.group(1))
-    assert "immutable" in answer.headers["cache-control"] and answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-encoding"] == "gzip"
 
 
 def cookie(client: httpx.Client) -> str:
@@ -175,6 +183,11 @@ def test_a_socket_needs_a_session_and_our_origin(analyst: httpx.Client, console:
         pass
 
 
+def _drain(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(timeout=10)
+
+
 def test_a_socket_runs_only_what_was_made_for_it(analyst: httpx.Client, console: RunningConsole) -> None:
     import json
 
@@ -183,6 +196,5 @@ def test_a_socket_runs_only_what_was_made_for_it(analyst: httpx.Client, console:
         confirm = {"output": "..act-order.data...act-error.children..", "inputs": [], "changedPropIds": []}
         socket.send(json.dumps({"type": "callback_request", "rendererId": "r", "requestId": "1", "payload": confirm}))
         with pytest.raises(ConnectionClosed):
-            while True:
-                socket.recv(timeout=10)
+            _drain(socket)
     assert console.simulator.acts == []

@@ -28,12 +28,10 @@ def register(app: App, hub: Hub) -> None:
         Output("drawer", "title"),
         Output("drawer", "children"),
         Input("url", "search"),
-        Input("findings-news", "data"),
         State("drawer", "opened"),
         State("evidence-of", "data", allow_optional=True),
-        websocket=True,
     )
-    async def follow(search: str | None, _news: int | None, opened: bool, shown: str | None) -> tuple[Any, Any, Any]:
+    async def follow(search: str | None, opened: bool, shown: str | None) -> tuple[Any, Any, Any]:
         wanted = parse_qs((search or "").lstrip("?")).get("finding", [""])[0]
         if not wanted:
             return (False, no_update, no_update) if opened else (no_update, no_update, no_update)
@@ -63,7 +61,8 @@ def register(app: App, hub: Hub) -> None:
     @app.callback(Output("drawer-lock", "children"), Input("locks-news", "data"), Input("evidence-of", "data"), websocket=True)
     async def lock(_news: int | None, finding_id: str) -> Component:
         finding = hub.findings.get(finding_id)
-        return no_update if finding is None else _lock(hub, finding)
+        # Never no_update over the socket: Dash 4.4 takes a callback that updates nothing for one that still runs, and calls it no more.
+        return "" if finding is None else _lock(hub, finding)
 
 
 def _title(finding: Finding) -> Component:

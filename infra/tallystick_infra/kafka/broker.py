@@ -85,6 +85,18 @@ def _properties(settings: BrokerSettings) -> str:
     return "".join(f"{key}={value}\n" for key, value in lines.items())
 
 
+def is_formatted(settings: BrokerSettings) -> bool:
+    """Whether the directory holds a broker's data."""
+    return (settings.directory / "data" / "meta.properties").exists()
+
+
+def _cluster_id() -> str:
+    """A random id in Kafka's form; one with a dash in front would be taken for an option."""
+    while (name := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return name
+
+
 def classpath(jars: Path) -> str:
     return str(jars / "*")
 
@@ -116,8 +128,8 @@ def prepare(settings: BrokerSettings, jars: Path) -> list[str]:
     properties = directory / "server.properties"
     properties.write_text(_properties(settings))
     (directory / "log4j2.yaml").write_text(_LOG4J.format(log=directory / "broker.log"))
-    if not (directory / "data" / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    if not is_formatted(settings):
+        cluster = _cluster_id()
         command = _java(settings, jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), "--ignore-formatted")
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=_environment())
         if done.returncode:

@@ -7,7 +7,6 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
 from tallystick_schemas.entries import parse_entry
@@ -18,9 +17,6 @@ from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, TopicSpec, topic_table
 
 from ..errors import TopicsDiffer
-
-_CLOSED = {"min.insync.replicas": "30000"}
-"""No cluster has so many replicas: whoever writes with acks=all waits, and acks=1 writes the announcement as the very first record."""
 
 
 class Topics:
@@ -34,19 +30,18 @@ class Topics:
         self._admin.close()
 
     def ensure(self) -> list[str]:
-        """Names of the topics that were made now. `events` is made closed: `announce` opens it."""
+        """Names of the topics that were made now."""
         existing = set(self._admin.list_topics())
         missing = [spec for spec in self._table if spec.name not in existing]
         for spec in missing:
-            closed = _CLOSED if spec.name == EVENTS else {}
             try:
-                self._admin.create_topics({spec.name: self._options(spec, closed)}, wait_for_metadata=True)
+                self._admin.create_topics({spec.name: self._options(spec)}, wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 continue  # somebody else was quicker, and came from the same table
         return [spec.name for spec in missing]
 
-    def _options(self, spec: TopicSpec, more: dict[str, str]) -> dict[str, Any]:
-        return {"num_partitions": spec.partitions, "replication_factor": self._replication, "configs": {**spec.config, **more}}
+    def _options(self, spec: TopicSpec) -> dict[str, Any]:
+        return {"num_partitions": spec.partitions, "replication_factor": self._replication, "configs": dict(spec.config)}
 
     def check(self) -> None:
         """TopicsDiffer with every difference between the table and the cluster."""
@@ -66,9 +61,9 @@ class Topics:
         return str(self._admin.describe_topics([EVENTS])[0]["topic_id"])
 
     def announce(self, client: Client, operator: Ed25519PrivateKey, clock: Callable[[], float] = time.time) -> int:
-        """Write a generation record as the first of each partition that has none, then open the topic. How many were written."""
+        """Write a generation record as the first of each partition that has none; nobody else may write yet. How many were written."""
         topic_id, written = self.topic_id(), 0
-        producer = KafkaProducer(**self._kafka.client_kwargs(), acks=1, enable_idempotence=False, linger_ms=0)
+        producer = KafkaProducer(**self._kafka.client_kwargs(), acks="all", enable_idempotence=True, linger_ms=0)
         try:
             for shard in range(next(spec.partitions for spec in self._table if spec.name == EVENTS)):
                 generation, known_id, last_index = _newest(client, shard)
@@ -84,7 +79,6 @@ class Topics:
                 written += 1
         finally:
             producer.close(timeout=5)
-        self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"min.insync.replicas": "1"})])
         return written
 
 

@@ -21,7 +21,7 @@ from ..deployment.keyfiles import make_key, read_key
 from ..deployment.runfile import read_run, write_run
 from ..enrolment import enrolled_keys
 from ..errors import AlreadyRunning, StartFailed
-from ..kafka.broker import BrokerSettings, check_port, prepare
+from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
 from ..operator import Operator, RecordSender
@@ -34,6 +34,8 @@ Say = Callable[[str], None]
 ALL_PARTS = START_ORDER
 _START_S = 90.0
 _LOOK_S = 0.1
+_ANNOUNCED = ".announced"
+"""Is there once the topics were announced: from then on agents may be writing at any time."""
 
 
 class Supervisor:
@@ -139,29 +141,45 @@ class Supervisor:
             command = clickhouse_command(path / "clickhouse", port, path / "keys" / "clickhouse.password")
             self._start(Part("clickhouse", command, lambda: listens(port)))
         if embedded.kafka:
-            jars = ensure_jars(progress=self._progress)
-            port = self._ports["kafka"]
-            settings = BrokerSettings(path / "kafka", port, self._ports["controller"], embedded.kafka_heap_mb)
-            self._start(Part("kafka", prepare(settings, jars), lambda: listens(port)))
+            self._start_kafka()
         self._await(list(self.children))
         # Every process asks run.json where the stores are.
         self._write_run()
+
+    def _start_kafka(self) -> None:
+        """The broker; on a port that nobody knows first, when it has to begin anew while agents may be knocking."""
+        path, port = self.deployment.path, self._ports["kafka"]
+        jars = ensure_jars(progress=self._progress)
+        settings = BrokerSettings(path / "kafka", port, self._ports["controller"], self.deployment.embedded().kafka_heap_mb)
+        if (path / _ANNOUNCED).exists() and not is_formatted(settings):
+            self._say("kafka has no data; its topics are made anew, and what the history lacks is sent again")
+            private = dataclasses.replace(settings, port=free_port())
+            self._start(Part("kafka", prepare(private, jars), lambda: listens(private.port)))
+            self._await(list(self.children))
+            self._write_run()
+            self._announce(KafkaSettings(bootstrap=f"127.0.0.1:{private.port}"))
+            self.children["kafka"].stop()
+        self._start(Part("kafka", prepare(settings, jars), lambda: listens(port)))
+
+    def _announce(self, kafka: KafkaSettings) -> None:
+        """Topics, and the generation record as the first of each partition."""
+        client = clickhouse_connect.get_client(**self.deployment.clickhouse().client_kwargs())
+        topics = Topics(kafka, self.deployment.log().shards)
+        try:
+            topics.ensure()
+            topics.check()
+            topics.announce(client, read_key(self.deployment.keys / "operator.key"))
+        finally:
+            topics.close()
+        (self.deployment.path / _ANNOUNCED).touch()
 
     def _prepare_stores(self) -> None:
         """Tables, topics, their announcement, and the enrolment of our own agents; all of it again after the stores were lost."""
         clickhouse = self.deployment.clickhouse()
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
-        kafka, log = self.deployment.kafka(), self.deployment.log()
-        operator_key = read_key(self.deployment.keys / "operator.key")
-        topics = Topics(kafka, log.shards)
-        try:
-            topics.ensure()
-            topics.check()
-            topics.announce(client, operator_key)
-        finally:
-            topics.close()
-        self._enrol(kafka, Operator(operator_key), set(enrolled_keys(client)))
+        self._announce(self.deployment.kafka())
+        self._enrol(self.deployment.kafka(), Operator(read_key(self.deployment.keys / "operator.key")), set(enrolled_keys(client)))
 
     def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]]) -> None:
         from tallystick_schemas.keys import key_id
@@ -191,21 +209,17 @@ class Supervisor:
 
     def _restart(self, name: str) -> None:
         if name == "kafka" and not (self.deployment.path / "kafka" / "data" / "meta.properties").exists():
-            self._say("kafka lost its data; its topics are made anew, and what the history lacks is sent again")
             self._rebuild_kafka()
             return
         self._start(self._parts[name])
         self._write_run()
 
     def _rebuild_kafka(self) -> None:
-        """The broker's directory is gone: format, announce the new topics, then start the notary on them."""
-        embedded, path = self.deployment.embedded(), self.deployment.path
-        settings = BrokerSettings(path / "kafka", self._ports["kafka"], self._ports["controller"], embedded.kafka_heap_mb)
-        prepare(settings, ensure_jars())
-        readers = [name for name in ("notary", "detectors", "responder") if name in self.children]
+        """The broker's data is gone: its readers stop, the topics are made and announced anew, and they go on."""
+        readers = [name for name in JOBS if name in self.children]
         for name in readers:
             self.children[name].stop()
-        self._start(self._parts["kafka"])
+        self._start_kafka()
         self._await(["kafka"])
         self._prepare_stores()
         for name in readers:

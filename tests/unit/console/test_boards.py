@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.console import LOG, Simulator, make_event
 
 from tallystick_dashboard.acts import give_order, make_order, order_attrs
 from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard, holds
@@ -24,7 +25,6 @@ from tallystick_dashboard.ui import html
 from tallystick_schemas.messages import Finding, Lock, VerifiedBatch, VerifiedSegment
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import FINDINGS, LOCKS, VERIFIED
-from tests.support.console import LOG, Simulator, make_event
 
 NOW = 1_800_000_000.0
 FINDING = Finding(
@@ -83,7 +83,8 @@ def test_cells_of_what_is_no_event_say_so() -> None:
     good = make_event(NOW, "ana", "artifact.download", part="p", size=7)
     tail.add(VerifiedBatch(1, 3, [VerifiedSegment(9, "a", "0" * 32, 0, 0, [(0, good), (1, b"{}")])], []), NOW)
     first, second = tail_cells(tail.since(0, 9).rows)
-    assert first[2:8] == ["ana", "artifact.download", "allowed", "acme/large-v3@3", "p", 7] and first[-1] == "3/9/0"
+    assert first[2:8] == ["ana", "artifact.download", "allowed", "acme/large-v3@3", "p", 7]
+    assert first[-1] == "3/9/0"
     assert second[3:5] == ["not an event", "error"]
 
 
@@ -102,7 +103,8 @@ def test_a_lock_holds_until_its_time_or_its_lifting() -> None:
     board.add(LOCK)
     assert board.of("ana", "tok", wire_time(NOW)) == LOCK
     assert board.of("ana", None, wire_time(NOW)) is None
-    assert board.in_force(wire_time(NOW + 60)) == [] and board.lifted(wire_time(NOW + 60)) == [LOCK]
+    assert board.in_force(wire_time(NOW + 60)) == []
+    assert board.lifted(wire_time(NOW + 60)) == [LOCK]
     board.add(msgspec.structs.replace(LOCK, state="unlocked", command="c2"))
     assert not holds(board.get("credential:tok"), wire_time(NOW))  # type: ignore[arg-type]
     board.forget("credential:tok")
@@ -129,7 +131,8 @@ def test_messages_go_where_they_belong_and_rubbish_nowhere() -> None:
     assert (hub.tail.total, hub.findings.version, hub.locks.version) == (0, 0, 0)
     assert take_message(hub, LOCKS, b"credential:tok", msgspec.json.encode(LOCK))
     assert take_message(hub, LOCKS, b"_heartbeat", msgspec.json.encode({"at": wire_time(NOW)}))
-    assert hub.locks.get("credential:tok") == LOCK and hub.seen.locks_heartbeat == NOW
+    assert hub.locks.get("credential:tok") == LOCK
+    assert hub.seen.locks_heartbeat == NOW
     assert take_message(hub, LOCKS, b"credential:tok", None)
     assert hub.locks.get("credential:tok") is None
 
@@ -150,13 +153,17 @@ def test_an_order_is_recorded_signed_by_name_and_applied_by_its_lock() -> None:
     attrs = order_attrs(order, NOW + 3600, "F-1")
     asyncio.run(give_order(order, attrs, session=SESSION, recorder=simulator, board=hub.orders, timeout_s=1))
     act = simulator.acts[0]
-    assert act["action"] == "credential.suspend" and act["actor"].principal == "ana" and act["actor"].kind == "human"
+    assert act["action"] == "credential.suspend"
+    assert act["actor"].principal == "ana"
+    assert act["actor"].kind == "human"
     assert (act["resource"].kind, act["resource"].id) == ("credential", "tok")
     assert act["why"].text == "seen pulling the whole model"
     assert act["attrs"] == {"command": order.command, "until": wire_time(NOW + 3600), "finding": "F-1"}
     done = hub.orders.get(order.command)
     # The lock came before the recorder answered: the order stays applied, and has its event.
-    assert done is not None and done.step == "applied" and done.event is not None
+    assert done is not None
+    assert done.step == "applied"
+    assert done.event is not None
 
 
 def test_an_order_waits_for_the_responder() -> None:

@@ -1,0 +1,179 @@
+"""One running deployment: recording, orders, restarts and kills, each followed by the auditor's verdict."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import clickhouse_connect
+import pytest
+
+from tallystick_audit.verify import verify_history
+from tallystick_infra.bench.verify import wait_sealed
+from tallystick_infra.deployment import Deployment
+from tallystick_infra.deployment.keyfiles import make_key, read_key
+from tallystick_infra.errors import AlreadyRunning
+from tallystick_infra.operator import Operator, enrol_agents
+from tallystick_infra.supervisor import Supervisor
+from tallystick_producers import Actor, Recorder, Resource
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
+TABLES = {
+    "embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 0},
+    "gateway": {"port": 0},
+    "console": {"port": 0},
+    "agent": {"resend_s": 2.0},
+}
+
+
+@pytest.fixture(scope="module")
+def supervisor(tmp_path_factory):
+    deployment = Deployment.create(tmp_path_factory.mktemp("deployment"), TABLES)
+    with Supervisor(deployment, ["notary", "responder", "sealer"]) as running:
+        agents = {name: make_key(deployment.agent_key(name)) for name in ("one", "two")}
+        enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), agents, "test", 60)
+        yield running
+
+
+def record(recorder, count, name):
+    return [
+        recorder.record("artifact.read", actor=Actor(f"{name}@example.org", "human"), resource=Resource("model", f"m/{n}"))
+        for n in range(count)
+    ]
+
+
+def wait_confirmed(supervisor, recorder, seconds=120):
+    """Until every segment has its receipt, the supervisor at work meanwhile."""
+    recorder.flush()
+    deadline = time.monotonic() + seconds
+    while recorder.stats().waiting:
+        supervisor.watch()
+        assert time.monotonic() < deadline, recorder.stats()
+        time.sleep(0.05)
+
+
+def ids_in_history(supervisor, principal):
+    """agent/run/number of every stored event of a principal, from entries and positions."""
+    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
+    query = (
+        "SELECT l.agent, l.run, l.first + e.pos FROM events AS e INNER JOIN ledger_entries AS l ON l.shard = e.shard AND l.index = e.index "
+        "WHERE e.principal = {p:String}"
+    )
+    return [f"{agent}/{run}/{number}" for agent, run, number in client.query(query, parameters={"p": principal}).result_rows]
+
+
+def check_history(supervisor):
+    """The auditor's verdict on everything that is in the ledger now."""
+    wait_sealed(supervisor)
+    deployment = supervisor.deployment
+    report = verify_history(deployment.clickhouse(), deployment.log(), time.time())
+    assert (report.integrity.value, report.completeness.value, report.failures) == ("pass", "pass", ())
+
+
+def check_exactly_once(supervisor, ids, principal):
+    found = ids_in_history(supervisor, principal)
+    assert sorted(found) == sorted(ids)
+
+
+def cli(supervisor, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick_infra.cli", *arguments, "--data", str(supervisor.deployment.path), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_events_are_in_the_history_exactly_once(supervisor):
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder:
+        ids = record(recorder, 3000, "plain")
+        wait_confirmed(supervisor, recorder)
+    check_exactly_once(supervisor, ids, "plain@example.org")
+    check_history(supervisor)
+
+
+@pytest.mark.parametrize("part", ["notary", "sealer", "clickhouse", "kafka", "responder"])
+def test_kill_9_of_each_part_loses_nothing(supervisor, part):
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder:
+        ids = record(recorder, 1000, f"kill-{part}")
+        os.killpg(supervisor.children[part].pid, signal.SIGKILL)
+        ids += record(recorder, 1000, f"kill-{part}")
+        wait_confirmed(supervisor, recorder)
+    check_exactly_once(supervisor, ids, f"kill-{part}@example.org")
+    check_history(supervisor)
+
+
+def test_a_broker_that_lost_everything(supervisor):
+    with Recorder.open(supervisor.deployment.agent("two")) as recorder:
+        ids = record(recorder, 1000, "lost")
+        wait_confirmed(supervisor, recorder)
+        ids += record(recorder, 500, "lost")
+        os.killpg(supervisor.children["kafka"].pid, signal.SIGKILL)
+        supervisor.children["kafka"].process.wait()
+        shutil.rmtree(supervisor.deployment.path / "kafka" / "data")
+        ids += record(recorder, 500, "lost")
+        wait_confirmed(supervisor, recorder)
+    check_exactly_once(supervisor, ids, "lost@example.org")
+    check_history(supervisor)
+
+
+def test_an_agent_that_was_killed_leaves_nothing_behind(supervisor):
+    code = (
+        "import os,sys\nfrom pathlib import Path\nfrom tallystick_infra.deployment import Deployment\n"
+        "from tallystick_producers import *\n"
+        "r = Recorder.open(Deployment.open(Path(sys.argv[1])).agent('two'))\n"
+        "for n in range(50):\n"
+        "    print(r.record('artifact.read', actor=Actor('killed@example.org', 'human'), resource=Resource('model', 'm'), durable=True), flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(supervisor.deployment.path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    ids = done.stdout.split()
+    assert (done.returncode, len(ids)) == (-9, 50)
+    with Recorder.open(supervisor.deployment.agent("two")) as recorder:
+        wait_confirmed(supervisor, recorder)
+    check_exactly_once(supervisor, ids, "killed@example.org")
+
+
+def test_orders_lock_and_unlock(supervisor):
+    made = cli(supervisor, "lock", "mallory@example.org", "--reason", "a drill", "--by", "ann")
+    assert (made["subject"], made["state"], made["by"]) == ("principal:mallory@example.org", "locked", "ann")
+    assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:mallory@example.org"]
+    cli(supervisor, "unlock", "mallory@example.org", "--reason", "over", "--by", "ben")
+    assert cli(supervisor, "locks")["locks"] == []
+
+
+def test_doctor_sees_what_runs(supervisor):
+    checks = {check["name"]: check["ok"] for check in cli(supervisor, "doctor")["checks"]}
+    assert {"supervisor", "kafka", "clickhouse", "notary", "sealer", "responder"} <= {name for name, ok in checks.items() if ok}
+
+
+def test_a_second_supervisor_is_refused(supervisor):
+    with pytest.raises(AlreadyRunning, match="runs on"), Supervisor(supervisor.deployment, []):
+        pass
+
+
+def test_garbage_on_every_topic_breaks_nothing(supervisor):
+    from kafka import KafkaProducer
+
+    from tallystick_schemas.topics import topic_table
+
+    producer = KafkaProducer(**supervisor.deployment.kafka().client_kwargs())
+    for spec in topic_table(4):
+        for partition in range(spec.partitions):
+            for value in (b"", b"x", b"TSG1", b"TSG1\x01" + b"\xff" * 100, b"{" * 1000, os.urandom(100_000)):
+                producer.send(spec.name, key=b"garbage", value=value, partition=partition)
+    producer.flush()
+    producer.close()
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder:
+        ids = record(recorder, 100, "after-garbage")
+        wait_confirmed(supervisor, recorder)
+    check_exactly_once(supervisor, ids, "after-garbage@example.org")
+    check_history(supervisor)

@@ -1,0 +1,143 @@
+"""A broker for tests of the recorder, and a notary that only gives receipts: the smallest thing that answers as the real one does."""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from tests.support.recorder import wait_for
+
+from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
+from tallystick_infra.kafka.jars import ensure_jars
+from tallystick_infra.kafka.topics import Topics
+from tallystick_schemas.events import Event, parse_event
+from tallystick_schemas.headers import SegmentHeader
+from tallystick_schemas.receipts import Receipt, encode_receipt
+from tallystick_schemas.records import Record, parse_record, split_items
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import EVENTS, RECEIPTS
+
+SHARDS = 4
+
+
+class Broker:
+    """One Apache Kafka that can be killed, started again, and started empty."""
+
+    def __init__(self, directory: Path) -> None:
+        self._settings = BrokerSettings(directory, free_port(), free_port(), heap_mb=256)
+        self.kafka = KafkaSettings(f"127.0.0.1:{self._settings.port}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = prepare(self._settings, ensure_jars())
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._answers, "the broker", 60)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
+    def lose_everything(self) -> None:
+        """Its data directory is gone; it starts empty."""
+        shutil.rmtree(self._settings.directory / "data")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the broker ended"
+        try:
+            topics = Topics(self.kafka, SHARDS)
+        except (KafkaError, OSError):
+            return False
+        try:
+            for name in topics.ensure():
+                if name == EVENTS:
+                    _open_events(topics)
+            return True
+        finally:
+            topics.close()
+
+
+def _open_events(topics: Topics) -> None:
+    """The topic is made closed until a generation record announces it; here nobody folds it."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    topics._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"min.insync.replicas": "1"})])
+
+
+class TinyNotary:
+    """Answers each segment once it was told what to say; keeps what it accepted, in order."""
+
+    def __init__(self, kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None]) -> None:
+        self._agents, self._verdict = agents, verdict
+        self.seen: list[Record] = []
+        self._accepted: set[tuple[str, int]] = set()
+        self.events: list[Event] = []
+        self._stop = threading.Event()
+        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+        self._consumer.assign([TopicPartition(EVENTS, shard) for shard in range(SHARDS)])
+        self._consumer.seek_to_beginning()
+        self._producer = KafkaProducer(**kafka.client_kwargs(), acks="all", linger_ms=0)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for records in self._consumer.poll(timeout_ms=50).values():
+                for record in records:
+                    self._take(record.value)
+
+    def _take(self, raw: bytes) -> None:
+        record = parse_record(raw)
+        header = record.header
+        assert isinstance(header, SegmentHeader)
+        if not header.agent.startswith(self._agents):
+            return
+        self.seen.append(record)
+        verdict = self._verdict(header)
+        if verdict is None:
+            return
+        if verdict in (0, 1):
+            key = (header.run, header.n)
+            if key in self._accepted:
+                verdict = 2
+            else:
+                self._accepted.add(key)
+                self.events += [parse_event(item) for item in split_items(record.body)]
+        receipt = Receipt(header.agent, header.run, header.n, verdict, 0, len(self.seen), "", "")
+        self._producer.send(RECEIPTS, key=header.agent.encode(), value=encode_receipt(receipt))
+
+    def ids(self) -> list[str]:
+        """`attrs["id"]` of what was accepted."""
+        return [event.attrs["id"] for event in self.events if event.attrs and "id" in event.attrs]
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._consumer.close()
+        self._producer.close(timeout=5)
+
+
+@contextmanager
+def tiny_notary(kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None] = lambda _: 0) -> Iterator[TinyNotary]:
+    """For agents whose names begin with `agents`. A verdict of None: no receipt."""
+    notary = TinyNotary(kafka, agents, verdict)
+    try:
+        yield notary
+    finally:
+        notary.close()
+
+
+@contextmanager
+def broker(directory: Path) -> Iterator[Broker]:
+    one = Broker(directory)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.kill()
