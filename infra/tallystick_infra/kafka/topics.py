@@ -6,17 +6,21 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import TopicAlreadyExistsError
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
 from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Generation, Kind, parse_header
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.records import parse_record
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, TopicSpec, topic_table
 
 from ..errors import TopicsDiffer
+
+_FIRST_S = 20.0
 
 
 class Topics:
@@ -61,25 +65,65 @@ class Topics:
         return str(self._admin.describe_topics([EVENTS])[0]["topic_id"])
 
     def announce(self, client: Client, operator: Ed25519PrivateKey, clock: Callable[[], float] = time.time) -> int:
-        """Write a generation record as the first of each partition that has none; nobody else may write yet. How many were written."""
-        topic_id, written = self.topic_id(), 0
+        """Write a generation record as the first of each partition that has none; nobody else may write yet. How many were written.
+
+        TopicsDiffer when something else was first.
+        """
+        topic_id = self.topic_id()
+        shards = range(next(spec.partitions for spec in self._table if spec.name == EVENTS))
+        newest = {shard: _newest(client, shard) for shard in shards}
+        unknown = [shard for shard in shards if newest[shard][1] != topic_id]
+        first = first_records(self._kafka, EVENTS, unknown) if unknown else {}
+        if foreign := [shard for shard, record in first.items() if not _announces(record, operator, topic_id)]:
+            raise TopicsDiffer(
+                [
+                    f"{EVENTS} partition {shard} was written to before it was announced; delete the topic and start again"
+                    for shard in foreign
+                ]
+            )
+        missing = [shard for shard in unknown if shard not in first]
         producer = KafkaProducer(**self._kafka.client_kwargs(), acks="all", enable_idempotence=True, linger_ms=0)
         try:
-            for shard in range(next(spec.partitions for spec in self._table if spec.name == EVENTS)):
-                generation, known_id, last_index = _newest(client, shard)
-                if known_id == topic_id:
-                    continue
+            for shard in missing:
+                generation, _, last_index = newest[shard]
                 header = Generation(1, key_id(_public(operator)), wire_time(clock()), generation + 1, topic_id, shard, last_index)
-                place = producer.send(EVENTS, partition=shard, value=sign_record(header, operator)).get(timeout=30)
-                # If we crash here, the next start finds the record not yet in the ledger and writes it once more: verdict 3, and a finding.
-                if place.offset != 0 and known_id != "":
-                    raise TopicsDiffer(
-                        [f"{EVENTS} partition {shard} was written to before it was announced; delete the topic and start again"]
-                    )
-                written += 1
+                # If we crash here, the next start finds the record as the first of its partition and leaves it.
+                producer.send(EVENTS, partition=shard, value=sign_record(header, operator)).get(timeout=30)
         finally:
             producer.close(timeout=5)
-        return written
+        return len(missing)
+
+
+def first_records(kafka: KafkaSettings, topic: str, partitions: list[int]) -> dict[int, bytes]:
+    """The first record of each of these partitions that has one; KafkaTimeoutError when the broker does not give it."""
+    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, enable_auto_commit=False)
+    try:
+        every = [TopicPartition(topic, partition) for partition in partitions]
+        ends = consumer.end_offsets(every)
+        waiting = {one for one in every if ends[one] > 0}
+        found: dict[int, bytes] = {}
+        consumer.assign(sorted(waiting))
+        if waiting:
+            consumer.seek_to_beginning()
+        deadline = time.monotonic() + _FIRST_S
+        while waiting and time.monotonic() < deadline:
+            for partition, records in consumer.poll(timeout_ms=200).items():
+                found.setdefault(partition.partition, records[0].value or b"")
+                waiting.discard(partition)
+        if waiting:
+            raise KafkaTimeoutError(f"no answer to what is first in {topic}, partitions {sorted(p.partition for p in waiting)}")
+        return found
+    finally:
+        consumer.close()
+
+
+def _announces(record: bytes, operator: Ed25519PrivateKey, topic_id: str) -> bool:
+    """Whether a record is our announcement of this topic; the notary checks its signature."""
+    try:
+        header = parse_record(record).header
+    except ParseError:
+        return False
+    return isinstance(header, Generation) and header.topic_id == topic_id and header.key == key_id(_public(operator))
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:

@@ -155,7 +155,7 @@ class Supervisor:
             self._say("kafka has no data; its topics are made anew, and what the history lacks is sent again")
             private = dataclasses.replace(settings, port=free_port())
             self._start(Part("kafka", prepare(private, jars), lambda: listens(private.port)))
-            self._await(list(self.children))
+            self._await(["kafka"])
             self._write_run()
             self._announce(KafkaSettings(bootstrap=f"127.0.0.1:{private.port}"))
             self.children["kafka"].stop()
