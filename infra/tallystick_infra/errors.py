@@ -76,8 +76,8 @@ class StartFailed(InfraError):
 
 
 class PartFailed(InfraError):
-    def __init__(self, part: str, times: int, log: Path) -> None:
-        super().__init__(f"{part} ended {times} times in a row; see {log}")
+    def __init__(self, part: str, what: str, log: Path) -> None:
+        super().__init__(f"{part}: {what}; see {log}")
 
 
 class MigrationChanged(InfraError):

@@ -124,14 +124,14 @@ class JobSettings:
     clickhouse: ClickHouseSettings
     log: LogSettings
     state_dir: str
-    batch_events: int = 20_000
-    """Events a notary gathers before it inserts, at the most."""
     lock_minutes: float = 60.0
     """How long an automatic lock lasts unless a person confirms it."""
     breaker_limit: int = 3
     """Automatic suspensions within ten minutes; after that, people decide."""
     protected: tuple[str, ...] = ()
     """Principals that are never suspended automatically."""
+    instance: str = ""
+    """A name that this process keeps over restarts: its partitions wait for it, instead of for the end of its session (KIP-345)."""
 
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ import clickhouse_connect
 from tallystick_audit.verify import verify_history
 from tallystick_producers import Actor, Recorder, Resource
 
+from ..errors import PartFailed
 from ..supervisor import Supervisor
 from .scratch import machine
 
@@ -39,7 +40,9 @@ def wait_sealed(supervisor: Supervisor) -> None:
         sizes = {row[0]: row[1] for row in client.query("SELECT origin, max(size) FROM checkpoints GROUP BY origin").result_rows}
         if all(sizes.get(log.origin(shard), 0) > tip for shard, tip in tips.items()):
             return
+        supervisor.watch()
         time.sleep(0.2)
+    raise PartFailed("sealer", f"the checkpoints do not cover the ledger after {_WAIT_S:.0f} s", supervisor.part_log("sealer"))
 
 
 def restart(supervisor: Supervisor) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One process each, for production and for the supervisor: gateway, console, jobs, sealer."""
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -14,8 +15,6 @@ from .common import data_option, log_to_stderr, open_deployment
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder to serve.")
 def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
     """Serve a folder of models and datasets: every request is decided, recorded, then answered."""
-    import dataclasses
-
     from tallystick_producers.gateway.run import run_gateway
 
     log_to_stderr("gateway")
@@ -38,8 +37,6 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = data
         return
-    import dataclasses
-
     from tallystick_dashboard.run import run_console
 
     from .console_settings import console_settings
@@ -61,6 +58,13 @@ def link(data: Path) -> None:
     click.echo(sign_in(open_deployment(data)))
 
 
+instance_option = click.option(
+    "--instance",
+    default="",
+    help="A name that this process keeps over restarts, so that it takes up its partitions at once; one process a name.",
+)
+
+
 @click.group()
 def jobs() -> None:
     """One stream job a process. Start as many notaries as `events` has partitions at the most."""
@@ -68,33 +72,36 @@ def jobs() -> None:
 
 @jobs.command()
 @data_option
-def notary(data: Path) -> None:
+@instance_option
+def notary(data: Path, instance: str) -> None:
     """Verify, order and store every record; give receipts."""
     from tallystick_stream_jobs.notary.job import run_notary
 
     log_to_stderr("notary")
-    run_notary(open_deployment(data).jobs())
+    run_notary(dataclasses.replace(open_deployment(data).jobs(), instance=instance))
 
 
 @jobs.command()
 @data_option
-def detectors(data: Path) -> None:
+@instance_option
+def detectors(data: Path, instance: str) -> None:
     """Find what should not happen among verified events."""
     from tallystick_stream_jobs.detectors.job import run_detectors
 
     log_to_stderr("detectors")
-    run_detectors(open_deployment(data).jobs())
+    run_detectors(dataclasses.replace(open_deployment(data).jobs(), instance=instance))
 
 
 @jobs.command()
 @data_option
-def responder(data: Path) -> None:
+@instance_option
+def responder(data: Path, instance: str) -> None:
     """Decide on findings and on people's orders; write locks."""
     from tallystick_stream_jobs.responder.job import run_responder
 
     log_to_stderr("responder")
     deployment = open_deployment(data)
-    run_responder(deployment.jobs(), deployment.agent("responder"))
+    run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("responder"))
 
 
 @click.command()

@@ -196,7 +196,7 @@ class Supervisor:
     def _own_part(self, name: str) -> Part:
         data = self.deployment.path
         if name in JOBS:
-            return Part(name, own_command(data, "jobs", name))
+            return Part(name, own_command(data, "jobs", name, "--instance", "embedded"))
         if name in ("gateway", "console"):
             port = self._ports[name]
             return Part(name, [*own_command(data, name), "--port", str(port)], lambda: listens(port))

@@ -144,4 +144,4 @@ def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[byt
 def run_detectors(settings: JobSettings) -> None:
     """The process: `tallystick jobs detectors`."""
     outlet = Outlet(settings.kafka)
-    run_job("detectors", VERIFIED, settings.kafka, DetectorsJob(settings.kafka, outlet), outlet=outlet, take=64)
+    run_job("detectors", VERIFIED, settings, DetectorsJob(settings.kafka, outlet), outlet=outlet, take=64)

@@ -132,4 +132,4 @@ def run_notary(settings: JobSettings) -> None:
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
     job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS))
-    run_job("notary", EVENTS, settings.kafka, job, outlet=outlet, take=64, max_in_flight=32)
+    run_job("notary", EVENTS, settings, job, outlet=outlet, take=64, max_in_flight=32)

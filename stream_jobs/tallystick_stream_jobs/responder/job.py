@@ -144,4 +144,4 @@ def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
     with Recorder.open(agent) as recorder:
         responder = Responder(settings, outlet, recorder)
         lanes = {FINDINGS: Lane(responder, _handle_finding, ticks=True), ACTS: Lane(responder, _handle_acts, ticks=False)}
-        run_jobs("responder", settings.kafka, lanes, outlet=outlet, take=50)
+        run_jobs("responder", settings, lanes, outlet=outlet, take=50)

@@ -27,7 +27,7 @@ def _consumer_class(positions: Positions) -> type[driver.Consumer]:
     return PositionedConsumer
 
 
-def make_app(name: str, kafka: KafkaSettings, positions: Positions) -> Any:
+def make_app(name: str, kafka: KafkaSettings, positions: Positions, instance: str = "") -> Any:
     """An application without web server, tables or log redirection. What is set was measured or has bitten."""
     app = faust.App(
         f"tallystick-{name}",
@@ -40,8 +40,10 @@ def make_app(name: str, kafka: KafkaSettings, positions: Positions) -> Any:
         processing_guarantee="at_least_once",
         # Whoever raises ends the process: Faust's default acks the batch that failed, and it is lost.
         agent_supervisor="mode.CrashingSupervisor",
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
+        consumer_group_instance_id=f"{name}-{instance}" if instance else None,
+        # A killed job's partitions stay with it for so long, unless it has a name of its own; Kafka's least by default.
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
         broker_request_timeout=30.0,
         broker_max_poll_interval=600.0,
         broker_max_poll_records=500,

@@ -11,7 +11,7 @@ from typing import Any
 
 from faust.types import TP
 
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.settings import JobSettings
 
 from .faust_app import make_app
 from .messages import BatchJob, Commit, Message
@@ -24,17 +24,17 @@ WITHIN_S = 0.005
 
 
 def run_job(
-    name: str, topic: str, kafka: KafkaSettings, job: BatchJob, *, outlet: Outlet | None = None, take: int = 200, max_in_flight: int = 8
+    name: str, topic: str, settings: JobSettings, job: BatchJob, *, outlet: Outlet, take: int = 200, max_in_flight: int = 8
 ) -> None:
     """One job on one topic; returns after SIGTERM or SIGINT, exits with 1 when the job or the broker failed it."""
-    run_jobs(name, kafka, {topic: job}, outlet=outlet, take=take, max_in_flight=max_in_flight)
+    run_jobs(name, settings, {topic: job}, outlet=outlet, take=take, max_in_flight=max_in_flight)
 
 
 def run_jobs(
-    name: str, kafka: KafkaSettings, jobs: Mapping[str, BatchJob], *, outlet: Outlet | None = None, take: int = 200, max_in_flight: int = 8
+    name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], *, outlet: Outlet, take: int = 200, max_in_flight: int = 8
 ) -> None:
     """Several jobs in one loop, each with its topic."""
-    failure = asyncio.run(_Runner(name, kafka, jobs, outlet, take, max_in_flight).run())
+    failure = asyncio.run(_Runner(name, settings, jobs, outlet, take, max_in_flight).run())
     if failure is not None:
         log.critical("%s stops: %s", name, failure, exc_info=failure if not str(failure) else None)
         sys.exit(1)
@@ -69,12 +69,12 @@ class _Lane:
 
 class _Runner:
     def __init__(
-        self, name: str, kafka: KafkaSettings, jobs: Mapping[str, BatchJob], outlet: Outlet | None, take: int, max_in_flight: int
+        self, name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], outlet: Outlet, take: int, max_in_flight: int
     ) -> None:
         self._lanes = {topic: _Lane(job, max_in_flight) for topic, job in jobs.items()}
         self._outlet, self._take = outlet, take
         self._failed: asyncio.Future[BaseException | None] | None = None
-        self._app = make_app(name, kafka, self._positions)
+        self._app = make_app(name, settings.kafka, self._positions, settings.instance)
         for topic, lane in self._lanes.items():
             self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(self._agent(lane))
 
@@ -149,8 +149,7 @@ class _Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._app.stop(), 10)
-        if self._outlet is not None:
-            await self._outlet.close()
+        await self._outlet.close()
         return failure
 
     async def _finish(self) -> None:
