@@ -3,8 +3,9 @@
 Events stay bytes until somebody looks at them: at full rate the console must count, not parse.
 """
 
+import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,16 @@ class TailRow:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A segment's events, (pos, raw) each; `first` is the running number of the first."""
+
+    first: int
+    shard: int
+    index: int
+    events: Sequence[tuple[int, bytes]]
+
+
 @dataclass(frozen=True)
 class TailSlice:
     """What one viewer gets: rows in rising number, how many it missed since its cursor, and its next cursor."""
@@ -36,35 +47,38 @@ class TailSlice:
 
 
 class Tail:
-    """A ring of `keep` events. One writer; readers take slices by cursor."""
+    """The newest `keep` events, a few more while whole segments are held. One writer; readers take slices by cursor."""
 
     def __init__(self, keep: int) -> None:
-        self._ring: deque[TailRow] = deque(maxlen=keep)
+        self._keep, self._held = keep, 0
+        self._segments: deque[_Held] = deque()
         self._seconds: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
         self.total = 0
 
     def add(self, batch: VerifiedBatch, now: float) -> None:
-        """Take a batch of the topic `verified`."""
-        count = 0
+        """Take a batch of the topic `verified`. A segment costs the same whatever it holds: rows are made for who looks."""
+        before = self.total
         for segment in batch.segments:
-            for pos, raw in segment.events:
-                self.total += 1
-                count += 1
-                self._ring.append(TailRow(self.total, batch.shard, segment.index, pos, raw))
-        second = int(now)
+            self._segments.append(_Held(self.total + 1, batch.shard, segment.index, segment.events))
+            self.total += len(segment.events)
+            self._held += len(segment.events)
+        while self._segments and self._held - len(self._segments[0].events) >= self._keep:
+            self._held -= len(self._segments.popleft().events)
+        count, second = self.total - before, int(now)
         if self._seconds and self._seconds[-1][0] == second:
             count += self._seconds.pop()[1]
         self._seconds.append((second, count))
 
     def since(self, cursor: int, limit: int) -> TailSlice:
         """Events after `cursor`, the newest `limit` of them."""
-        newest = self.total
-        rows: list[TailRow] = []
-        for row in reversed(self._ring.copy()):
-            if row.number <= cursor or len(rows) == limit:
-                break
-            rows.append(row)
+        rows = list(itertools.islice(itertools.takewhile(lambda row: row.number > cursor, self._newest_first()), min(limit, self._keep)))
+        newest = rows[0].number if rows else max(cursor, self.total)
         return TailSlice(tuple(reversed(rows)), max(0, newest - cursor - len(rows)), newest)
+
+    def _newest_first(self) -> Iterator[TailRow]:
+        for held in reversed(self._segments.copy()):
+            for at in range(len(held.events) - 1, -1, -1):
+                yield TailRow(held.first + at, held.shard, held.index, *held.events[at])
 
     def rate(self, now: float) -> float:
         """Events a second over the last ten whole seconds."""

@@ -1,7 +1,8 @@
 """Shell: the console's reads from ClickHouse (`Sources`). Every hash that a page shows is recomputed here from the stored bytes."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -58,44 +59,28 @@ class ClickHouseSources:
 
     def history(self) -> HistoryView:
         """Newest entries, verdict counts and checkpoints of every shard."""
-        shards = tuple(self._shard(n) for n in range(self._log.shards))
-        return HistoryView(tuple(s for s in shards if s.entries), tuple(self._newest_entries()), tuple(self._checkpoints()))
+        return HistoryView(tuple(self._shards()), tuple(self._newest_entries()), tuple(self._checkpoints()))
 
-    def _shard(self, shard: int) -> ShardRow:
-        # The table is sorted by (shard, index): from the last known index on, this reads a few rows whatever the history's size.
+    def _shards(self) -> Iterator[ShardRow]:
+        if not self._newest:
+            self._newest = dict(self._query("SELECT shard, max(index) FROM ledger_entries GROUP BY shard"))
         rows = self._query(
-            "SELECT max(index) AS top, count() FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64}",
-            s=shard,
-            i=self._newest.get(shard, 0),
+            "SELECT shard, max(index) AS top, toUnixTimestamp64Milli(max(append_time)), argMax(offset, index),"  # noqa: S608  # numbers of ours
+            " uniqExact(index, leaf) - uniqExact(index), groupUniqArray((index, verdict))"
+            f" FROM ledger_entries WHERE {self._newer_than(NEWEST)} GROUP BY shard ORDER BY shard"
         )
-        top, count = rows[0]
-        if not count:
-            return ShardRow(shard, 0, 0, -1)
-        self._newest[shard] = top
-        first = max(0, top - NEWEST + 1)
-        verdicts = self._query(
-            "SELECT verdict, uniqExact(index) FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64} GROUP BY verdict",
-            s=shard,
-            i=first,
-        )
-        ms, offset, forked = self._query(
-            "SELECT toUnixTimestamp64Milli(max(append_time)), argMax(offset, index), uniqExact(index, leaf) - uniqExact(index)"
-            " FROM ledger_entries WHERE shard = {s:UInt32} AND index >= {i:UInt64}",
-            s=shard,
-            i=first,
-        )[0]
-        return ShardRow(shard, top + 1, ms, offset, {int(v): int(c) for v, c in verdicts}, int(forked))
+        for shard, top, ms, offset, forked, verdicts in rows:
+            self._newest[shard] = top
+            yield ShardRow(shard, top + 1, ms, offset, dict(Counter(verdict for _, verdict in verdicts)), int(forked))
 
     def _newest_entries(self) -> list[EntryRow]:
-        found: list[EntryRow] = []
-        for shard, top in sorted(self._newest.items()):
-            rows = self._query(
-                _ENTRY + "shard = {s:UInt32} AND index > {i:Int64} ORDER BY index DESC LIMIT 1 BY index, leaf",
-                s=shard,
-                i=top - SHOWN_ENTRIES,
-            )
-            found += [_entry(row) for row in rows]
-        return found
+        where = self._newer_than(SHOWN_ENTRIES)
+        return [_entry(row) for row in self._query(f"{_ENTRY}{where} ORDER BY shard, index DESC LIMIT 1 BY shard, index, leaf")]
+
+    def _newer_than(self, count: int) -> str:
+        """The newest `count` indexes of each shard and whatever came since: a few rows of a table sorted by (shard, index), whatever its size."""
+        places = ((shard, max(0, self._newest.get(shard, 0) - count + 1)) for shard in range(self._log.shards))
+        return "(" + " OR ".join(f"(shard = {shard} AND index >= {index})" for shard, index in places) + ")"
 
     def _entries_at(self, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], EntryRow]:
         rows = self._query(

@@ -2,12 +2,12 @@
 
 import os
 import time as clock
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Actor, Event, Resource, Source, Usage, Why, encode_event, parse_event
 from tallystick_schemas.signing import wire_time
@@ -15,7 +15,7 @@ from tallystick_schemas.vocabulary import ACTIONS, Outcome
 
 from .errors import InvalidEvent
 
-_SALT_BYTES: Final = 16
+_SLOT: Final = 18
 _SALTS_AT_ONCE: Final = 256
 _decode: Final = msgspec.json.Decoder(Event).decode
 _OWN: Final = frozenset({Why, Usage, Source, type(None)})
@@ -69,9 +69,14 @@ class Encoder:
         return f"{prefix}{now // 1000 % 1_000_000:06d}Z"
 
     def _more_salts(self) -> str:
-        """A salt of a new block of random bytes; the others wait for the next events."""
-        block = os.urandom(_SALT_BYTES * _SALTS_AT_ONCE)
-        salts = [to_base64url(block[at : at + _SALT_BYTES]) for at in range(0, len(block), _SALT_BYTES)]
+        """A salt of a new block of random bytes; the others wait for the next events.
+
+        Base64 of 16 bytes and two zeros begins with the 22 characters that the 16 bytes have alone, so the whole block is encoded at once.
+        """
+        block = bytearray(os.urandom(_SLOT * _SALTS_AT_ONCE))
+        block[16::_SLOT] = block[17::_SLOT] = bytes(_SALTS_AT_ONCE)
+        text = urlsafe_b64encode(block).decode()
+        salts = [text[at : at + 22] for at in range(0, len(text), 24)]
         salt = salts.pop()
         self._salts = salts
         return salt
