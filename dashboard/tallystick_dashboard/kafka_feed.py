@@ -60,7 +60,7 @@ class KafkaFeed:
             group_id=None,
             enable_auto_commit=False,
             max_partition_fetch_bytes=_FETCH,
-            fetch_max_wait_ms=50,
+            fetch_max_wait_ms=500,
         )
         try:
             parts = _partitions(consumer, (VERIFIED, FINDINGS, LOCKS))

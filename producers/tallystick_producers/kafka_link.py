@@ -70,7 +70,7 @@ class ReceiptReader:
             group_id=None,
             # After a broker lost its topics, or a retention passed us by, what matters is sent again anyway.
             auto_offset_reset="latest",
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=500,
             bootstrap_timeout_ms=_CONNECT_MS,
             reconnect_backoff_max_ms=1_000,
             allow_auto_create_topics=False,

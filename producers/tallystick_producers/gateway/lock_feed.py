@@ -28,7 +28,7 @@ _SILENT_S: Final = 3.0
 
 def connect(kafka: KafkaSettings) -> Any:
     """A consumer without a group: every gateway reads everything."""
-    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
 
 
 class LockFeed:
