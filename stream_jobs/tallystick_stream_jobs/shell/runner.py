@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import sys
@@ -19,8 +20,8 @@ from .outlet import Outlet
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.1
-WITHIN_S = 0.005
-"""How long a batch gathers. Small under light load; under heavy load batches fill before it is over."""
+WITHIN_S = 0.003
+"""How long a batch gathers after its first message. Under heavy load the next one has filled by then."""
 
 
 def run_job(
@@ -43,18 +44,30 @@ def run_jobs(
 class _Lane:
     """One job: its batches, and the commits behind them."""
 
-    def __init__(self, job: BatchJob, max_in_flight: int) -> None:
-        self.job = job
+    def __init__(self, job: BatchJob, take: int, max_in_flight: int) -> None:
+        self.job, self._take = job, take
+        self._waiting: asyncio.Queue[Any] = asyncio.Queue(take)
         self.commits: asyncio.Queue[tuple[Commit | None, list[Any]]] = asyncio.Queue(max_in_flight)
         self.partitions: set[int] = set()
 
-    async def take(self, events: list[Any], current: Callable[[Any], bool]) -> None:
-        """One batch, without what was fetched under an assignment that is over."""
-        messages = [
-            Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
-        ]
-        commit = await self.job.process(messages) if messages else None
-        await self.commits.put((commit, events))
+    async def agent(self, stream: Any) -> None:
+        """Faust's agent. Its own `take` looks 1 / WITHIN_S times a second whether anything comes or not: measured at 25 ms of CPU a second."""
+        async for event in stream.noack().events():
+            await self._waiting.put(event)
+
+    async def gather(self, current: Callable[[Any], bool]) -> None:
+        """Batches of what came, without what was fetched under an assignment that is over."""
+        while True:
+            events = [await self._waiting.get()]
+            if self._waiting.qsize() < self._take - 1:
+                await asyncio.sleep(WITHIN_S)
+            while len(events) < self._take and not self._waiting.empty():
+                events.append(self._waiting.get_nowait())
+            messages = [
+                Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
+            ]
+            commit = await self.job.process(messages) if messages else None
+            await self.commits.put((commit, events))
 
     async def drain(self) -> None:
         """Commits, one at a time, in order; acks after each. If we crash before an ack, the same messages come again."""
@@ -71,23 +84,12 @@ class _Runner:
     def __init__(
         self, name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], outlet: Outlet, take: int, max_in_flight: int
     ) -> None:
-        self._lanes = {topic: _Lane(job, max_in_flight) for topic, job in jobs.items()}
-        self._outlet, self._take = outlet, take
+        self._lanes = {topic: _Lane(job, take, max_in_flight) for topic, job in jobs.items()}
+        self._outlet = outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
         self._app = make_app(name, settings.kafka, self._positions, settings.instance)
         for topic, lane in self._lanes.items():
-            self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(self._agent(lane))
-
-    def _agent(self, lane: _Lane) -> Callable[[Any], Awaitable[None]]:
-        async def agent(stream: Any) -> None:
-            async for events in stream.noack().noack_take(self._take, within=WITHIN_S):
-                try:
-                    await lane.take(list(events), self._is_current)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it and nothing is acked
-                    self._fail(error)
-                    await asyncio.sleep(3600)
-
-        return agent
+            self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(lane.agent)
 
     def _is_current(self, message: Any) -> bool:
         """A seek after a rebalance reads messages again; those fetched before it must not be taken a second time out of order."""
@@ -139,6 +141,7 @@ class _Runner:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: self._failed.done() or self._failed.set_result(None))  # type: ignore[union-attr]
         tasks = [loop.create_task(self._background(lane.drain)) for lane in self._lanes.values()]
+        tasks += [loop.create_task(self._background(functools.partial(lane.gather, self._is_current))) for lane in self._lanes.values()]
         tasks.append(loop.create_task(self._background(self._ticks)))
         tasks.append(loop.create_task(self._background(self._faust)))
         failure = await self._failed
