@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from .bulk import parse_together
 from .errors import ParseError
 from .events import Event, parse_event
 from .headers import Erase, SegmentHeader
@@ -66,6 +67,9 @@ def _items(body: bytes, count: int, root: str) -> list[bytes]:
 
 
 def _events(items: list[bytes]) -> list[Event]:
+    together = parse_together(items)
+    if together is not None:
+        return together
     events: list[Event] = []
     try:
         for item in items:

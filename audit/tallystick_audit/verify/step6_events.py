@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
+from tallystick_schemas.bulk import CHUNK, first_malformed
 from tallystick_schemas.entries import entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import MAX_SEGMENT_EVENTS, Kind
 from tallystick_schemas.merkle import leaf_hashes, root_of
 
-from .bulk import CHUNK, first_malformed
 from .report import Findings
 from .source import EventRows, StoredEntry
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.history import make_event
 
-from tallystick_audit.verify.bulk import CHUNK, all_in_form, first_malformed
+from tallystick_schemas.bulk import CHUNK, all_in_form, first_malformed
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Usage, parse_event
 

@@ -1,8 +1,9 @@
 """Section 2's checks over many events at once: one call into the decoder for hundreds of events instead of one each. Pure.
 
-Only a fast way to say yes: whatever it does not accept goes to `parse_event`, which decides. Why its yes is sound: the events are joined by
-newlines, of which they hold none themselves; decoding the lines and encoding them again gives the same bytes, so each line is its event's
-one form, and neither a duplicate key, a lone surrogate nor deep nesting can hide in it (SPEC section 2).
+What a notary and a verifier do with every event. Only a fast way to say yes: whatever it does not accept goes to `parse_event`, which
+decides. Why its yes is sound: the events are joined by newlines, of which they hold none themselves; decoding the lines and encoding them
+again gives the same bytes, so each line is its event's one form, and neither a duplicate key, a lone surrogate nor deep nesting can hide
+in it (SPEC section 2).
 """
 
 import re
@@ -11,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Event, parse_event
-from tallystick_schemas.vocabulary import ACTIONS
+from .errors import ParseError
+from .events import MAX_EVENT_BYTES, TIME_PATTERN, Event, parse_event
+from .vocabulary import ACTIONS
 
 CHUNK: Final = 512
 """Events that are checked together: their bytes should stay in the processor's cache."""
@@ -46,19 +47,24 @@ def _search(raws: Sequence[bytes]) -> tuple[int, str] | None:
 
 def all_in_form(raws: Sequence[bytes]) -> bool:
     """Whether every event is certainly good. False says only that each has to be looked at."""
+    return parse_together(raws) is not None
+
+
+def parse_together(raws: Sequence[bytes]) -> list[Event] | None:
+    """The events when every one is certainly good. None says only that each has to be looked at."""
     lines = b"\n".join([*raws, b""])
     # One byte is looked for much faster than six, and most events have no escapes at all.
     if (b"\\" in lines and b"\\u0000" in lines) or max(map(len, raws), default=0) > MAX_EVENT_BYTES:
-        return False
+        return None
     try:
         events: list[Event] = _decode(lines)
         # What the encoder writes has one newline an event, behind it. So the bytes being equal and the numbers being equal
         # tell that no event holds a newline, and that each line is one event.
         if len(events) != len(raws) or _encode(events) != lines:
-            return False
+            return None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
-    return _values(events)
+        return None
+    return events if _values(events) else None
 
 
 def _values(events: Sequence[Event]) -> bool:
