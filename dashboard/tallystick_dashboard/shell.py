@@ -32,7 +32,7 @@ def index_page() -> str:
 def frame(who: str) -> Component:
     """The whole layout for one signed-in person."""
     stores = [
-        dcc.Location(id="url"),
+        dcc.Location(id="url", refresh="callback-nav"),
         *[dcc.Store(id=name) for name in ("beat", "tail-push", "health-push", "findings-news", "locks-news", "history-news")],
         *[dcc.Store(id=name) for name in ("page-name", "act-click", "act-draft", "act-order")],
     ]

@@ -33,7 +33,8 @@ def anyone(console: RunningConsole) -> Iterator[httpx.Client]:
 def analyst(console: RunningConsole) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=console.url) as client:
         assert client.get(console.link()).status_code == 200
-        client.headers |= {"Origin": console.url, CSRF_HEADER: client.cookies[CSRF_COOKIE]}
+        client.headers["Origin"] = console.url
+        client.headers[CSRF_HEADER] = client.cookies[CSRF_COOKIE]
         yield client
 
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs
 
-from dash import Input, Output, State, no_update
+from dash import Input, Output, State, no_update, set_props
 
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.signing import wire_time
@@ -34,7 +34,7 @@ def register(app: App, hub: Hub) -> None:
     async def follow(search: str | None, opened: bool, shown: str | None) -> tuple[Any, Any, Any]:
         wanted = parse_qs((search or "").lstrip("?")).get("finding", [""])[0]
         if not wanted:
-            return (False, no_update, no_update) if opened else (no_update, no_update, no_update)
+            return (False if opened else no_update), no_update, no_update
         finding = hub.findings.get(wanted)
         if opened and shown == wanted:
             return no_update, no_update, no_update
@@ -43,9 +43,11 @@ def register(app: App, hub: Hub) -> None:
             return True, "Finding", empty("This finding is not known", text)
         return True, _title(finding), _body(finding)
 
-    @app.callback(Output("url", "search"), Input("drawer", "opened"), prevent_initial_call=True)
-    async def close(opened: bool) -> Any:
-        return no_update if opened else ""
+    @app.callback(Input("drawer", "opened"), prevent_initial_call=True)
+    async def close(opened: bool) -> None:
+        # Not an Output: with a circle of callbacks, url to drawer to url, Dash 4.4 never calls the first one again.
+        if not opened:
+            set_props("url", {"search": ""})
 
     @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))
     async def evidence(finding_id: str) -> Component:
