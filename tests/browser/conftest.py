@@ -14,7 +14,7 @@ def console(tmp_path: Path) -> Iterator[RunningConsole]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     if chromium_path() is None:
         pytest.skip("no Chromium: set TALLYSTICK_CHROMIUM or put `chromium` on the PATH")

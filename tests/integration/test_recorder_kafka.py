@@ -70,7 +70,8 @@ def test_without_a_receipt_it_is_sent_again_and_recorded_once(tmp_path, kafka):
         wait_for(lambda: len(notary.seen) > 2 * recorder.stats().segments, "sent again")
         deaf[0] = False
         recorder.wait_receipts(30)
-        assert notary.ids() == ids
+        # This notary began to answer in the middle of a round, so what it took first is not the first.
+        assert sorted(notary.ids(), key=int) == ids
         assert recorder.stats().sent > recorder.stats().segments
 
 
