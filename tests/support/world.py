@@ -4,6 +4,7 @@ A durable step goes through `Faults.do`. LOST: it does not happen and fails. UNS
 KILLED: it happens, and the process that did it is gone before it learns of it.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -25,7 +26,6 @@ from tallystick_schemas.fold import Parameters
 from tallystick_schemas.headers import Enrol, Generation, Kind, SegmentHeader, parse_header
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import leaf_hash
-from tallystick_schemas.receipts import SEALER, Receipt
 from tallystick_schemas.segments import SignedSegment
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
@@ -132,9 +132,13 @@ class MemoryLedger:
         self.events = {key: raw for key, raw in self.events.items() if key[0] != shard or key[1] <= above}
 
     def insert(self, rows: Rows) -> None:
-        self._faults.do("insert events", lambda: self._events(b"".join(rows.events)))
-        self._faults.do("insert entries", lambda: self._entries(b"".join(rows.entries)))
-        self._faults.do("insert snapshots", lambda: self._snapshots(b"".join(rows.snapshots)))
+        for name, pieces, insert in (
+            ("insert events", rows.events, self._events),
+            ("insert entries", rows.entries, self._entries),
+            ("insert snapshots", rows.snapshots, self._snapshots),
+        ):
+            if pieces:
+                self._faults.do(name, functools.partial(insert, b"".join(pieces)))
 
     def _events(self, data: bytes) -> None:
         read = _Reader(data)
@@ -224,7 +228,6 @@ class World:
         self.topic: list[tuple[int, bytes]] = []
         self.ledger = MemoryLedger(faults)
         self.seals = MemorySealStore(self.ledger, faults)
-        self._outbox: list[Receipt] = []
         self._now = wire_time(time.time())
         operator_id = key_id(public_bytes(self.operator))
         self._append(sign_record(Generation(1, operator_id, self._now, 0, "topic-0", SHARD, -1), self.operator))
@@ -301,15 +304,16 @@ class World:
         if self._batch is None:
             records = [(at, *self.topic[at]) for at in range(self._position, len(self.topic))]
             self._position = len(self.topic)
+            if not records:
+                return
             self._batch = self._notary.process(records)
         batch = self._batch
         self.ledger.insert(Rows(batch.events, batch.rejected, batch.entries, batch.snapshots))
         self._batch = None
-        self.faults.do("receipt", lambda: self._receipts(batch))
+        receipts = [receipt for receipt in batch.receipts if receipt.agent == self.settings.agent and receipt.n >= 0]
+        if receipts:
+            self.faults.do("receipt", lambda: self.sending.take_receipts(receipts))
         self.faults.do("ack", lambda: None)
-
-    def _receipts(self, batch: Batch) -> None:
-        self.sending.take_receipts([receipt for receipt in batch.receipts if receipt.agent != SEALER])
 
     def seal(self) -> None:
         """A tick with all that belongs to it; a sealer that failed or was killed starts again."""
