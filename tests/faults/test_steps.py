@@ -3,7 +3,10 @@
 The world is in memory and made of the real parts (tests/support/world.py); tests/integration/test_deployment.py does it to processes.
 """
 
+import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.support.history_source import MemorySource
@@ -13,6 +16,10 @@ from tests.support.world import Failed, Fault, Faults, Killed, World, ids_of
 from tallystick_audit.verify.history import verify_source
 from tallystick_producers.encoding import Encoder
 from tallystick_producers.errors import ProducerError
+from tallystick_schemas.messages import Finding, Lock, encode_json, parse_lock
+from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
+from tallystick_schemas.topics import LOCKS
+from tallystick_stream_jobs.responder.job import Responder
 
 STEPS = [
     "spool write",
@@ -26,6 +33,8 @@ STEPS = [
     "checkpoint sign",
     "publish",
 ]
+PLACES = [(step, at) for step in STEPS for at in (1, 2) if (step, at) != ("insert snapshots", 2)]
+"""A snapshot is written once in so few entries."""
 EVENTS = 60
 
 
@@ -45,11 +54,10 @@ def record(world: World, name: str, encoder: Encoder, promised: list[str], offer
     promised.append(name)
 
 
-@pytest.mark.parametrize("at", [1, 2], ids=["first", "second"])
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "at"), PLACES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_one_fault_loses_and_doubles_nothing(tmp_path: Path, step: str, fault: Fault, at: int) -> None:
+def test_one_fault_loses_and_doubles_nothing(tmp_path: Path, step: str, at: int, fault: Fault) -> None:
     faults = Faults(step, fault, at)
     world, encoder = World(tmp_path, faults), Encoder()
     promised: list[str] = []
@@ -86,3 +94,68 @@ def test_the_faults_strike() -> None:
         with pytest.raises(Killed if fault is Fault.KILLED else Failed):
             Faults("x", fault).do("x", lambda: done.append("x"))
         assert done == expected
+
+
+class Topic:
+    """The topic `locks`, compacted: a responder's only memory."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.sent: list[tuple[str, bytes, bytes]] = []
+
+    async def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> Awaitable[None]:
+        assert partition is None
+        if topic == LOCKS:
+            self.faults.do("lock", lambda: self.sent.append((topic, key, value)))
+        else:
+            self.sent.append((topic, key, value))
+        return asyncio.sleep(0)
+
+    def compacted(self) -> dict[bytes, bytes]:
+        return {key: value for topic, key, value in self.sent if topic == LOCKS}
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+def test_a_lock_is_given_once_whatever_happens(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    topic, acts = Topic(Faults("lock", fault)), []
+    monkeypatch.setattr("tallystick_stream_jobs.responder.job.read_compacted", lambda *_: topic.compacted())
+    settings = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings("test"), "")
+    recorder = SimpleNamespace(record=lambda action, **_: acts.append(action))
+    finding = Finding(
+        id="F-1",
+        detector="D13",
+        version=1,
+        title="A decoy was read",
+        severity="critical",
+        principal="mallory@example.org",
+        credential="tok",
+        time="2026-11-24T00:00:00.000000Z",
+        value=1.0,
+        threshold=1.0,
+        window_s=60,
+        evidence=[(0, 1, 2)],
+        act="suspend",
+        deterministic=True,
+        techniques=[],
+        text="Nobody has a reason to read it.",
+        emitted_ms=1,
+    )
+    raw = encode_json(finding)
+
+    async def process() -> None:
+        """A responder's life: it begins with the topic, and with the finding that nobody acked."""
+        responder = Responder(settings, topic, recorder)  # type: ignore[arg-type]  # the parts of them that it uses
+        responder.load()
+        await responder.finding(raw)
+
+    try:
+        asyncio.run(process())
+    except (Failed, Killed):
+        asyncio.run(process())
+    assert topic.faults.struck
+    locks = [parse_lock(key, value) for key, value in topic.compacted().items()]
+    assert [(lock.subject, lock.state, lock.command) for lock in locks if isinstance(lock, Lock)] == [
+        ("credential:tok", "locked", "auto-F-1")
+    ]
+    assert sum(1 for name, _, _ in topic.sent if name == LOCKS) == 1
+    assert acts == ["credential.suspend", "incident.decide"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json, parse_batch, parse_finding, parse_lock
+from tallystick_schemas.messages import HEARTBEAT_KEY, Finding, Lock, LockHeartbeat, encode_json, parse_batch, parse_finding, parse_lock
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
@@ -51,6 +51,7 @@ class Responder:
         """Decide on one finding."""
         finding = parse_finding(value)
         if self._book.done(f"auto-{finding.id}"):
+            await self._again(finding)
             return
         now = time.time()
         decision = self._policy.decide(finding, now)
@@ -60,9 +61,14 @@ class Responder:
             lock = self._book.suspend(finding, decision.reason, "responder", now, self._settings.lock_minutes)
         if lock is not None:
             await self.apply(lock)
-        await self._record(
-            "incident.decide", Resource("finding", finding.id), f"{decision.choice}: {decision.reason}", {"detector": finding.detector}
-        )
+        await self._decided(finding, decision.choice, decision.reason)
+
+    async def _again(self, finding: Finding) -> None:
+        """The finding came again: its lock stands, but whether it was written down nobody knows. Twice is better than never."""
+        for lock in self._book.locks.values():
+            if lock.command == f"auto-{finding.id}":
+                await self._write_down(lock)
+                await self._decided(finding, "suspend", lock.reason)
 
     async def order(self, lock: Lock) -> None:
         """Carry out a person's order, once."""
@@ -71,15 +77,21 @@ class Responder:
 
     async def apply(self, lock: Lock) -> None:
         """Lock first, then write it down: a thief does not wait for our records."""
-        # If we crash after the first line, the book has the lock and its command; only its record in the history is missing.
+        # If we crash after the first line, the message comes again, and what is missing in the history is written then.
         await (await self._outlet.send(LOCKS, lock.subject.encode(), encode_json(lock)))
         self._book.put(lock)
         log.info("%s is %s: %s (by %s, command %s)", lock.subject, lock.state, lock.reason, lock.by, lock.command)
+        await self._write_down(lock)
+
+    async def _write_down(self, lock: Lock) -> None:
         await (await self._outlet.send(DECISIONS, lock.subject.encode(), encode_json(lock)))
         kind, _, name = lock.subject.partition(":")
         action = "credential.suspend" if lock.state == "locked" else "credential.resume"
         attrs = {"command": lock.command, "by": lock.by, **({"finding": lock.finding} if lock.finding else {})}
         await self._record(action, Resource(kind, name), lock.reason, attrs)
+
+    async def _decided(self, finding: Finding, choice: str, reason: str) -> None:
+        await self._record("incident.decide", Resource("finding", finding.id), f"{choice}: {reason}", {"detector": finding.detector})
 
     async def _record(self, action: str, resource: Resource, text: str, attrs: dict[str, str]) -> None:
         await asyncio.to_thread(self._recorder.record, action, actor=ME, resource=resource, why=Why(text=text[:1000]), attrs=attrs)
