@@ -1,93 +1,25 @@
 """One running deployment: recording, orders, restarts and kills, each followed by the auditor's verdict."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
-import clickhouse_connect
 import pytest
+from tests.support.deployment import check_exactly_once, check_history, cli, record, running, wait_confirmed
 
-from tallystick_audit.verify import verify_history
-from tallystick_infra.bench.verify import wait_sealed
-from tallystick_infra.deployment import Deployment
-from tallystick_infra.deployment.keyfiles import make_key, read_key
 from tallystick_infra.errors import AlreadyRunning
-from tallystick_infra.operator import Operator, enrol_agents
 from tallystick_infra.supervisor import Supervisor
-from tallystick_producers import Actor, Recorder, Resource
+from tallystick_producers import Recorder
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
-TABLES = {
-    "embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 0},
-    "gateway": {"port": 0},
-    "console": {"port": 0},
-    "agent": {"resend_s": 2.0},
-}
 
 
 @pytest.fixture(scope="module")
 def supervisor(tmp_path_factory):
-    deployment = Deployment.create(tmp_path_factory.mktemp("deployment"), TABLES)
-    with Supervisor(deployment, ["notary", "responder", "sealer"]) as running:
-        agents = {name: make_key(deployment.agent_key(name)) for name in ("one", "two")}
-        enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), agents, "test", 60)
-        yield running
-
-
-def record(recorder, count, name):
-    return [
-        recorder.record("artifact.read", actor=Actor(f"{name}@example.org", "human"), resource=Resource("model", f"m/{n}"))
-        for n in range(count)
-    ]
-
-
-def wait_confirmed(supervisor, recorder, seconds=120):
-    """Until every segment has its receipt, the supervisor at work meanwhile."""
-    recorder.flush()
-    deadline = time.monotonic() + seconds
-    while recorder.stats().waiting:
-        supervisor.watch()
-        assert time.monotonic() < deadline, recorder.stats()
-        time.sleep(0.05)
-
-
-def ids_in_history(supervisor, principal):
-    """agent/run/number of every stored event of a principal, from entries and positions."""
-    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
-    query = (
-        "SELECT l.agent, l.run, l.first + e.pos FROM events AS e INNER JOIN ledger_entries AS l ON l.shard = e.shard AND l.index = e.index "
-        "WHERE e.principal = {p:String}"
-    )
-    return [f"{agent}/{run}/{number}" for agent, run, number in client.query(query, parameters={"p": principal}).result_rows]
-
-
-def check_history(supervisor):
-    """The auditor's verdict on everything that is in the ledger now."""
-    wait_sealed(supervisor)
-    deployment = supervisor.deployment
-    report = verify_history(deployment.clickhouse(), deployment.log(), time.time())
-    assert (report.integrity.value, report.completeness.value, report.failures) == ("pass", "pass", ())
-
-
-def check_exactly_once(supervisor, ids, principal):
-    found = ids_in_history(supervisor, principal)
-    assert sorted(found) == sorted(ids)
-
-
-def cli(supervisor, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "tallystick_infra.cli", *arguments, "--data", str(supervisor.deployment.path), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    with running(tmp_path_factory.mktemp("deployment"), ["notary", "responder", "sealer"]) as started:
+        yield started
 
 
 def test_events_are_in_the_history_exactly_once(supervisor):
