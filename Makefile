@@ -34,6 +34,9 @@ test: lint ## Lint, then every test
 bench: install ## Measure this machine
 	$(BIN)/tallystick bench $(ARGS)
 
+picture: install ## The README's pictures of the console
+	$(BIN)/python -m tallystick_infra.demo.picture docs
+
 lock: install ## Renew requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate --python-version 3.11 --quiet --upgrade pyproject.toml -o requirements.lock
 

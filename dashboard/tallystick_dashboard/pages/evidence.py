@@ -145,7 +145,9 @@ def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
     cited = len(finding.evidence)
     said = f"{len(found)} of {cited} cited events, oldest first."
     sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
-    checked = f"{sound} stand in entries whose leaf hash was recomputed here and holds. For a proof to take away: tallystick prove."
+    checked = (
+        f"{sound} stand in entries whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
+    )
     return [html.P(f"{said} {checked}", className="quiet"), table(heads, rows, "Evidence")]
 
 

@@ -19,7 +19,7 @@ from .common import emit_json, json_option, out
 from .console_settings import sign_in
 from .up import fetch_progress
 
-_FREE_PORTS = {"embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 0}, "gateway": {"port": 0}, "console": {"port": 0}}
+FREE_PORTS = {"embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 0}, "gateway": {"port": 0}, "console": {"port": 0}}
 
 
 @click.command()
@@ -50,9 +50,7 @@ def _run(scratch: Path, artifacts: Path | None, *, as_json: bool, headless: bool
     def say(text: str) -> None:
         console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
 
-    deployment = Deployment.create(
-        scratch, _FREE_PORTS | ({"gateway": {"port": 0, "root": str(artifacts.absolute())}} if artifacts else {})
-    )
+    deployment = Deployment.create(scratch, FREE_PORTS | ({"gateway": {"port": 0, "root": str(artifacts.absolute())}} if artifacts else {}))
     if artifacts is None:
         make_artifacts(deployment.path / "artifacts")
     model, parts = _largest_model(Path(deployment.gateway().root))

@@ -1,4 +1,4 @@
-"""The committed vector, read as another implementation would: every value in it is computed again from the others with nothing but the specification's words."""
+"""The committed vector, read as another implementation would: every value is computed again with nothing but the specification."""
 
 import base64
 import json
