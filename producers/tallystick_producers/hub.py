@@ -12,7 +12,7 @@ from tallystick_schemas.receipts import Receipt, parse_receipt
 from tallystick_schemas.settings import KafkaSettings
 
 from .forking import forget_in_children, keep_forever
-from .kafka_link import Producer, ReceiptReader
+from .kafka_link import Producer, ReceiptReader, knock
 from .sending import Outlet
 
 log: Final = logging.getLogger(__name__)
@@ -62,6 +62,11 @@ class Hub:
     def connected(self) -> bool:
         """Whether Kafka answered and nothing has gone wrong since."""
         return self._producer is not None and not self._broken
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether Kafka may yet answer: a process that ends at once should not leave its events behind for want of half a second."""
+        return self.connected or not self.last_error
 
     def join(self, member: Member) -> None:
         with self._wake:
@@ -159,6 +164,7 @@ class Hub:
             producer, self._producer = self._producer, None
             producer.close(0)
         if self._producer is None:
+            knock(self._kafka)
             self._producer = Producer(self._kafka)
             self._broken = False
             self.last_error = ""
@@ -166,6 +172,7 @@ class Hub:
     def _receive_loop(self) -> None:
         while not self._stopping.is_set():
             try:
+                knock(self._kafka)
                 self._reader = reader = ReceiptReader(self._kafka)
                 try:
                     while not self._stopping.is_set():

@@ -32,7 +32,7 @@ class Parts:
             self.writer.close(timeout_s)
         finally:
             self.hub.wake()
-            if self.hub.connected:
+            if self.hub.hopeful:
                 self.sending.wait_idle(min(timeout_s, receipts_s))
             leave_hub(settings.kafka, self.hub, self.sending, min(timeout_s, receipts_s))
             self.sending.close()

@@ -29,7 +29,7 @@ from .writer import Writer
 
 log: Final = logging.getLogger(__name__)
 _AGENT: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
-_LAST_RECEIPTS_S: Final = 2.0
+_LAST_RECEIPTS_S: Final = 3.0
 
 
 @dataclass(frozen=True)
