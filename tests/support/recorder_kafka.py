@@ -55,19 +55,10 @@ class Broker:
         except (KafkaError, OSError):
             return False
         try:
-            for name in topics.ensure():
-                if name == EVENTS:
-                    _open_events(topics)
+            topics.ensure()
             return True
         finally:
             topics.close()
-
-
-def _open_events(topics: Topics) -> None:
-    """The topic is made closed until a generation record announces it; here nobody folds it."""
-    from kafka.admin import ConfigResource, ConfigResourceType
-
-    topics._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"min.insync.replicas": "1"})])
 
 
 class TinyNotary:
