@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.events import Actor, Resource, Source, Usage
 
 from ..errors import LineRefused
-from .fields import LogEvent, count_of, location, outcome_of, strings, text_of, time_of
+from .fields import LogEvent, count_of, location, outcome_of, strings, text_of, time_of, without_secrets
 
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 # The user's name may hold spaces; its bound keeps the search linear in a hostile line.
@@ -44,7 +44,7 @@ def parse(line: bytes) -> LogEvent:
         outcome=outcome_of(code),
         usage=Usage(bytes=sent, objects=1 if action == "artifact.download" and code in (200, 206) else None),
         source=Source(ip=address, user_agent=agent if agent not in (None, "", "-") else None),
-        attrs=strings(method=method, status=status, query=query, referrer=referrer, protocol=protocol),
+        attrs=strings(method=method, status=status, query=query, referrer=without_secrets(referrer or ""), protocol=protocol),
     )
 
 

@@ -1,6 +1,5 @@
 """What a parser makes of a line: the arguments of `Recorder.encode`, and the small conversions that all parsers share."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from tallystick_schemas.vocabulary import Outcome
 from ..errors import LineRefused
 
 _MAX_COUNT: Final = 2**63 - 1
-_SECRET: Final = re.compile(r"(?i)(token|key|sig|pass|secret|auth|cred|code|session)[^=&]*=[^&]*")
+_SECRET: Final = re.compile(r"(?i)token|key|sig|pass|secret|auth|cred|code|session")
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,12 @@ def count_of(text: object) -> int | None:
         return None
     try:
         number = int(text) if isinstance(text, int) or (isinstance(text, str) and text.isdecimal()) else float(str(text))
-    except ValueError as error:
+        whole = int(number)
+    except (ValueError, OverflowError) as error:
         raise LineRefused(f"{str(text)[:80]!r} is not a count") from error
-    if not math.isfinite(number) or number != int(number) or not 0 <= number <= _MAX_COUNT:
+    if whole != number or not 0 <= whole <= _MAX_COUNT:
         raise LineRefused(f"{str(text)[:80]!r} is not a count")
-    return int(number)
+    return whole
 
 
 def outcome_of(status: int) -> Outcome:
@@ -102,11 +102,18 @@ def outcome_of(status: int) -> Outcome:
 def location(target: str) -> tuple[str, str | None]:
     """Path and query of a request's target. Values of parameters that look like secrets are taken out: a history is no place for them."""
     path, _, query = target.partition("?")
-    return unquote(path, errors="backslashreplace") or "/", _SECRET.sub(_hide, query) or None
+    return unquote(path, errors="backslashreplace") or "/", without_secrets(query) or None
 
 
-def _hide(found: re.Match[str]) -> str:
-    return found[0].partition("=")[0] + "=REDACTED"
+def without_secrets(query: str) -> str:
+    """Parameters, with the values of those that look like secrets taken out. Linear in the text: whoever sends a request chooses it."""
+    return "&".join(map(_hide, query.split("&")))
+
+
+def _hide(parameter: str) -> str:
+    found = _SECRET.search(parameter)
+    name = -1 if found is None else parameter.find("=", found.end())
+    return parameter if name < 0 else parameter[:name] + "=REDACTED"
 
 
 def strings(**values: Any) -> dict[str, str]:

@@ -9,7 +9,7 @@ from tallystick_schemas.events import Actor, Resource, Source, Usage
 from tallystick_schemas.vocabulary import ActorKind
 
 from ..errors import LineRefused
-from .fields import LogEvent, count_of, outcome_of, strings, text_of, time_of
+from .fields import LogEvent, count_of, outcome_of, strings, text_of, time_of, without_secrets
 
 _FIELD: Final = re.compile(r'"(.*?)"(?= |$)|\[([^\]]*)\]|(\S+)')
 _MOST: Final = 40
@@ -63,7 +63,7 @@ def parse(line: bytes) -> LogEvent:
             bytes=count_of(sent if moved or sent not in ("", "-") else size), objects=1 if moved and outcome == "allowed" else None
         ),
         source=Source(ip=_given(address), user_agent=_given(fields[16])),
-        attrs=strings(operation=operation, status=status, error_code=error, request_id=request_id, referrer=fields[15]),
+        attrs=strings(operation=operation, status=status, error_code=error, request_id=request_id, referrer=without_secrets(fields[15])),
     )
 
 
