@@ -25,21 +25,28 @@ def records(document: bytes) -> list[Any]:
             return list(_lines(document))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             raise LineRefused(f"not JSON: {error}") from error
-    if isinstance(whole, dict):
-        if isinstance(found := whole.get("Records"), list):
-            return found
-        if "eventName" not in whole:
-            raise LineRefused("a JSON object without Records")
-        return [whole]
-    if isinstance(whole, list):
-        return whole
-    raise LineRefused("neither a JSON object nor a list")
+    if (found := _batch(whole)) is not None:
+        return found
+    if not isinstance(whole, dict):
+        raise LineRefused("neither a JSON object nor a list")
+    if "eventName" not in whole:
+        raise LineRefused("a JSON object without Records")
+    return [whole]
+
+
+def _batch(document: Any) -> list[Any] | None:
+    """The records of a document that is more than one."""
+    found = document.get("Records") if isinstance(document, dict) else document
+    return found if isinstance(found, list) else None
 
 
 def _lines(document: bytes) -> Iterator[Any]:
+    """A line's records count as they would if it were the whole file: it was, before the next line came."""
     for line in document.splitlines():
         if line.strip():
-            yield msgspec.json.decode(line)
+            one = msgspec.json.decode(line)
+            found = _batch(one)
+            yield from [one] if found is None else found
 
 
 def parse(record: Any) -> LogEvent:
