@@ -61,7 +61,7 @@ KNOWN = st.sampled_from(["2026-11-23T04:00:00Z", "s3.amazonaws.com", "GetObject"
 INSIDE = st.sampled_from(["type", "arn", "bucketName", "key", "bytesTransferredOut", "ARN", "sessionContext", "principalId"])
 VALUES = st.recursive(KNOWN | SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(INSIDE, inner, max_size=4), max_leaves=6)
 RECORDS = st.fixed_dictionaries(
-    {"eventTime": KNOWN, "eventSource": KNOWN, "eventName": KNOWN}, optional={name: VALUES for name in FIELDS[3:]}
+    {"eventTime": KNOWN, "eventSource": KNOWN, "eventName": KNOWN}, optional=dict.fromkeys(FIELDS[3:], VALUES)
 ) | st.dictionaries(st.sampled_from(FIELDS), VALUES)
 ENCODER = Encoder()
 
@@ -81,8 +81,7 @@ def judge(event):
 def test_any_bytes_are_an_event_or_a_refused_line(name, raw):
     try:
         event = PARSERS[name](raw)
-    except LineRefused as error:
-        assert str(error)
+    except LineRefused:
         return
     judge(event)
 

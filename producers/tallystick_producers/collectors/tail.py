@@ -93,6 +93,7 @@ class Collector:
                 try:
                     self._source(member, [member.name])
                 except SourceUnreadable as error:
+                    self._seen.pop(path, None)  # also the next pass has to say so
                     self.report.broken(error.source, error.reason)
             return
         if not self._format.document:
