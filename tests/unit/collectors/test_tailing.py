@@ -297,3 +297,15 @@ def test_a_crash_between_keeping_a_bad_line_and_the_place_keeps_it_twice(machine
     assert machine.collector.collect(machine.paths).refused == 1
     assert len(machine.rejected.path.read_bytes().splitlines()) == 2
     assert machine.recorded() == ["1"]
+
+
+def test_a_pattern_finds_what_a_writer_still_adds_to_the_renamed_file(machine, log):
+    machine.paths = [str(log) + "*"]
+    add(log, lines(1))
+    machine.collect()
+    log.rename(log.with_name("app.log.1"))
+    add(log, lines(2))
+    machine.collect()
+    add(log.with_name("app.log.1"), lines(3))
+    assert counts(machine.collect()) == (1, 1, 0)
+    assert machine.recorded() == ["1", "2", "3"]
