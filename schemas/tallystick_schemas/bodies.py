@@ -1,13 +1,13 @@
 """Bodies of segments and erasures (SPEC sections 4 and 5): what verdicts 7 and 10 are about."""
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from .bulk import parse_together
 from .errors import ParseError
 from .events import Event, parse_event
-from .headers import Erase, SegmentHeader
+from .headers import MAX_SEGMENT_EVENTS, Erase, SegmentHeader
 from .merkle import leaf_hashes, root_of
 from .records import Record, split_items
 from .verdicts import Verdict
@@ -16,8 +16,8 @@ from .verdicts import Verdict
 class Erasure(msgspec.Struct, frozen=True):
     """One event that an erase record names: its place in the shard of the header."""
 
-    index: int
-    pos: int
+    index: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    pos: Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEGMENT_EVENTS)]
 
 
 class Body(NamedTuple):
@@ -38,6 +38,7 @@ class BodyRefused(ParseError):
 
 EMPTY_BODY: Final = Body([], [], [])
 _erasure: Final = msgspec.json.Decoder(Erasure)
+_encode_erasure: Final = msgspec.json.Encoder().encode
 
 
 def examine_body(record: Record) -> Body:
@@ -80,7 +81,11 @@ def _events(items: list[bytes]) -> list[Event]:
 
 
 def _erasures(items: list[bytes]) -> list[Erasure]:
+    """What is erased must not depend on who reads it, so a place has one form."""
     try:
-        return [_erasure.decode(item) for item in items]
+        places = [_erasure.decode(item) for item in items]
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BodyRefused(Verdict.BODY_MISMATCH, f"an item of the erasure is not a place: {error}") from error
+    if [_encode_erasure(place) for place in places] != items:
+        raise BodyRefused(Verdict.BODY_MISMATCH, 'an item of the erasure is not {"index":…,"pos":…} in its one form')
+    return places

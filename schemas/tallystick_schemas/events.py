@@ -74,7 +74,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     ip: str | None = None
     country: str | None = None
-    asn: int | None = None
+    asn: Count | None = None
     user_agent: str | None = None
     host: str | None = None
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from .errors import ParseError
 
 MAX_NESTING: Final = 8
+_DIGITS: Final = 20
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
@@ -20,7 +21,7 @@ def check_json(raw: bytes) -> dict[str, Any]:
     if _depth(raw) > MAX_NESTING:
         raise ParseError(f"nested deeper than {MAX_NESTING}")
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_int=_integer, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ParseError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -47,6 +48,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(keys) != len(pairs):
         raise ParseError("an object has a key twice")
     return keys
+
+
+def _integer(text: str) -> int:
+    """The number, or the beginning of a long one: how many digits an interpreter converts must not decide what is well-formed."""
+    return int(text[:_DIGITS])
 
 
 def _no_constant(text: str) -> None:

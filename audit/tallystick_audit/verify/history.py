@@ -132,7 +132,12 @@ class Verification:
             if result.newest_seal is None:
                 findings.add(Failure(9, shard, None, "no seal says how new this shard is", Aspect.FRESHNESS, Outcome.UNKNOWN))
                 continue
-            age = self._now - datetime.fromisoformat(result.newest_seal).timestamp()
+            try:
+                age = self._now - datetime.fromisoformat(result.newest_seal).timestamp()
+            except ValueError:  # the format lets a day through that its month does not have
+                reason = f"the newest seal's time {result.newest_seal} is on no calendar"
+                findings.add(Failure(9, shard, sealed.sealed(shard) - 1, reason, Aspect.FRESHNESS))
+                continue
             if age > limit:
                 reason = (
                     f"the newest seal is {age:.0f} s old; with a seal each {self._log.seal_interval_s:g} s, at most {limit:.0f} s are fresh"

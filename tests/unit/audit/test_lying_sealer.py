@@ -1,6 +1,6 @@
 """Steps 1 to 4 against a sealer that signs what it should not, and second rows that the table sorts behind the true ones."""
 
-from tests.support.history import History, HistoryBuilder
+from tests.support.history import History, HistoryBuilder, public_bytes
 from tests.support.history_source import MemorySource
 
 from tallystick_audit.verify import Report
@@ -11,7 +11,10 @@ from tallystick_audit.verify.step3_shard import ShardLog
 from tallystick_audit.verify.step4_seals import SealBook
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.entries import entry_leaf, genesis_chain, next_chain, parse_entry
+from tallystick_schemas.headers import Seal
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import Frontier, leaf_hash
+from tallystick_schemas.signing import sign_record
 
 Place = tuple[int, int | None, int | None]
 
@@ -96,3 +99,14 @@ def test_epoch_that_goes_back() -> None:
     book.take(4, seal._replace(offset=4))
     assert (4, 4) in [(failure.step, failure.index) for failure in findings.kept]
     assert "follows the one of epoch 0" in findings.kept[0].reason
+
+
+def test_seal_on_a_day_that_its_month_does_not_have() -> None:
+    builder = small()
+    header = Seal(1, key_id(public_bytes(builder.sealer)), "2026-02-31T00:00:00.000000Z", 1)
+    builder.record(0, sign_record(header, builder.sealer))
+    builder._leaf(builder._sign(builder.history.log.origin(0), builder._trees[0]))
+    builder._sign(builder.history.log.root_origin, builder._root)
+    report = judged(builder.history)
+    assert (report.integrity, report.freshness) == ("pass", "fail")
+    assert "on no calendar" in report.failures[0].reason
