@@ -49,7 +49,7 @@ def unhex(texts: list[str]) -> list[bytes]:
     return [bytes.fromhex(text) for text in texts]
 
 
-def named(cases: list[dict[str, Any]]) -> Any:
+def named(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[case["name"] for case in cases])
 
 
@@ -119,7 +119,8 @@ def test_roots_known_from_the_literature() -> None:
 
 
 def _inclusion(case: dict[str, Any]) -> None:
-    verify_inclusion(*unhex([case["leaf"]]), case["index"], case["size"], unhex(case["proof"]), bytes.fromhex(case["root"]))
+    leaf, root = unhex([case["leaf"], case["root"]])
+    verify_inclusion(leaf, case["index"], case["size"], unhex(case["proof"]), root)
 
 
 def _consistency(case: dict[str, Any]) -> None:
@@ -241,7 +242,7 @@ def test_checkpoints_and_root_log() -> None:
     private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(HISTORY["keys"]["sealer"]["seed"]))
     for row in HISTORY["checkpoints"]:
         checkpoint = open_checkpoint(bytes.fromhex(row["note"]), [Verifier(row["origin"], PUBLIC["sealer"])], row["origin"])
-        assert checkpoint == (row["origin"], row["size"], root_of(logs[row["origin"]][: row["size"]]))
+        assert checkpoint == Checkpoint(row["origin"], row["size"], root_of(logs[row["origin"]][: row["size"]]))
         assert sign_checkpoint(checkpoint, private).hex() == row["note"]
     notes = [row["note"] for row in HISTORY["checkpoints"] if row["origin"] != HISTORY["root_origin"]]
     assert HISTORY["root_leaves"][1:] == notes
