@@ -1,106 +1,116 @@
-"""What the documentation says exists: links, commands and their options, make targets, code."""
+"""The pages keep up with the code: links, commands, examples, targets, versions."""
 
 import ast
-import importlib
+import inspect
 import re
-import shlex
-import tomllib
-from pathlib import Path
+from importlib import import_module
 
 import click
 import pytest
+from tests.support.pages import ROOT, Page, commands, pages
 
 from tallystick_infra.cli import cli
+from tallystick_schemas import __version__
 
-ROOT = Path(__file__).parents[3]
-PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("schemas/*.md")])
-READERS = [path for path in PAGES if path.parent.name != "adr"]
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def commands(text: str) -> list[str]:
-    """`tallystick …` in code spans and in indented or fenced blocks."""
-    spans = re.findall(r"`(tallystick [^`\n]+)`", text)
-    lines = re.findall(r"^(?: {4})?(tallystick .+)$", text, re.M)
-    return [re.split(r"\s+#\s", one)[0].strip() for one in [*spans, *lines] if "…" not in one]
+PAGES = pages()
+BY_NAME = {str(page): page for page in PAGES}
+COMMANDS = [(page, words, typed) for page in PAGES for words, typed in commands(page)]
+PYTHON = [(page, code) for page in PAGES for code in page.fenced("python")]
+HOSTS = {"github.com", "keepachangelog.com", "semver.org", "example.org"}
+"""Hosts that pages may name. A package registry's or a mirror's is nobody's business but the reader's."""
+_HOST = re.compile(r"(?<![\w/-])(?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|internal|local|lan)\b")
+_MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|opt|mnt|usr|workspace)/")
+each_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
 
-EVERY = [(name(page), command) for page in READERS for command in commands(page.read_text())]
+def test_the_pages_are_there() -> None:
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "schemas/README.md", "docs/operator.md"} <= BY_NAME.keys()
+    assert len(COMMANDS) > 20
+    assert len(PYTHON) >= 2
+    assert {str(page) for page, _ in PYTHON} >= {"README.md", "docs/agent-developer.md"}
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+@each_page
+def test_links_resolve(page: Page) -> None:
+    for link in page.links():
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.path.parent / target).resolve() if target else page.path
+        assert path.exists(), f"{page} links to {link}"
+        if anchor:
+            assert anchor in Page(path).anchors(), f"{page} links to {link}"
 
 
-CODE = [(name(page), block) for page in PAGES for block in blocks(page.read_text(), "python")]
+def _find(words: list[str]) -> tuple[click.Command, click.Context, list[str]]:
+    """The command that the words name, its context and the words that are left."""
+    command, context = cli, click.Context(cli, info_name="tallystick")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, words = words[0], words[1:]
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name}"
+        command, context = found, click.Context(found, parent=context, info_name=name)  # type: ignore[assignment]
+    return command, context, words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text()
-    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
-    for target in targets:
-        if not target.startswith(("http://", "https://", "#", "mailto:")):
-            assert (page.parent / target.partition("#")[0]).exists(), target
+@pytest.mark.parametrize(("page", "words", "typed"), COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, list) else None)
+def test_commands_exist(page: Page, words: list[str], typed: bool) -> None:
+    command, context, left = _find(list(words))
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for word in left:
+        assert not word.startswith("-") or word.partition("=")[0] in known, f"{page}: no option {word} of {command.name}"
+    try:
+        if not isinstance(command, click.Group):
+            command.make_context(command.name, list(left), parent=context.parent)
+    except click.MissingParameter:
+        assert not typed, f"{page}: {words} cannot be typed so"
 
 
-@pytest.mark.parametrize(("page", "command"), EVERY, ids=[f"{page}: {command}" for page, command in EVERY])
-def test_commands_exist_with_their_options(page: str, command: str) -> None:
-    """The words are walked down the real command tree; what follows must be its options, with as many arguments as it takes."""
-    words = shlex.split(command)[1:]
-    if words and words[0].split("[")[0] == "":
-        return
-    here: click.Command = cli
-    context = click.Context(cli, info_name="tallystick")
-    while words and isinstance(here, click.Group) and not words[0].startswith("-"):
-        found = here.get_command(context, words[0])
-        assert found is not None, f"{page}: {command}: no command {words[0]!r}"
-        context, here, words = click.Context(found, info_name=words[0], parent=context), found, words[1:]
-    known = {option for parameter in here.params for option in [*parameter.opts, *parameter.secondary_opts]} | {"-h", "--help"}
-    for word in words:
-        if word.startswith("-"):
-            assert word.partition("=")[0] in known, f"{page}: {command}: no option {word}"
+@pytest.mark.parametrize(("page", "code"), PYTHON, ids=lambda value: str(value) if isinstance(value, Page) else "")
+def test_python_blocks(page: Page, code: str) -> None:
+    tree = ast.parse(code, str(page))
+    compile(tree, str(page), "exec")
+    known: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {alias.asname or alias.name: import_module(alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = import_module(node.module or "")
+            known |= {alias.asname or alias.name: getattr(module, alias.name) for alias in node.names}
+    assert known, f"{page} shows code that imports nothing"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and callable(known.get(node.func.id)):
+            given = {keyword.arg: None for keyword in node.keywords if keyword.arg}
+            inspect.signature(known[node.func.id]).bind(*node.args, **given)  # type: ignore[arg-type]
 
 
-def test_there_are_commands_and_code_to_check() -> None:
-    assert len(EVERY) > 15
-    assert len(CODE) >= 2
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize(("page", "block"), CODE, ids=[f"{page}-{number}" for number, (page, _) in enumerate(CODE)])
-def test_code_is_python_and_its_imports_exist(page: str, block: str) -> None:
-    for node in ast.walk(ast.parse(block, page)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            module = importlib.import_module(node.module)
-            for alias in node.names:
-                assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                importlib.import_module(alias.name)
+@each_page
+def test_make_targets_exist(page: Page) -> None:
+    named = [match.group(1) for text in (*page.code_lines(), *page.spans()) if (match := re.match(r"make ([a-z]+)", text))]
+    assert set(named) <= _targets(), str(page)
 
 
-@pytest.mark.parametrize("page", READERS, ids=name)
-def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    assert {"demo", "test", "install", "lint", "bench", "lock", "clean", "help"} <= targets
-    for target in re.findall(r"(?:^ {4}|`)make ([a-z]+)", page.read_text(), re.M):
-        assert target in targets
+def test_phony_targets_exist() -> None:
+    phony = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(" ".join(phony).split()) == _targets()
 
 
-def test_every_decision_has_its_number_once() -> None:
-    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "adr").glob("*.md"))]
-    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+def test_the_newest_version_of_the_changelog_is_ours() -> None:
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", BY_NAME["CHANGELOG.md"].text, re.MULTILINE)
+    assert versions
+    assert versions[0] == __version__
 
 
-def test_the_lock_file_pins_every_dependency_with_a_sum_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = {line.split("==")[0].split("[")[0].lower().replace("_", "-") for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line)}
-    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    names = {re.split(r"[<>=!~;\[ ]", one, maxsplit=1)[0].lower().replace("_", "-") for one in wanted} - {"tallystick"}
-    assert names <= pinned
-    assert "://" not in lock
-    assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=[A-Za-z0-9])", lock.strip()) if re.match(r"[A-Za-z0-9]", entry))
+def test_the_changelog_names_every_command() -> None:
+    text = BY_NAME["CHANGELOG.md"].text
+    assert [name for name in cli.list_commands(click.Context(cli)) if f"`{name}`" not in text and f"`tallystick {name}" not in text] == []
+
+
+@each_page
+def test_no_machine_and_no_registry(page: Page) -> None:
+    assert _MACHINE_PATH.findall(page.text) == []
+    assert {host for host in _HOST.findall(page.text) if host not in HOSTS} == set()
