@@ -36,6 +36,8 @@ class DetectorsJob:
         self._next: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._keep_at = 0.0
+        self._flying: list[Awaitable[Any]] = []
+        """Findings that the broker may not have yet."""
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
         """Buckets from the compacted topic, and on from the fence."""
@@ -68,10 +70,12 @@ class DetectorsJob:
                 log.info("finding %s %s about %s: %s", told.id, told.detector, told.principal, told.text)
                 sends.append(await self._outlet.send(FINDINGS, told.principal.encode(), encode_json(told)))
             reached[message.partition] = message.offset + 1
+        self._flying += sends
 
         async def commit() -> None:
             for send in sends:
                 await send
+            self._flying = [send for send in self._flying if send not in sends]
             # If we crash here, the batch is read again from the fence, and its findings have the same ids.
             for partition, offset in reached.items():
                 if partition in self._committed:
@@ -95,7 +99,12 @@ class DetectorsJob:
         await self._keep()
 
     async def _keep(self) -> None:
-        """Buckets that changed, then the fence. A bucket may be ahead of the fence: it knows itself what it has seen."""
+        """Buckets that changed, then the fence. A bucket may be ahead of the fence: it knows itself what it has seen.
+
+        So it must not be kept before the findings of what it has seen: they would not be told again.
+        """
+        for send in list(self._flying):
+            await send
         for partition, engine in list(self._engines.items()):
             if not engine.dirty:
                 continue
