@@ -51,28 +51,33 @@ def collect(
     reading = format_of(log_format, load_mapping(mapping) if mapping else None)
     deployment = open_deployment(data)
     settings = deployment.agent(agent)
-    _alone(Path(settings.spool_dir), agent)
-    _enrol(deployment, agent, timeout)
-    rejected = RejectedFile(Path(settings.spool_dir))
-    with Recorder.open(settings) as recorder, _bar(paths, as_json) as progress:
-        collector = Collector(reading, recorder, recorder.encode, rejected, progress)
-        report = collector.collect(paths)
-        if follow:
-            _follow(collector, paths)
-        recorder.wait_receipts(timeout)
+    with _alone(Path(settings.spool_dir), agent):
+        _enrol(deployment, agent, timeout)
+        rejected = RejectedFile(Path(settings.spool_dir))
+        with Recorder.open(settings) as recorder, _bar(paths, as_json) as progress:
+            collector = Collector(reading, recorder, recorder.encode, rejected, progress)
+            report = collector.collect(paths)
+            if follow:
+                _follow(collector, paths)
+            recorder.wait_receipts(timeout)
     _show(report, rejected, as_json)
     return 1 if report.unreadable else 0
 
 
-def _alone(spool: Path, agent: str) -> None:
-    """Two collectors of one agent would both read the same lines: the second one is told so. The lock ends with the process."""
+@contextmanager
+def _alone(spool: Path, agent: str) -> Iterator[None]:
+    """Two collectors of one agent would both read the same lines: the second one is told so. The lock ends with the process at the latest."""
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(spool / "collect.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            told = f"another collect of agent {agent} is running; wait for it, or give this one its own --agent"
+            raise click.ClickException(told) from error
+        yield
+    finally:
         os.close(handle)
-        raise click.ClickException(f"another collect of agent {agent} is running; wait for it, or give this one its own --agent") from error
 
 
 def _follow(collector: Any, paths: tuple[str, ...]) -> None:
