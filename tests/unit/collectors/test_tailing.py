@@ -309,3 +309,13 @@ def test_a_pattern_finds_what_a_writer_still_adds_to_the_renamed_file(machine, l
     add(log.with_name("app.log.1"), lines(3))
     assert counts(machine.collect()) == (1, 1, 0)
     assert machine.recorded() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("other", [0, 199], ids=["its first bytes", "its last bytes"])
+def test_a_file_of_the_same_size_is_another_one_by(machine, log, other):
+    numbers = list(range(1000, 1200))
+    log.write_bytes(lines(*numbers))
+    machine.collect()
+    numbers[other] = 9999
+    log.write_bytes(lines(*numbers, 5555))
+    assert machine.collect().recorded == 201
