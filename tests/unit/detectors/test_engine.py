@@ -19,7 +19,7 @@ def pull(who: str, count: int, step: float = 1.0, first: int = 0, **more: object
 
 
 def found(events: list[tuple[float, bytes]]) -> list[tuple[str, float, str]]:
-    return [(one.detector, one.value, one.act) for one in run([batch([segment(0, events)])])]
+    return [(one.detector, one.value, one.act) for one in run([batch([segment(at, [one])]) for at, one in enumerate(events)])]
 
 
 def test_d01_speaks_at_its_lines_and_not_one_object_earlier() -> None:
