@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import uv
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,8 +21,10 @@ def client_python(name: str) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         built = folder / "built"
         if not built.exists() or built.read_text() != mark:
-            _run([uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
-            _run([uv.find_uv_bin(), "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(lock)])
+            _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+            # pip, as `make` uses it: where a machine keeps its own index, pip's settings are where it says so.
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)])
             # Last: if we crash before this, the next run builds it again.
             built.write_text(mark)
     return python
