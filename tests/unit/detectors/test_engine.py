@@ -156,3 +156,13 @@ def test_ids_and_buckets_are_the_same_everywhere() -> None:
     assert len({one.id for one in EXPECTED}) == len(EXPECTED)
     assert (bucket_of("ann"), bucket_of("bob")) == (24, 41)
     assert msgspec.msgpack.decode(Engine().snapshot(0)) == {"seen": {}, "principals": {}}
+
+
+def test_a_replay_leaves_the_state_as_it_is_to_the_byte() -> None:
+    """Also after its window is over, when an old object would look like a new one, and in who spoke last."""
+    engine = Engine()
+    later = [batch([segment(len(STREAM) + n, [read("bob", f"new-{n}", 8000.0 + n)])]) for n in range(30)]
+    run([*(batch([one]) for one in STREAM), *later], engine)
+    before = [engine.snapshot(number) for number in range(BUCKETS)]
+    assert run([batch([one]) for one in STREAM], engine) == []
+    assert [engine.snapshot(number) for number in range(BUCKETS)] == before
