@@ -5,12 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from tests.support.deployment import check_exactly_once, check_history, cli, record, running, wait_confirmed
 
 from tallystick_infra.errors import AlreadyRunning
+from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
+from tallystick_infra.supervisor.parts import own_command
 from tallystick_producers import Recorder
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
@@ -38,6 +41,27 @@ def test_kill_9_of_each_part_loses_nothing(supervisor, part):
         ids += record(recorder, 1000, f"kill-{part}")
         wait_confirmed(supervisor, recorder)
     check_exactly_once(supervisor, ids, f"kill-{part}@example.org")
+    check_history(supervisor)
+
+
+def test_notaries_come_and_go(supervisor):
+    """A second one takes some of the partitions; then it stops, or is killed, in the middle of the work."""
+    data = supervisor.deployment.path
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder, Recorder.open(supervisor.deployment.agent("two")) as other:
+        ids = []
+        for number, end in enumerate(("stop", "kill")):
+            second = spawn("notary-2", own_command(data, "jobs", "notary"), data / "logs" / f"notary-2-{number}.log")
+            deadline = time.monotonic() + 60
+            while "restored to index" not in second.log.read_text():
+                assert time.monotonic() < deadline, second.log.read_text()
+                ids += record(recorder, 20, "come-and-go") + record(other, 20, "come-and-go")
+                time.sleep(0.05)
+            ids += record(recorder, 500, "come-and-go") + record(other, 500, "come-and-go")
+            getattr(second, end)()
+            ids += record(recorder, 500, "come-and-go") + record(other, 500, "come-and-go")
+            wait_confirmed(supervisor, recorder)
+            wait_confirmed(supervisor, other)
+    check_exactly_once(supervisor, ids, "come-and-go@example.org")
     check_history(supervisor)
 
 
