@@ -110,6 +110,15 @@ def test_refused_segments_are_kept_aside_reported_and_never_sent_again(tmp_path,
         assert [r.header.n for r in notary.seen if r.header.agent == "refused"].count(0) == 2  # the refused one, and the new run's
 
 
+def test_a_process_that_ends_at_once_has_sent_what_it_recorded(tmp_path, kafka):
+    with tiny_notary(kafka, "brief") as notary:
+        for number in range(3):
+            with Recorder.open(agent_settings(tmp_path, f"brief-{number}", kafka)) as recorder:
+                put(recorder, number, number + 1)
+        wait_for(lambda: len(notary.ids()) == 3, "events of recorders that were closed at once")
+        assert notary.ids() == ["0", "1", "2"]
+
+
 def test_sixteen_recorders_share_one_producer_and_one_reader(tmp_path, kafka):
     import threading
 

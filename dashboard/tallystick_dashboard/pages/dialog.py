@@ -19,8 +19,12 @@ _OPEN = ("act-dialog", "opened")
 
 def register(app: App, hub: Hub) -> None:
     """Open, confirm, follow, close."""
-    running: set[asyncio.Task[None]] = set()
+    _open(app, hub)
+    _confirm(app, hub)
+    _follow_and_close(app, hub)
 
+
+def _open(app: App, hub: Hub) -> None:
     @app.callback(
         Output("act-dialog", "opened"),
         Output("act-dialog", "title"),
@@ -45,6 +49,10 @@ def register(app: App, hub: Hub) -> None:
         draft = {"verb": verb, "subject": subject, "finding": finding}
         radios = dmc.Stack([dmc.Radio(label=label, value=value) for value, label in choices], gap=8, mt=4)
         return [True, title, draft, radios, choices[0][0], "", word, {} if locking else {"display": "none"}, None, ""]
+
+
+def _confirm(app: App, hub: Hub) -> None:
+    running: set[asyncio.Task[None]] = set()
 
     @app.callback(
         Output("act-order", "data", allow_duplicate=True),
@@ -73,6 +81,8 @@ def register(app: App, hub: Hub) -> None:
         task.add_done_callback(running.discard)
         return order.command, ""
 
+
+def _follow_and_close(app: App, hub: Hub) -> None:
     @app.callback(
         Output("act-progress", "children"),
         Output("act-form", "style"),
