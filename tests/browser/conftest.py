@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from tests.support.browser import chromium, chromium_path
 from tests.support.console import RunningConsole
+
+# Only how long a broken page is waited for: machines are shared, and nothing here judges time.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture
