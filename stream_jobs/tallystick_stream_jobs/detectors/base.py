@@ -93,9 +93,17 @@ def make_finding(  # noqa: PLR0913 - a finding shows all of it
     )
 
 
-def one_credential(state: State, credential: str) -> str | None:
-    """The credential when all that the rule saw spoke with one; it is what gets locked then."""
-    known = state.setdefault("credential", credential)
-    if known != credential:
-        state["credential"] = ""
-    return state["credential"] or None
+def one_credential(state: State, credential: str, at: float, window_s: float) -> str | None:
+    """The credential when all that spoke within the window spoke with one; it is what gets locked then (docs/adr/0010).
+
+    Two are remembered, the ones that spoke last: a token of yesterday must not make today's finding one about a principal.
+    """
+    spoke: dict[str, float] = state.setdefault("spoke", {})
+    spoke[credential] = max(at, spoke.get(credential, at))
+    if len(spoke) > 1:
+        newest = max(spoke.values())
+        for old in [name for name, last in spoke.items() if newest - last > window_s]:
+            del spoke[old]
+        while len(spoke) > 2:
+            del spoke[min(spoke, key=lambda name: (spoke[name], name))]
+    return next(iter(spoke)) or None if len(spoke) == 1 else None

@@ -15,7 +15,7 @@ _MAX_OBJECTS: Final = 256
 
 
 class BulkObjects:
-    """Panes of 5 minutes: an object counts in the pane in which it was seen last."""
+    """Panes of 5 minutes: an object counts in the pane in which it was seen last; its evidence is where it was seen first."""
 
     meta = Meta(
         id="D01",
@@ -34,26 +34,25 @@ class BulkObjects:
         key = object_key(fact.event)
         if key is None:
             return None
-        panes: dict[str, int] = state.setdefault("objects", {})
+        touched: dict[str, list[int]] = state.setdefault("touched", {})
         pane = int(fact.time // PANE_S)
-        credential = one_credential(state, fact.event.actor.credential)
-        fresh = key not in panes
-        panes[key] = max(pane, panes.get(key, pane))
-        if not fresh:
+        credential = one_credential(state, fact.event.actor.credential or "", fact.time, WINDOW_S)
+        known = touched.get(key)
+        if known is not None:
+            known[0] = max(pane, known[0])
             return None
-        evidence: list[tuple[int, int, int]] = state.setdefault("evidence", [])
-        evidence.append(fact.place)
-        del evidence[:-50]
-        if len(panes) < self.meta.parameters["alert"].value:
+        touched[key] = [pane, *fact.place]
+        if len(touched) < self.meta.parameters["alert"].value:
             return None
-        newest = max(panes.values())
-        for old in [name for name, at in panes.items() if at <= newest - WINDOW_S // PANE_S]:
-            del panes[old]
-        if len(panes) > _MAX_OBJECTS:
-            del panes[min(panes, key=lambda name: (panes[name], name))]
-        return self._judge(state, fact, len(panes), evidence, credential)
+        oldest = max(seen[0] for seen in touched.values()) - WINDOW_S // PANE_S
+        for old in [name for name, seen in touched.items() if seen[0] <= oldest]:
+            del touched[old]
+        if len(touched) > _MAX_OBJECTS:
+            del touched[min(touched, key=lambda name: (touched[name][0], name))]
+        return self._judge(state, fact, touched, credential)
 
-    def _judge(self, state: State, fact: Fact, value: int, evidence: list[tuple[int, int, int]], credential: str | None) -> Finding | None:
+    def _judge(self, state: State, fact: Fact, touched: dict[str, list[int]], credential: str | None) -> Finding | None:
+        value = len(touched)
         for name in ("step_up", "alert"):
             threshold = self.meta.parameters[name].value
             if value < threshold:
@@ -67,7 +66,7 @@ class BulkObjects:
                 value=value,
                 threshold=threshold,
                 window_s=WINDOW_S,
-                evidence=evidence,
+                evidence=[(shard, index, pos) for _, shard, index, pos in touched.values()],
                 act="step-up" if name == "step_up" else "alert",
                 deterministic=False,
                 text=f"{fact.event.actor.principal} touched {value} distinct objects within an hour; {threshold:.0f} is the line.",

@@ -1,6 +1,6 @@
 """D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
 
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
@@ -31,43 +31,50 @@ class WholeModel:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        total = event.attrs.get("parts", "")
+        total = (event.attrs or {}).get("parts", "")
         if not total.isascii() or not total.isdigit() or len(total) > 6 or not event.resource.part or object_key(event) is None:
             return None
-        if int(total) < self.meta.parameters["min_parts"].value or _EXEMPT_ROLES & set(event.actor.roles):
+        if int(total) < self.meta.parameters["min_parts"].value or _EXEMPT_ROLES.intersection(event.actor.roles or ()):
             return None
         models: dict[str, State] = state.setdefault("models", {})
-        name = f"{event.resource.id}@{event.resource.version}"
+        name = f"{event.resource.id}@{event.resource.version or ''}"
         model = models.get(name)
         if model is None:
             if len(models) >= _MAX_MODELS:
-                del models[min(models, key=lambda one: (models[one]["at"], one))]
+                # Not the one that was silent longest: whoever takes turns among many models would hide them all.
+                del models[min(models, key=lambda one: (fact.time - models[one]["at"] <= WINDOW_S, len(models[one]["parts"]), one))]
             model = models[name] = {"parts": {}, "at": fact.time, "told": 0.0}
         return self._cover(model, fact, int(total))
 
     def _cover(self, model: State, fact: Fact, total: int) -> Finding | None:
-        parts: dict[str, list[object]] = model["parts"]
-        credential = one_credential(model, fact.event.actor.credential)
-        part = fact.event.resource.part
-        if part in parts or len(parts) >= _MAX_PARTS:
-            return None
-        parts[part] = [fact.time, *fact.place]
+        parts: dict[str, list[Any]] = model["parts"]
+        credential = one_credential(model, fact.event.actor.credential or "", fact.time, WINDOW_S)
+        part = fact.event.resource.part or ""
         model["at"] = max(model["at"], fact.time)
-        for old in [name for name, seen in parts.items() if model["at"] - float(str(seen[0])) > WINDOW_S]:
-            del parts[old]
-        share, line = len(parts) / total, self.meta.parameters["coverage"].value
-        if share < line or fact.time - model["told"] < WINDOW_S:
+        if part not in parts and len(parts) >= _MAX_PARTS:
+            _forget(model)
+            if len(parts) >= _MAX_PARTS:
+                return None
+        if part not in parts or parts[part][0] < fact.time:
+            # A part that is read again counts from now on; last in the evidence, too.
+            parts.pop(part, None)
+            parts[part] = [fact.time, *fact.place]
+        line = self.meta.parameters["coverage"].value
+        if len(parts) / total < line or fact.time - model["told"] < WINDOW_S:
+            return None
+        _forget(model)
+        share = len(parts) / total
+        if share < line:
             return None
         model["told"] = fact.time
         restricted = fact.event.resource.sensitivity == "restricted"
-        evidence = [tuple(seen[1:]) for seen in parts.values()]
         return make_finding(
             self.meta,
             fact,
             value=round(share, 4),
             threshold=line,
             window_s=WINDOW_S,
-            evidence=evidence,  # type: ignore[arg-type]  # (shard, index, pos) each
+            evidence=[(shard, index, pos) for _, shard, index, pos in parts.values()],
             act="suspend" if restricted else "alert",
             deterministic=False,
             text=f"{fact.event.actor.principal} asked for {len(parts)} of the {total} parts of {fact.event.resource.id} within 24 hours "
@@ -75,3 +82,10 @@ class WholeModel:
             credential=credential,
             severity="critical" if restricted else "high",
         )
+
+
+def _forget(model: State) -> None:
+    """Parts that nobody touched for a day."""
+    parts: dict[str, list[Any]] = model["parts"]
+    for old in [name for name, seen in parts.items() if model["at"] - seen[0] > WINDOW_S]:
+        del parts[old]

@@ -4,10 +4,11 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, State, make_finding
+from .base import Meta, State, make_finding, one_credential
 from .facts import Fact, object_key
 
 _AGAIN_S: Final = 3600
+_MAX_CREDENTIALS: Final = 16
 
 
 class Canary:
@@ -24,11 +25,18 @@ class Canary:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        if event.attrs.get("canary") != "true" or object_key(event) is None:
+        if (event.attrs or {}).get("canary") != "true" or object_key(event) is None:
             return None
-        if fact.time - state.get("told", -_AGAIN_S) < _AGAIN_S:
+        told: dict[str, float] = state.setdefault("told_of", {})
+        spoke = event.actor.credential or ""
+        if fact.time - told.get(spoke, -_AGAIN_S) < _AGAIN_S:
             return None
-        state["told"] = fact.time
+        # Each credential is told: the lock on the first would leave the second free. From the second on, it is the principal.
+        credential = one_credential(state, spoke, fact.time, _AGAIN_S)
+        told.pop(spoke, None)
+        told[spoke] = fact.time
+        while len(told) > _MAX_CREDENTIALS:
+            del told[next(iter(told))]
         return make_finding(
             self.meta,
             fact,
@@ -39,5 +47,5 @@ class Canary:
             act="suspend",
             deterministic=True,
             text=f"{event.actor.principal} read the decoy {event.resource.part or event.resource.id}.",
-            credential=event.actor.credential or None,
+            credential=credential,
         )

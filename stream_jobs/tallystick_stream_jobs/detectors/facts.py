@@ -10,19 +10,20 @@ from tallystick_schemas.messages import Place
 LATENESS_S: Final = 600.0
 
 
+# Optional fields are as in the record format, null included: what the notary accepts must be readable here, or a detector is blind.
 class _Actor(msgspec.Struct, frozen=True):
     principal: str
-    credential: str = ""
-    roles: list[str] = []
+    credential: str | None = None
+    roles: list[str] | None = None
 
 
 class _Resource(msgspec.Struct, frozen=True):
     kind: str
     id: str
-    version: str = ""
-    part: str = ""
-    collection: str = ""
-    sensitivity: str = ""
+    version: str | None = None
+    part: str | None = None
+    collection: str | None = None
+    sensitivity: str | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -36,8 +37,8 @@ class _Event(msgspec.Struct, frozen=True):
     actor: _Actor
     resource: _Resource
     outcome: str
-    usage: _Usage = _Usage()
-    attrs: dict[str, str] = {}
+    usage: _Usage | None = None
+    attrs: dict[str, str] | None = None
 
 
 class Fact(NamedTuple):
@@ -66,7 +67,7 @@ def object_key(event: _Event) -> str | None:
     """The object that an event touched with leave, or None. A decision and the download after it name the same object."""
     if event.outcome != "allowed" or event.action not in _OBJECT_ACTIONS:
         return None
-    if event.action == "access.check" and not event.usage.objects:
+    if event.action == "access.check" and not (event.usage and event.usage.objects):
         return None
     resource = event.resource
-    return f"{resource.kind}\0{resource.id}\0{resource.version}\0{resource.part}"
+    return f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}"
