@@ -191,7 +191,7 @@ def test_signing_out_ends_the_page_and_its_socket(console: RunningConsole, brows
     watched.page.get_by_role("button", name="Sign out").click()
     expect(watched.page.get_by_role("heading", name="Sign in")).to_be_visible()
     # The other tab hears nothing more and says so.
-    expect(other.locator("#health-note")).to_contain_text("Nothing heard", timeout=15_000)
+    expect(other.locator("#health-note")).to_contain_text("Nothing heard", timeout=60_000)
     watched.page.goto(link)
     expect(watched.page.get_by_role("heading")).to_have_text("This link has been used.")
     watched.context.close()

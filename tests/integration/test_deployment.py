@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from tests.support.deployment import check_exactly_once, check_history, cli, record, running, wait_confirmed
 
@@ -75,6 +76,9 @@ def test_a_broker_that_lost_everything(supervisor):
         shutil.rmtree(supervisor.deployment.path / "kafka" / "data")
         ids += record(recorder, 500, "lost")
         wait_confirmed(supervisor, recorder)
+    ours = {child.pid for child in supervisor.children.values()}
+    running_now = {process.pid for process in psutil.Process().children() if "guard.py" in " ".join(process.cmdline())}
+    assert running_now == ours, "a part runs twice"
     check_exactly_once(supervisor, ids, "lost@example.org")
     check_history(supervisor)
 

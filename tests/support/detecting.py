@@ -12,7 +12,7 @@ T0 = 1_795_406_400.0
 """2026-11-23 04:00 UTC, the beginning of a pane of D01."""
 
 
-def read(  # noqa: PLR0913 - an event has many sides
+def read(
     at: float,
     part: str,
     principal: str = "dave@example.org",

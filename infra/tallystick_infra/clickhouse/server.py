@@ -1,5 +1,6 @@
 """ClickHouse's HTTP interface over the engine: loopback, one user, one password. `python -m tallystick_infra.clickhouse`."""
 
+import asyncio
 import base64
 import binascii
 import gzip
@@ -90,14 +91,18 @@ class Server:
         return StreamingResponse(body, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
 
     async def _encoded(self, first: bytes, blocks: Iterator[bytes], encode: _Encode | None) -> AsyncIterator[bytes]:
+        block, coming = first, None
         try:
-            block = first
             while block:
+                # The engine works on the next block while this one is on its way.
+                coming = asyncio.ensure_future(self._in_thread(lambda: next(blocks, b"")))
                 yield encode(block, False) if encode else block
-                block = await self._in_thread(lambda: next(blocks, b""))
+                block = await coming
             if encode:
                 yield encode(b"", True)
         finally:
+            if coming is not None:
+                await asyncio.gather(coming, return_exceptions=True)
             await self._in_thread(blocks.close)  # type: ignore[attr-defined]  # a generator: gives its connection back
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

@@ -78,8 +78,9 @@ class Supervisor:
     def watch(self) -> None:
         """One look: parts that died are started again, with back-off, and it is said."""
         now = time.monotonic()
-        for name, child in list(self.children.items()):
-            backoff = self._backoffs[name]
+        for name in list(self.children):
+            # Not a list of pairs: when Kafka is made anew, the jobs after it in this round are other processes already.
+            child, backoff = self.children[name], self._backoffs[name]
             if backoff.restart_at is None and child.poll() is not None:
                 wait = backoff.died(now)
                 child.kill()

@@ -1,7 +1,7 @@
 """D01 at its two lines, and what the window forgets."""
 
 import pytest
-from tests.support.detecting import T0, findings, of, pull, read, timeline
+from tests.support.detecting import T0, findings, pull, read, timeline
 
 from tallystick_stream_jobs.detectors.d01_bulk_objects import BulkObjects
 from tallystick_stream_jobs.detectors.engine import Engine
@@ -33,7 +33,9 @@ def test_a_decision_and_the_download_after_it_are_one_object():
 
 
 @pytest.mark.parametrize(
-    "field", [{"outcome": "denied"}, {"action": "artifact.list"}, {"action": "access.check", "objects": None}], ids=["denied", "list", "check"]
+    "field",
+    [{"outcome": "denied"}, {"action": "artifact.list"}, {"action": "access.check", "objects": None}],
+    ids=["denied", "list", "check"],
 )
 def test_what_touches_nothing_does_not_count(field):
     assert found(pull(60, **field)) == []

@@ -14,7 +14,9 @@ def found(events):
     return findings(timeline(events), Engine(D03))
 
 
-@pytest.mark.parametrize(("total", "read_parts", "fires"), [(80, 71, 0), (80, 72, 1), (80, 80, 1), (10, 8, 0), (10, 9, 1), (8, 7, 0), (8, 8, 1)])
+@pytest.mark.parametrize(
+    ("total", "read_parts", "fires"), [(80, 71, 0), (80, 72, 1), (80, 80, 1), (10, 8, 0), (10, 9, 1), (8, 7, 0), (8, 8, 1)]
+)
 def test_it_fires_at_nine_tenths_and_not_one_below(total, read_parts, fires):
     told = found(pull(read_parts, parts=total))
     assert len(told) == fires
@@ -76,7 +78,11 @@ def test_evidence_is_the_parts_that_were_counted():
 
 def test_many_models_at_once_do_not_hide_one():
     """More models than are kept, part by part in turns: the ones with the least coverage go, so some are seen through."""
-    events = [(part * 20.0 + model, read(part * 20.0 + model, f"p{part}", model=f"m{model}", parts=10)) for part in range(10) for model in range(17)]
+    events = [
+        (part * 20.0 + model, read(part * 20.0 + model, f"p{part}", model=f"m{model}", parts=10))
+        for part in range(10)
+        for model in range(17)
+    ]
     assert len(found(events)) >= 15
 
 
