@@ -12,10 +12,10 @@ from tallystick_producers import Actor, Recorder, Resource, Source, Usage, Why
 
 from ..deployment import Deployment
 
-_ACTORS = [Actor(f"user-{n:04d}@example.org", "human", credential=f"cred-{n:04d}", session=f"session-{n:06d}") for n in range(1000)]
-_WHY = Why(purpose="evaluation of a candidate release", grant="grant-2026-0042")
-_SOURCE = Source(ip="203.0.113.9", user_agent="hf-xet/1.2; python/3.11", host="trainer-17.example.org")
-_ATTRS = {"request_id": "0123456789abcdef0123456789abcdef", "method": "GET"}
+_ACTORS = [Actor(f"user-{n:04d}@example.org", "human", credential=f"cred-{n:04d}") for n in range(1000)]
+_WHY = Why(purpose="evaluation", grant="grant-2026-0042")
+_SOURCE = Source(ip="203.0.113.9", user_agent="hf-xet/1.2")
+_ATTRS = {"request_id": "0123456789abcdef"}
 
 
 def _feed(recorder: Recorder, count: int, rate: float) -> None:

@@ -43,9 +43,9 @@ def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
     recorded = sum(result["events"] for result in results)
     seconds = max(result["ended"] for result in results) - min(result["began"] for result in results)
     client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
-    stored = client.query(
-        "SELECT uniqExact(shard, index, pos) FROM events WHERE action = 'artifact.read' AND purpose LIKE 'evaluation%'"
-    ).result_rows[0][0]
+    stored, event_bytes = client.query(
+        "SELECT uniqExact(shard, index, pos), avg(length(raw)) FROM events WHERE action = 'artifact.read' AND purpose = 'evaluation'"
+    ).result_rows[0]
     cpu = {name: (after[name][0] - rest[name][0]) / recorded * 1e6 for name in after}
     cpu["drivers"] = sum(result["cpu_s"] for result in results) / recorded * 1e6
     return {
@@ -53,6 +53,7 @@ def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "events_per_s": round(recorded / seconds),
         "lost": recorded - stored,
+        "event_bytes": round(event_bytes),
         "detected_events": detected(supervisor.deployment.kafka()),
         "cpu_us_per_event": {name: round(value, 2) for name, value in cpu.items()},
         "rss_mib": {name: size >> 20 for name, (_, size) in after.items()},
