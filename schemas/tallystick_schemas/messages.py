@@ -3,7 +3,7 @@
 Batches travel as msgpack arrays (small and quick), things that people read as JSON.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -47,6 +47,11 @@ class VerifiedBatch(msgspec.Struct, frozen=True, array_like=True):
     signals: list[Signal]
 
 
+Mode = Literal["observe", "recommend", "auto"]
+Level = Literal["step-up", "suspend", "revoke"]
+Choice = Literal["note", "recommend", "step-up", "suspend", "revoke", "reinstate"]
+
+
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a detector found: value against threshold, and the places of its evidence."""
 
@@ -71,6 +76,21 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     techniques: list[str]
     text: str
     emitted_ms: int
+    subject: Literal["principal", "agent"] = "principal"
+    """Whom `principal` names: somebody whose accesses are recorded, or an agent that records them."""
+    features: dict[str, float] = {}
+    """Every number that was weighed, by name: what an explanation is made of."""
+    missing: list[str] = []
+    """Inputs that were not there. A value without them is a floor, and a floor never acts."""
+    mode: Mode = "auto"
+    """How far the policy file lets this detector go."""
+    count: int = 1
+    """How often it was found: a finding that comes again within the hour updates the open one, under its id."""
+    updated: str | None = None
+    suppressed: str | None = None
+    """Why nobody is bothered with it: the suppression or the grant that covers it."""
+    drill: str | None = None
+    """The exercise that this belongs to."""
 
 
 class Lock(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -85,6 +105,100 @@ class Lock(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     until: str | None = None
     finding: str | None = None
     evidence: list[Place] = []
+    level: Level = "suspend"
+    """step-up: a fresh proof of who it is opens the door again; suspend: nobody but a person or the end does; revoke: for good."""
+    drill: str | None = None
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """What was not done, and why not."""
+
+    choice: Choice
+    reason: str
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One value of topic `decisions`: what was decided about a subject, on what evidence, by whom. `id` is the command it carries out."""
+
+    id: str
+    at: str
+    by: str
+    choice: Choice
+    subject: str
+    """`principal:…` or `credential:…`."""
+    principal: str | None = None
+    """Whose credential it is, where that is known."""
+    reason: str
+    detectors: list[str] = []
+    evidence: list[Place] = []
+    findings: list[str] = []
+    policy: dict[str, str] = {}
+    """Guard or setting -> what it said."""
+    alternatives: list[Alternative] = []
+    lock: Lock | None = None
+    """The lock that was written for it; `outbox` carries it to the outside."""
+    drill: str | None = None
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Topic `enforcement`, key = the point's name: a place that denies who is locked, and says each few seconds that it is there."""
+
+    name: str
+    kind: Literal["gateway", "sdk", "connector"]
+    version: str
+    at: str
+    """Its own clock."""
+    probe: str | None = None
+    """Where a canary credential can be tried, as an http(s) address."""
+    known_until: str | None = None
+    """The heartbeat of the responder that it has heard last."""
+
+
+class LockAck(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Topic `enforcement`, key = point NUL subject: the point has applied this lock. Our clock is the broker's append time."""
+
+    point: str
+    subject: str
+    command: str
+    state: Literal["locked", "unlocked"]
+    applied_at: str
+    """The point's own clock."""
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Topic `outbox`, key = id: one thing to do elsewhere for one decision, and how far it is."""
+
+    id: str
+    """`<decision>/<connector>`: the same in every replay, so that the outside can drop repeats by it."""
+    decision: Decision
+    connector: str
+    state: Literal["waiting", "done", "given-up", "cancelled"]
+    created_at: str
+    attempts: int = 0
+    next_at: str | None = None
+    done_at: str | None = None
+    error: str | None = None
+    detail: str | None = None
+    """What the other side said when it was done."""
+
+
+class Denial(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Topic `proofs`, key = command NUL point: whether a locked credential is refused at one point, as tried and not as told."""
+
+    command: str
+    subject: str
+    point: str
+    state: Literal["probing", "refused", "still-works", "unreachable"]
+    locked_at: str
+    tried_at: str
+    refused_at: str | None = None
+    acked_at: str | None = None
+    attempts: int = 0
+    how: str = ""
+    """canary credential, introspection, …"""
+    hops_ms: dict[str, float] = {}
+    """Hop -> milliseconds: decision, ack, denial."""
+    drill: str | None = None
 
 
 class LockHeartbeat(msgspec.Struct, frozen=True):
@@ -130,3 +244,14 @@ def parse_lock(key: bytes | None, raw: bytes) -> Lock | LockHeartbeat:
     if key != lock.subject.encode():
         raise ParseError("a lock stands under another subject's key")
     return lock
+
+
+M = TypeVar("M", Decision, Point, LockAck, Delivery, Denial)
+
+
+def parse_message(kind: type[M], raw: bytes) -> M:
+    """A value of one of the JSON topics, or ParseError."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ParseError(f"not a {kind.__name__.lower()}: {error}") from error

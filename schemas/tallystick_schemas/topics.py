@@ -29,6 +29,9 @@ RECEIPTS: Final = "receipts"
 LOCKS: Final = "locks"
 DETECTOR_STATE: Final = "detector-state"
 CHECKPOINTS: Final = "checkpoints"
+ENFORCEMENT: Final = "enforcement"
+OUTBOX: Final = "outbox"
+PROOFS: Final = "proofs"
 
 VERIFIED_PARTITIONS: Final = 4
 RECEIPT_PARTITIONS: Final = 4
@@ -64,6 +67,14 @@ def topic_table(shards: int) -> tuple[TopicSpec, ...]:
             {**_compacted(), "max.message.bytes": str(_MAX_MESSAGE)},
         ),
         TopicSpec(CHECKPOINTS, "origin of the log", 1, _compacted()),
+        TopicSpec(
+            ENFORCEMENT,
+            "the enforcement point; with a subject, its acknowledgement",
+            1,
+            {**_compacted(), "message.timestamp.type": "LogAppendTime"},
+        ),
+        TopicSpec(OUTBOX, "delivery", 1, _compacted()),
+        TopicSpec(PROOFS, "command and enforcement point", 1, _compacted()),
     )
 
 
