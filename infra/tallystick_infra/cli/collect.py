@@ -18,7 +18,9 @@ from ..deployment.keyfiles import make_key, read_key
 from .common import data_option, emit_json, json_option, open_deployment, out
 
 if TYPE_CHECKING:
+    from tallystick_producers import Recorder
     from tallystick_producers.collectors import Report
+    from tallystick_producers.errors import ProducerError
 
 _POLL_S = 0.5
 
@@ -38,7 +40,7 @@ def collect(
     """Record the events of log files, directories, patterns, .gz files and .tar.gz archives.
 
     A second run records only what was added since. A line that is no event is counted, named and kept apart, and stops nothing.
-    Exit code: 0, also with bad lines; 1 when a source could not be read at all or not to its end.
+    Exit code: 0, also with bad lines; 1 when a source could not be read at all or not to its end, or the history did not confirm in time.
     """
     from tallystick_producers import Recorder
     from tallystick_producers.collectors import Collector, RejectedFile, load_mapping
@@ -59,9 +61,22 @@ def collect(
             report = collector.collect(paths)
             if follow:
                 _follow(collector, paths)
-            recorder.wait_receipts(timeout)
+            late = _unconfirmed(recorder, timeout)
     _show(report, rejected, as_json)
+    if late is not None:
+        raise late  # after the report: what was read and recorded stands, whatever the history has of it
     return 1 if report.unreadable else 0
+
+
+def _unconfirmed(recorder: "Recorder", timeout: float) -> "ProducerError | None":
+    """Why the history has not confirmed everything, if so."""
+    from tallystick_producers.errors import ReceiptTimeout, SegmentsRefused
+
+    try:
+        recorder.wait_receipts(timeout)
+    except (ReceiptTimeout, SegmentsRefused) as error:
+        return error
+    return None
 
 
 @contextmanager

@@ -66,7 +66,9 @@ class Deployment:
             raise NoDeployment(path) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError([f"{path / 'tallystick.toml'}: {error}"]) from error
-        unknown = sorted(set(tables) - {"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"})
+        unknown = sorted(
+            set(tables) - {"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"}
+        )
         if unknown:
             raise SettingsError([f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in unknown])
         return cls(path, tables)

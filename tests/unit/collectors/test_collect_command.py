@@ -13,6 +13,7 @@ from tests.support.recorder import agent_settings, recorded_ids, wait_for
 from tallystick_infra.cli import collect as command
 from tallystick_infra.cli import main
 from tallystick_producers import Recorder
+from tallystick_producers.errors import ReceiptTimeout
 
 
 @pytest.fixture
@@ -51,6 +52,19 @@ def test_the_last_line_is_the_report_and_a_second_run_records_nothing(settings, 
     again = json.loads(shown.out.splitlines()[-1])
     assert (code, again) == (0, {"read": 0, "recorded": 0, "skipped": [], "skipped_count": 0, "rejected": None})
     assert recorded_ids(settings) == ["1", "2"]
+
+
+def test_a_history_that_confirms_late_takes_nothing_from_the_report(settings, mapping, tmp_path, capsys, monkeypatch):
+    def late(*_):
+        raise ReceiptTimeout(3, 0.5)
+
+    monkeypatch.setattr(Recorder, "wait_receipts", late)
+    log = tmp_path / "app.log"
+    log.write_bytes(lines(1, 2))
+    code, shown = run(capsys, "jsonl", log, "--mapping", mapping, "--json")
+    assert code == 1
+    assert json.loads(shown.out.splitlines()[-1])["recorded"] == 2
+    assert "3 segments have no receipt" in shown.err
 
 
 def test_people_read_the_same(settings, mapping, tmp_path, capsys):
@@ -114,14 +128,16 @@ def test_follow_records_what_is_added_until_it_is_stopped(settings, mapping, tmp
             os.kill(os.getpid(), ending)
 
     writer = threading.Thread(target=write)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both: a shell starts what it puts into the background with SIGINT ignored.
+    before = {name: signal.signal(name, signal.default_int_handler) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         writer.start()
         code, shown = run(capsys, "jsonl", log, "--mapping", mapping, "--follow", "--json")
         writer.join()
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert [signal.getsignal(name) for name in before] == [signal.default_int_handler] * 2
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
     assert found
     assert code == 0
     assert json.loads(shown.out.splitlines()[-1])["recorded"] == 2

@@ -14,7 +14,7 @@ from tests.support.recorder import rows, spooled
 
 from tallystick_producers.collectors import RowMapping, load_mapping, log_format
 
-DATA = Path(os.environ.get("TALLYSTICK_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("TALLYSTICK_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 TOKENS = {
     "principal": "unknown",
     "action": "model.infer",
@@ -40,7 +40,7 @@ MOONCAKE = RowMapping(
 def real(name):
     path = DATA / name
     if not path.is_file():
-        pytest.skip(f"the real data is not part of the project: no {path} (TALLYSTICK_DATA names another folder)")
+        pytest.skip(f"the real data is not part of the project: no {path} (TALLYSTICK_TEST_DATA names another folder)")
     return path
 
 
