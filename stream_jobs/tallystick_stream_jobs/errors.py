@@ -6,10 +6,12 @@ TallystickError
     ├── SealRefused          what the store holds does not extend what was signed
     ├── SealerBusy           another sealer runs on this directory
     ├── SealerStateBroken    the sealer's own file cannot be used
+    ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── SnapshotFenced       another detector process owns this partition by now
     └── LockUnconfirmed      an order was recorded, and no lock appeared in time
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tallystick_schemas.errors import TallystickError
@@ -48,6 +50,14 @@ class SealerStateBroken(JobError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"the sealer's state {path} cannot be used: {reason}; restore it from a copy, it must not be made anew")
+
+
+class ParametersRefused(JobError):
+    """All that is wrong with the thresholds that were given, at once."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__(f"these thresholds cannot be used: {'; '.join(problems)}")
 
 
 class SnapshotFenced(JobError):

@@ -1,12 +1,15 @@
 """What a detector is: facts about itself, and one pure rule over a principal's bounded state."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, Literal, Protocol
+from math import isfinite
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.messages import Finding, Place, Signal
 from tallystick_schemas.signing import wire_time
 
+from ..errors import ParametersRefused
 from .facts import Fact
 
 Act = Literal["signal", "alert", "step-up", "suspend"]
@@ -17,11 +20,13 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A threshold: its value, unit, and where it comes from."""
+    """A threshold: its value, unit, and where it comes from; `least` and `most` are what may be set, both included."""
 
     value: float
     unit: str
     source: str
+    least: float = 1
+    most: float = 1e15
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,51 @@ class Meta:
 
 
 class Rule(Protocol):
-    """Deterministic: the same facts in the same order give the same findings, however they were cut into batches."""
+    """Deterministic: the same facts in the same order give the same findings, however they were cut into batches.
+
+    A class attribute `actions` (a set of words of the vocabulary) spares a rule the facts that it would leave alone.
+    """
 
     meta: Meta
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         """Take one fact in; a finding when it crosses the line."""
         ...
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A rule that also takes in what the notary noticed about agents."""
+
+    meta: Meta
+
+    def notice(self, state: State, shard: int, signal: Signal) -> Finding | None:
+        """Take one signal in; `state` is the agent's, shared by all rules that notice."""
+        ...
+
+
+def problems(meta: Meta, given: Mapping[str, float]) -> list[str]:
+    """What is wrong with thresholds for this detector, one sentence each."""
+    found = []
+    for name, value in given.items():
+        known = meta.parameters.get(name)
+        if known is None:
+            found.append(f"{meta.id} has no parameter {name} (it has {', '.join(sorted(meta.parameters)) or 'none'})")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            found.append(f"{meta.id}.{name} is {value!r}, not a number")
+        elif not known.least <= value <= known.most:
+            found.append(f"{meta.id}.{name} is {value:g} {known.unit}; it may be {known.least:g} to {known.most:g}")
+    return found
+
+
+def in_force(meta: Meta, given: Mapping[str, float] | None) -> Meta:
+    """The metadata with these thresholds in place of the defaults; ParametersRefused with all that is wrong."""
+    if not given:
+        return meta
+    if found := problems(meta, given):
+        raise ParametersRefused(found)
+    changed = {name: replace(meta.parameters[name], value=float(value), source="set in the policy file") for name, value in given.items()}
+    return replace(meta, parameters={**meta.parameters, **changed})
 
 
 def finding_id(meta: Meta, principal: str, place: Place) -> str:

@@ -1,10 +1,11 @@
 """D01: many distinct objects in an hour. On real downloads (EDGAR), distinct objects told harvesters best; bytes and z-scores far worse."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .facts import Fact, object_key
 
 WINDOW_S: Final = 3600
@@ -13,22 +14,25 @@ _AGAIN_S: Final = 3600
 _MAX_OBJECTS: Final = 256
 """Above the highest threshold the exact number no longer matters: the value saturates here, and so does the state."""
 
+META: Final = Meta(
+    id="D01",
+    title="Bulk pull of distinct objects",
+    techniques=("T1530", "AML.T0035"),
+    severity="medium",
+    most="step-up",
+    blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02).",
+    parameters={
+        "alert": Parameter(25, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
+        "step_up": Parameter(40, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
+    },
+)
+
 
 class BulkObjects:
     """Panes of 5 minutes: an object counts in the pane in which it was seen last; its evidence is where it was seen first."""
 
-    meta = Meta(
-        id="D01",
-        title="Bulk pull of distinct objects",
-        techniques=("T1530", "AML.T0035"),
-        severity="medium",
-        most="step-up",
-        blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02).",
-        parameters={
-            "alert": Parameter(25, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
-            "step_up": Parameter(40, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
-        },
-    )
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = object_key(fact.event)

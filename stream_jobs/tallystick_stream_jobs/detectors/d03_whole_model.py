@@ -1,10 +1,11 @@
 """D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .facts import Fact, object_key
 
 WINDOW_S: Final = 86_400
@@ -12,22 +13,25 @@ _MAX_MODELS: Final = 16
 _MAX_PARTS: Final = 4096
 _EXEMPT_ROLES: Final = frozenset({"deploy", "train"})
 
+META: Final = Meta(
+    id="D03",
+    title="Pull of a whole model",
+    techniques=("AML.T0044", "T1530"),
+    severity="high",
+    most="suspend",
+    blind_spots="Several principals who share the parts out (D14); a model of fewer parts than the minimum.",
+    parameters={
+        "coverage": Parameter(0.9, "share of the parts in 24 h", "DETECTORS.md", least=0.1, most=1),
+        "min_parts": Parameter(8, "parts", "below this an ordinary load of a small model is the whole model"),
+    },
+)
+
 
 class WholeModel:
     """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
 
-    meta = Meta(
-        id="D03",
-        title="Pull of a whole model",
-        techniques=("AML.T0044", "T1530"),
-        severity="high",
-        most="suspend",
-        blind_spots="Several principals who share the parts out (D14); a model of fewer parts than the minimum.",
-        parameters={
-            "coverage": Parameter(0.9, "share of the parts in 24 h", "DETECTORS.md"),
-            "min_parts": Parameter(8, "parts", "below this an ordinary load of a small model is the whole model"),
-        },
-    )
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event

@@ -1,27 +1,31 @@
 """D13: somebody read a decoy. Nobody has a reason to, so once is enough."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, State, make_finding, one_credential
+from .base import Meta, State, in_force, make_finding, one_credential
 from .facts import Fact, object_key
 
 _AGAIN_S: Final = 3600
 _MAX_CREDENTIALS: Final = 16
 
+META: Final = Meta(
+    id="D13",
+    title="A canary artifact was read",
+    techniques=("T1530",),
+    severity="critical",
+    most="suspend",
+    blind_spots="A thief who knows which artifacts are decoys.",
+)
+
 
 class Canary:
     """The door marks decoys in attrs `canary`."""
 
-    meta = Meta(
-        id="D13",
-        title="A canary artifact was read",
-        techniques=("T1530",),
-        severity="critical",
-        most="suspend",
-        blind_spots="A thief who knows which artifacts are decoys.",
-    )
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event

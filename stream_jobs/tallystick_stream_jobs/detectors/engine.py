@@ -13,17 +13,13 @@ import msgspec
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
 
-from .base import Rule, State
-from .d01_bulk_objects import BulkObjects
-from .d03_whole_model import WholeModel
-from .d13_canary import Canary
+from .base import Noticing, Rule, State
 from .facts import Fact, decode_event, event_time
-from .signals import observe_signal
+from .registry import RULES
 
 BUCKETS: Final = 64
 MAX_PRINCIPALS: Final = 4096
 """A bucket; the one that was silent longest goes first."""
-RULES: Final[tuple[Rule, ...]] = (BulkObjects(), WholeModel(), Canary())
 _SIGNALS: Final = "signals"
 
 
@@ -46,6 +42,7 @@ class Engine:
 
     def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
         self._rules = rules
+        self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
         self._buckets: dict[int, Bucket] = {}
         self.dirty: set[int] = set()
 
@@ -61,8 +58,9 @@ class Engine:
             if signal.index > bucket.seen.get(-1 - batch.shard, -1):
                 bucket.seen[-1 - batch.shard] = signal.index
                 self.dirty.add(number)
-                found = observe_signal(self._states(bucket, signal.agent).setdefault(_SIGNALS, {}), batch.shard, signal)
-                findings += [found] if found else []
+                state = self._states(bucket, signal.agent).setdefault(_SIGNALS, {})
+                told = [rule.notice(state, batch.shard, signal) for rule in self._noticing]
+                findings += [found for found in told if found]
         return findings
 
     def _segment(self, shard: int, segment: VerifiedSegment, findings: list[Finding]) -> None:
