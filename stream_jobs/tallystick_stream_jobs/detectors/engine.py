@@ -77,7 +77,7 @@ class Engine:
                 touched[number] = segment.index > bucket.seen.get(shard, -1)
             if not touched[number]:
                 continue
-            fact = Fact(event_time(event.time, segment.append_ms), (shard, segment.index, pos), event)
+            fact = Fact(event_time(event.time, segment.append_ms), (shard, segment.index, pos), event, raw)
             states = self._states(bucket, principal)
             for rule in self._rules:
                 found = rule.observe(states.setdefault(rule.meta.id, {}), fact)

@@ -42,11 +42,12 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 class Fact(NamedTuple):
-    """One verified event. `time` in seconds since 1970; `place` where the history has it."""
+    """One verified event. `time` in seconds since 1970; `place` where the history has it; `raw` for rules that need more than `event`."""
 
     time: float
     place: Place
     event: _Event
+    raw: bytes = b""
 
 
 decode_event: Final = msgspec.json.Decoder(_Event).decode
