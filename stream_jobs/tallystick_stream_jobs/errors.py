@@ -1,6 +1,8 @@
 """Errors of the stream jobs and the sealer.
 
 TallystickError
+├── SettingsError
+│   └── PolicyRefused        detection.yaml cannot be used; carries every mistake at once
 └── JobError
     ├── LedgerDisagrees      the store holds something else than folding gives
     ├── SealRefused          what the store holds does not extend what was signed
@@ -14,7 +16,11 @@ TallystickError
 from collections.abc import Sequence
 from pathlib import Path
 
-from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.errors import SettingsError, TallystickError
+
+
+class PolicyRefused(SettingsError):
+    """A policy file that is not used; whoever ran with an older one goes on with it."""
 
 
 class JobError(TallystickError):
