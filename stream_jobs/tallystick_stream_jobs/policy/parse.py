@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from ..detectors.base import Meta
+from ..detectors.base import Meta, problems
+from ..detectors.registry import METAS
 from ..errors import PolicyRefused
-from .detectors import detector_metas
 from .fields import Fields, glob, instant, name, number, one_of, one_or_more, text, whole
 from .model import EVERY, MODES, Bar, DetectionPolicy, DetectorPolicy, Exemption, Grant, Noise, Suppression
 from .names import folded
@@ -15,15 +15,16 @@ from .yaml_text import Node, read_yaml
 
 _BUILT_IN: Final = re.compile(r"[A-Z]\d+[a-z]?", re.ASCII)
 _NONE: Final[tuple[str, ...]] = ()
-_FAR: Final = 1e12
+_NOT_RULES: Final = frozenset({"R01", "S01"})
+"""Findings that no rule makes: a revocation that does not work, and a storm."""
 _MAX_PROTECTED: Final = 1000
 
 
-def parse(document: str, metas: Mapping[str, Meta] | None = None) -> DetectionPolicy:
+def parse(document: str, metas: Mapping[str, Meta] = METAS) -> DetectionPolicy:
     """PolicyRefused names every mistake with its line and path. `metas`: the detectors whose parameters may be set; all of ours by default."""
     mistakes: list[str] = []
     top = Fields(mistakes, read_yaml(document), "")
-    known = _Known(detector_metas() if metas is None else metas)
+    known = _Known(metas)
     top.take("version", whole(1, 1), 1)
     mode = top.take("mode", one_of(MODES), "auto")
     policy = DetectionPolicy(
@@ -51,8 +52,8 @@ class _Known:
 
     def detector(self, node: Node) -> str:
         found = name(node)
-        if found not in self.metas and _BUILT_IN.fullmatch(found):
-            raise ValueError(f"there is no detector {found}; there are {', '.join(sorted(self.metas))}")
+        if found not in self.metas and found not in _NOT_RULES and _BUILT_IN.fullmatch(found):
+            raise ValueError(f"there is no detector {found}; there are {', '.join(sorted({*self.metas, *_NOT_RULES}))}")
         return found
 
     def detectors(self, node: Node) -> tuple[str, ...]:
@@ -83,10 +84,11 @@ def _parameters(section: Fields, detector: str, meta: Meta | None) -> dict[str, 
             names = ", ".join(sorted(meta.parameters)) if meta is not None and meta.parameters else "none"
             section.wrong(node.line, key, f"{detector} has no such parameter; it has {names}")
             continue
-        try:
-            found[key] = number(0, _FAR)(node)
-        except ValueError as error:
-            section.wrong(node.line, key, f"{error} ({meta.parameters[key].unit}; the default is {meta.parameters[key].value:g})")
+        wrong = problems(meta, {key: None if isinstance(node.value, dict | list) else node.value})  # type: ignore[dict-item]  # it looks for itself
+        for reason in wrong:
+            section.wrong(node.line, key, f"{reason}; the default is {meta.parameters[key].value:g}")
+        if not wrong:
+            found[key] = float(node.value)  # type: ignore[arg-type]  # a number, as was just seen
     return found
 
 
