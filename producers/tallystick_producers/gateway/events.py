@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
+from tallystick_schemas.drills import DRILL_ATTR, drill_of
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.signing import wire_time
 
@@ -124,7 +125,9 @@ class RequestLog:
             self._journal.fact(action, outcome="error" if problem else "allowed", usage=usage, **self._common(attrs))
 
     def _common(self, attrs: Mapping[str, str]) -> dict[str, Any]:
-        return {"actor": self.actor, "resource": self.resource, "source": self._source, "attrs": {**self._attrs, **attrs}}
+        run = drill_of(self.actor.principal)
+        marks = {DRILL_ATTR: run} if run is not None else {}
+        return {"actor": self.actor, "resource": self.resource, "source": self._source, "attrs": {**self._attrs, **attrs, **marks}}
 
 
 def _lock_of(refusal: Refusal) -> dict[str, str]:

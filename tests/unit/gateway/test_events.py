@@ -10,7 +10,7 @@ from tallystick_producers.gateway.errors import AuditUnavailable, Refusal
 from tallystick_producers.gateway.events import Journal, RequestLog
 from tallystick_producers.gateway.instants import Instant
 from tallystick_producers.gateway.routes import parse_route
-from tallystick_schemas.events import Source, Usage
+from tallystick_schemas.events import Actor, Source, Usage
 
 FULL = SpoolFull("spool", 10, 10)
 
@@ -68,3 +68,13 @@ def test_an_unknown_path_is_named_as_asked(journal: Journal, sink: KeptEvents) -
     allow(log)
     resource = sink.events[0].resource
     assert (resource.kind, resource.id, resource.part) == ("model", "models/org/model", "x" * 200)
+
+
+@pytest.mark.parametrize(("principal", "mark"), [("drill-a1-thief@drill.invalid", "a1"), ("alice@example.org", None), ("anonymous", None)])
+def test_what_belongs_to_a_drill_is_marked(journal: Journal, sink: KeptEvents, principal: str, mark: str | None) -> None:
+    log = request(journal, "1")
+    log.actor = Actor(principal, "human")
+    allow(log)
+    log.progress("artifact.download", 1)
+    log.done("artifact.download", Usage(bytes=5, objects=1))
+    assert [(event.attrs or {}).get("drill") for event in sink.events] == [mark] * 3
