@@ -3,10 +3,14 @@
 from datetime import datetime
 from typing import Final
 
-from tallystick_schemas.messages import Finding, Lock
+import msgspec
+
+from tallystick_schemas.events import TIME_PATTERN
+from tallystick_schemas.messages import Level, Lock
 from tallystick_schemas.signing import wire_time
 
 _MAX_COMMANDS: Final = 100_000
+LEVELS: Final[tuple[Level, ...]] = ("step-up", "suspend", "revoke")
 
 
 def seconds_of(wire: str) -> float:
@@ -14,41 +18,31 @@ def seconds_of(wire: str) -> float:
     return datetime.fromisoformat(wire).timestamp()
 
 
+def is_time(text: str) -> bool:
+    """Whether a text is a time of the wire: the form alone would let the 31st of February in."""
+    try:
+        return TIME_PATTERN.fullmatch(text) is not None and seconds_of(text) > 0
+    except ValueError:
+        return False
+
+
 class LockBook:
     """What topic `locks` says. `put` is the only way in, so that a replayed topic gives the same book."""
 
     def __init__(self) -> None:
         self.locks: dict[str, Lock] = {}
-        self._commands: dict[str, None] = {}
+        self._commands: dict[str, Lock] = {}
 
     def put(self, lock: Lock) -> None:
         """The newest word about a subject."""
         self.locks[lock.subject] = lock
-        self._commands[lock.command] = None
+        self._commands[lock.command] = lock
         if len(self._commands) > _MAX_COMMANDS:
             del self._commands[next(iter(self._commands))]
 
-    def done(self, command: str) -> bool:
-        """Whether a command was carried out: a replay, or an impatient second press, changes nothing."""
-        return command in self._commands
-
-    def suspend(self, finding: Finding, reason: str, by: str, now: float, minutes: float) -> Lock | None:
-        """The lock for a finding; None when it is in force for longer already."""
-        subject = f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
-        current, until = self.locks.get(subject), now + minutes * 60
-        if current is not None and current.state == "locked" and (current.until is None or seconds_of(current.until) >= until):
-            return None
-        return Lock(
-            subject=subject,
-            state="locked",
-            command=f"auto-{finding.id}",
-            reason=reason,
-            by=by,
-            at=wire_time(now),
-            until=wire_time(until),
-            finding=finding.id,
-            evidence=finding.evidence,
-        )
+    def made_by(self, command: str) -> Lock | None:
+        """The lock that a command made: a replay, or an impatient second press, changes nothing."""
+        return self._commands.get(command)
 
     def expired(self, now: float) -> list[Lock]:
         """Locks whose time is over, as unlocked."""
@@ -62,6 +56,18 @@ class LockBook:
                 by="responder",
                 at=wire_time(now),
                 finding=lock.finding,
+                evidence=lock.evidence,
+                level=lock.level,
+                drill=lock.drill,
             )
             for lock in over
         ]
+
+
+def lifted(order: Lock, standing: Lock | None) -> Lock:
+    """An order to unlock, with the finding that the lifted lock was for: it tells automation that people decided about it."""
+    if standing is None or order.state != "unlocked":
+        return order
+    return msgspec.structs.replace(
+        order, finding=order.finding or standing.finding, level=standing.level, drill=order.drill or standing.drill
+    )

@@ -1,4 +1,4 @@
-"""The responder's shell: two topics in, locks out first, then the decision into the history, and a heartbeat each second."""
+"""The responder's shell: findings and orders in; locks out first, then decisions, then the history; and a heartbeat each second."""
 
 import asyncio
 import logging
@@ -8,16 +8,40 @@ from typing import Final
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import HEARTBEAT_KEY, Finding, Lock, LockHeartbeat, encode_json, parse_batch, parse_finding, parse_lock
+from tallystick_schemas.messages import (
+    HEARTBEAT_KEY,
+    Decision,
+    Finding,
+    Lock,
+    LockHeartbeat,
+    encode_json,
+    parse_batch,
+    parse_finding,
+    parse_lock,
+)
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
 
 from ..detectors.job import read_compacted
 from ..shell import Message, Outlet, run_jobs
-from .book import LockBook
+from .book import LockBook, lifted
+from .decisions import (
+    MAX_TEXT,
+    about_finding,
+    about_order,
+    automatic,
+    command_of,
+    cut,
+    event_attrs,
+    lock_action,
+    resource_of,
+    subject_of,
+)
+from .memory import Memory
 from .orders import orders_of
-from .policy import Policy
+from .policy import Verdict, Weighing, decide
+from .topics import read_decisions
 
 log: Final = logging.getLogger(__name__)
 _HEARTBEAT_S: Final = 1.0
@@ -25,16 +49,17 @@ ME: Final = Actor("responder", "service")
 
 
 class Responder:
-    """The book and the policy, shared by the two lanes."""
+    """The book and the memory, shared by the two lanes: both are what topics say, so a new process knows what the old one did."""
 
     def __init__(self, settings: JobSettings, outlet: Outlet, recorder: Recorder) -> None:
         self._settings, self._outlet, self._recorder = settings, outlet, recorder
-        self._book, self._policy = LockBook(), Policy(frozenset(settings.protected), settings.breaker_limit)
+        self._protected = frozenset(settings.protected)
+        self._book, self._memory = LockBook(), Memory()
         self._loaded = False
         self._beat_at = 0.0
 
     def load(self) -> None:
-        """The book as the compacted topic has it, once."""
+        """Book and memory as the topics have them, once."""
         if self._loaded:
             return
         for key, value in read_compacted(self._settings.kafka, LOCKS, 0).items():
@@ -45,56 +70,65 @@ class Responder:
                 continue
             if isinstance(lock, Lock):
                 self._book.put(lock)
+        for decision in read_decisions(self._settings.kafka):
+            self._memory.put(decision)
         self._loaded = True
 
     async def finding(self, value: bytes) -> None:
-        """Decide on one finding."""
+        """Decide on one finding, once."""
         finding = parse_finding(value)
-        if self._book.done(f"auto-{finding.id}"):
-            await self._again(finding)
+        command = command_of(finding)
+        if (told := self._memory.told(command)) is not None:
+            # It comes again because nobody acked it. Whether it was written down nobody knows: twice is better than never.
+            await self._write_down(told)
             return
         now = time.time()
-        decision = self._policy.decide(finding, now)
+        standing = self._book.locks.get(subject_of(finding))
+        verdict = self._weigh(finding, standing, now)
+        until = now + self._settings.lock_minutes * 60
+        lock = self._book.made_by(command) or automatic(finding, verdict, standing, now, until)
+        decision = about_finding(finding, verdict, lock, standing, now)
         log.info("finding %s (%s, %s): %s: %s", finding.id, finding.detector, finding.principal, decision.choice, decision.reason)
-        lock = None
-        if decision.choice == "suspend":
-            lock = self._book.suspend(finding, decision.reason, "responder", now, self._settings.lock_minutes)
-        if lock is not None:
-            await self.apply(lock)
-        await self._decided(finding, decision.choice, decision.reason)
+        await self._carry_out(decision)
 
-    async def _again(self, finding: Finding) -> None:
-        """The finding came again: its lock stands, but whether it was written down nobody knows. Twice is better than never."""
-        for lock in self._book.locks.values():
-            if lock.command == f"auto-{finding.id}":
-                await self._write_down(lock)
-                await self._decided(finding, "suspend", lock.reason)
+    def _weigh(self, finding: Finding, standing: Lock | None, now: float) -> Verdict:
+        seconds = self._memory.seconds(finding, now)
+        return decide(Weighing(finding, seconds, self._memory, standing, self._protected, self._settings.breaker_limit, now))
 
-    async def order(self, lock: Lock) -> None:
+    async def order(self, order: Lock) -> None:
         """Carry out a person's order, once."""
-        if not self._book.done(lock.command):
-            await self.apply(lock)
+        if (told := self._memory.told(order.command)) is not None:
+            await self._write_down(told)
+            return
+        lock = self._book.made_by(order.command) or lifted(order, self._book.locks.get(order.subject))
+        principal = self._memory.owner(lock.subject)
+        await self._carry_out(about_order(lock, principal, {"order": f"signed, at {order.at}"}, time.time()))
 
-    async def apply(self, lock: Lock) -> None:
-        """Lock first, then write it down: a thief does not wait for our records."""
-        # If we crash after the first line, the message comes again, and what is missing in the history is written then.
-        await (await self._outlet.send(LOCKS, lock.subject.encode(), encode_json(lock)))
-        self._book.put(lock)
-        log.info("%s is %s: %s (by %s, command %s)", lock.subject, lock.state, lock.reason, lock.by, lock.command)
-        await self._write_down(lock)
+    async def _carry_out(self, decision: Decision) -> None:
+        """Lock first, then tell it, then write it down: a thief does not wait for our records."""
+        lock = decision.lock
+        if lock is not None and self._book.made_by(lock.command) is None:
+            await (await self._outlet.send(LOCKS, lock.subject.encode(), encode_json(lock)))
+            self._book.put(lock)
+            log.info("%s is %s (%s): %s (by %s, command %s)", lock.subject, lock.state, lock.level, lock.reason, lock.by, lock.command)
+        # If we crash here, the message comes again, the book holds the lock of this command, and only the telling is done.
+        await (await self._outlet.send(DECISIONS, decision.subject.encode(), encode_json(decision)))
+        self._memory.put(decision)
+        # If we crash here, the message comes again, the memory knows the decision, and only the history gets it.
+        await self._write_down(decision)
 
-    async def _write_down(self, lock: Lock) -> None:
-        await (await self._outlet.send(DECISIONS, lock.subject.encode(), encode_json(lock)))
-        kind, _, name = lock.subject.partition(":")
-        action = "credential.suspend" if lock.state == "locked" else "credential.resume"
-        attrs = {"command": lock.command, "by": lock.by, **({"finding": lock.finding} if lock.finding else {})}
-        await self._record(action, Resource(kind, name), lock.reason, attrs)
-
-    async def _decided(self, finding: Finding, choice: str, reason: str) -> None:
-        await self._record("incident.decide", Resource("finding", finding.id), f"{choice}: {reason}", {"detector": finding.detector})
+    async def _write_down(self, decision: Decision) -> None:
+        lock, subject = decision.lock, resource_of(decision.subject)
+        if lock is not None:
+            facts = {"command": lock.command, "by": lock.by, "level": lock.level, "decision": decision.id}
+            facts |= {key: text for key, text in (("finding", lock.finding), ("until", lock.until), ("drill", lock.drill)) if text}
+            await self._record(lock_action(lock), subject, lock.reason, {name: cut(text, MAX_TEXT) for name, text in facts.items()})
+        about = Resource("finding", decision.findings[0]) if decision.findings else subject
+        await self._record("incident.decide", about, f"{decision.choice}: {decision.reason}", event_attrs(decision))
 
     async def _record(self, action: str, resource: Resource, text: str, attrs: dict[str, str]) -> None:
-        await asyncio.to_thread(self._recorder.record, action, actor=ME, resource=resource, why=Why(text=text[:1000]), attrs=attrs)
+        why = Why(text=cut(text, MAX_TEXT))
+        await asyncio.to_thread(self._recorder.record, action, actor=ME, resource=resource, why=why, attrs=attrs)
 
     async def tick(self, now: float) -> None:
         """Expiry and the heartbeat. Gateways deny when it stays away."""
@@ -102,7 +136,8 @@ class Responder:
             return
         self._beat_at = now + _HEARTBEAT_S
         for lock in self._book.expired(now):
-            await self.apply(lock)
+            policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
+            await self._carry_out(about_order(lock, self._memory.owner(lock.subject), policy, now))
         await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now))))
 
 

@@ -3,8 +3,10 @@
 import re
 from typing import Final
 
-from tallystick_schemas.events import TIME_PATTERN, Event, parse_event
+from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.messages import Lock, VerifiedBatch
+
+from .book import is_time
 
 _COMMAND: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _KINDS: Final = ("principal", "credential")
@@ -33,7 +35,7 @@ def order_of(event: Event, place: tuple[int, int, int]) -> Lock | None:
         reason=(event.why.text if event.why and event.why.text else "no reason given")[:500],
         by=event.actor.principal,
         at=event.time,
-        until=until if TIME_PATTERN.fullmatch(until) else None,
+        until=until if is_time(until) else None,
         finding=attrs.get("finding") or None,
         evidence=[place],
     )

@@ -1,59 +1,196 @@
-"""Which findings lock, by the ladder and its guards (DETECTORS.md): pure, and given the time."""
+"""Which findings lock, by the ladder and its guards: pure, and given the time. Each guard says a sentence; the lowest rung that all allow is taken."""
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
 
-from tallystick_schemas.messages import Finding
+from tallystick_schemas.messages import Alternative, Finding, Lock
 
-Choice = Literal["suspend", "recommend", "note"]
-_MEMORY_S: Final = 86_400.0
-_BREAKER_WINDOW_S: Final = 600.0
-_MAX_PRINCIPALS: Final = 50_000
-_ALONE: Final = frozenset({"D03", "D07a", "D13"})
-"""Rows of the table that may suspend alone."""
+from .book import is_time, seconds_of
+from .ladder import DETERMINISTIC, RUNGS, Rung, asked, counts, lower, most
+from .memory import DAY_S, WITNESS, Memory
+from .names import imitated
+
+STEP_UPS: Final = 3
+"""How many times more step-ups than suspensions the breaker lets through: they cost an honest person a fresh token, not the day."""
+Said = tuple[Rung, str]
+"""The highest rung that a guard allows, and its sentence."""
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What to do about a finding, and why in words."""
+class Verdict:
+    """What to do about a finding; why; what each guard said; and what was not done, and why not."""
 
-    choice: Choice
+    choice: Rung
     reason: str
+    policy: dict[str, str]
+    alternatives: list[Alternative]
 
 
-@dataclass
-class Policy:
-    """Remembers which detectors spoke of whom, and how often it acted by itself."""
+@dataclass(frozen=True)
+class Weighing:
+    """A finding with all that the guards look at. `standing`: the newest word about the subject that would be locked."""
 
-    protected: frozenset[str] = frozenset()
-    breaker_limit: int = 3
-    spoken: dict[str, dict[str, float]] = field(default_factory=dict)
-    suspended_at: list[float] = field(default_factory=list)
+    finding: Finding
+    seconds: list[str]
+    memory: Memory
+    standing: Lock | None
+    protected: frozenset[str]
+    breaker_limit: int
+    now: float
 
-    def decide(self, finding: Finding, now: float) -> Decision:
-        """`now` in seconds since 1970. Two independent detectors, unless the detector's own row allows it alone."""
-        others = self._remember(finding, now)
-        if finding.act in ("signal", "alert") and not others:
-            return Decision("note", f"{finding.detector} asks for {finding.act} only")
-        alone = finding.detector in _ALONE and finding.act == "suspend"
-        if not alone and (finding.act != "step-up" or not others):
-            return Decision("recommend", f"{finding.detector} alone may not suspend; a second, independent detector has not spoken")
-        if finding.principal in self.protected:
-            return Decision("recommend", f"{finding.principal} is protected: two people decide")
-        self.suspended_at = [at for at in self.suspended_at if now - at < _BREAKER_WINDOW_S]
-        if len(self.suspended_at) >= self.breaker_limit:
-            return Decision("recommend", f"{self.breaker_limit} automatic suspensions within 10 minutes: people decide from here")
-        self.suspended_at.append(now)
-        return Decision("suspend", finding.text if alone else f"{finding.text} {', '.join(sorted(others))} said so too.")
+    @property
+    def detector(self) -> str:
+        return self.finding.detector
 
-    def _remember(self, finding: Finding, now: float) -> set[str]:
-        """Other detectors that spoke of the principal within a day, with more than a signal."""
-        known = self.spoken.pop(finding.principal, {})
-        known = {detector: at for detector, at in known.items() if now - at < _MEMORY_S}
-        others = set(known) - {finding.detector}
-        if finding.act != "signal":
-            known[finding.detector] = now
-        if len(self.spoken) >= _MAX_PRINCIPALS:
-            del self.spoken[next(iter(self.spoken))]
-        self.spoken[finding.principal] = known
-        return others
+    @property
+    def wish(self) -> Rung:
+        """What it comes to when no guard objects: a second detector lifts a step-up to what the two of them may do."""
+        wish = asked(self.finding)
+        if wish == "note":
+            return "recommend" if self.seconds and self.finding.act == "alert" else "note"
+        return most(self.detector, seconded=True) if self.seconds and wish == "step-up" else wish
+
+
+def decide(weighing: Weighing) -> Verdict:
+    """`now` and all times in seconds since 1970."""
+    wish = choice = weighing.wish
+    said = {
+        "asked": weighing.finding.act,
+        WITNESS: counts(weighing.finding) or weighing.finding.act,
+        "seconds": ", ".join(weighing.seconds),
+    }
+    reasons: dict[Rung, str] = {}
+    for name, guard in GUARDS.items():
+        allowed, sentence = guard(weighing)
+        said[name] = sentence
+        if RUNGS.index(allowed) < RUNGS.index(choice):
+            reasons |= dict.fromkeys(RUNGS[RUNGS.index(allowed) + 1 : RUNGS.index(choice) + 1], sentence)
+            choice = lower(choice, allowed)
+    return Verdict(choice, _reason(weighing, choice, wish, reasons), said, _alternatives(weighing, choice, reasons))
+
+
+def _reason(weighing: Weighing, choice: Rung, wish: Rung, reasons: dict[Rung, str]) -> str:
+    if choice != wish:
+        return reasons[RUNGS[RUNGS.index(choice) + 1]]
+    if choice == "note":
+        return f"{weighing.detector} asks for {weighing.finding.act} only"
+    backed = f" {', '.join(weighing.seconds)} said so too." if weighing.seconds else ""
+    return f"{weighing.finding.text}{backed}"
+
+
+def _alternatives(weighing: Weighing, choice: Rung, reasons: dict[Rung, str]) -> list[Alternative]:
+    """Every other rung. Those above: why they were out of reach; those below: why they were not enough."""
+    others = []
+    for rung in RUNGS:
+        if rung == choice:
+            continue
+        if RUNGS.index(rung) > RUNGS.index(choice):
+            others.append(Alternative(rung, reasons.get(rung) or f"{weighing.detector} asks for {weighing.finding.act}, not for more"))
+        else:
+            others.append(Alternative(rung, _BELOW[rung]))
+    return [*others, Alternative("revoke", "automation never revokes: two people do")]
+
+
+_BELOW: Final[dict[Rung, str]] = {
+    "note": "it would go on meanwhile",
+    "recommend": "until somebody reads it, it would go on",
+    "step-up": "who holds a stolen credential may hold the way to a fresh one as well",
+}
+
+
+def _suppression(w: Weighing) -> Said:
+    return ("note", f"suppressed: {w.finding.suppressed}") if w.finding.suppressed else ("suspend", "not suppressed")
+
+
+def _mode(w: Weighing) -> Said:
+    allowed: dict[str, Rung] = {"observe": "note", "recommend": "recommend", "auto": "suspend"}
+    return allowed[w.finding.mode], f"{w.detector} is in mode {w.finding.mode}"
+
+
+def _inputs(w: Weighing) -> Said:
+    if w.finding.missing:
+        return "recommend", f"{w.detector} lacks {', '.join(w.finding.missing[:5])}: a floor never acts"
+    return ("suspend", "all inputs were there") if w.finding.evidence else ("recommend", "it names no evidence, so nobody can check it")
+
+
+def _subject(w: Weighing) -> Said:
+    if w.finding.subject == "agent":
+        return "recommend", f"it is about the agent {w.finding.principal}, not about somebody who can be locked"
+    return "suspend", "about somebody whose accesses are recorded"
+
+
+def _age(w: Weighing) -> Said:
+    if not is_time(w.finding.time):
+        return "recommend", "when it happened cannot be read"
+    hours = (w.now - seconds_of(w.finding.time)) / 3600
+    if hours * 3600 > DAY_S:
+        return "recommend", f"it happened {hours:.0f} hours ago: what is so old is for people"
+    return "suspend", "of today"
+
+
+def _evidence(w: Weighing) -> Said:
+    """Two independent detectors, unless the detector's own row allows it alone."""
+    allowed = most(w.detector, seconded=bool(w.seconds))
+    if w.seconds:
+        return allowed, f"{w.detector} and, independent of it, {', '.join(w.seconds)} may {allowed} together"
+    if w.detector in DETERMINISTIC:
+        return allowed, f"{w.detector} is deterministic: it may {allowed} alone"
+    if allowed == "suspend":
+        return allowed, f"{w.detector} may suspend alone"
+    return allowed, f"{w.detector} alone may not go beyond {allowed}; a second, independent detector has not spoken"
+
+
+def _names(w: Weighing) -> Said:
+    like = imitated(w.finding.principal, w.protected)
+    return "suspend", f"{w.finding.principal!a} looks like the protected {like} and is another" if like else "imitates nobody"
+
+
+def _protection(w: Weighing) -> Said:
+    if w.finding.principal in w.protected:
+        return "recommend", f"{w.finding.principal} is protected: two people decide"
+    return "suspend", f"{w.finding.principal} is not protected"
+
+
+def _people(w: Weighing) -> Said:
+    """What people lifted stays lifted for this finding; a new finding is a new matter."""
+    last = w.standing
+    if last is not None and last.state == "unlocked" and last.finding == w.finding.id and last.by != "responder":
+        return "recommend", f"{last.by} lifted the lock of this very finding: {last.reason}"
+    return "suspend", "nobody lifted a lock of this finding"
+
+
+def _breaker(w: Weighing) -> Said:
+    if holds(w.standing, w.now):
+        return "suspend", "no new lock: one is in force"
+    suspended, stepped = w.memory.acted("suspend", w.now), w.memory.acted("step-up", w.now)
+    if w.wish == "suspend" and suspended >= w.breaker_limit:
+        return "recommend", f"the breaker is open: {suspended} automatic suspensions within 10 minutes, people decide from here"
+    if w.wish == "step-up" and stepped >= STEP_UPS * w.breaker_limit:
+        return "recommend", f"the breaker is open: {stepped} automatic step-ups within 10 minutes, people decide from here"
+    return "suspend", f"{suspended} of {w.breaker_limit} automatic suspensions within 10 minutes"
+
+
+def holds(lock: Lock | None, now: float) -> bool:
+    """Whether a lock is in force."""
+    return lock is not None and lock.state == "locked" and (lock.until is None or seconds_of(lock.until) > now)
+
+
+GUARDS: Final[dict[str, Callable[[Weighing], Said]]] = {
+    "suppression": _suppression,
+    "mode": _mode,
+    "inputs": _inputs,
+    "subject": _subject,
+    "age": _age,
+    "evidence": _evidence,
+    "names": _names,
+    "protection": _protection,
+    "people": _people,
+    "breaker": _breaker,
+}
+"""In the order in which they are asked. A decision's `policy` carries what each said."""
+
+
+def breaker_open(sentences: Iterable[str]) -> bool:
+    """Whether a decision's guards speak of an open breaker."""
+    return any(sentence.startswith("the breaker is open") for sentence in sentences)

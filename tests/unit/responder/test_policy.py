@@ -1,39 +1,15 @@
-"""Which findings lock, for how long, and whose orders count."""
+"""Which findings lock: the ladder and each of its guards, alone and together."""
 
-import msgspec
+from typing import Any
+
 import pytest
-from tests.support.history import make_event
+from tests.support.responding import NOW, Deciding, finding
 
-from tallystick_schemas.events import Actor, Resource, Why, parse_event
-from tallystick_schemas.messages import Finding, Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
-from tallystick_stream_jobs.responder.book import LockBook
-from tallystick_stream_jobs.responder.orders import order_of, orders_of
-from tallystick_stream_jobs.responder.policy import Policy
-
-NOW = 1_795_406_400.0
-
-
-def finding(detector: str = "D13", act: str = "suspend", who: str = "ann", number: int = 1, credential: str | None = "tok") -> Finding:
-    return Finding(
-        id=f"F-{number}",
-        detector=detector,
-        version=1,
-        title="t",
-        severity="high",
-        principal=who,
-        credential=credential,
-        time=wire_time(NOW),
-        value=1.0,
-        threshold=1.0,
-        window_s=60,
-        evidence=[(0, 1, 2)],
-        act=act,  # type: ignore[arg-type]
-        deterministic=True,
-        techniques=[],
-        text="Something.",
-        emitted_ms=0,
-    )
+from tallystick_stream_jobs.responder.decisions import event_attrs
+from tallystick_stream_jobs.responder.memory import Memory
+from tallystick_stream_jobs.responder.names import imitated, same_person
 
 
 @pytest.mark.parametrize(
@@ -42,95 +18,153 @@ def finding(detector: str = "D13", act: str = "suspend", who: str = "ann", numbe
         ("D13", "suspend", "suspend"),
         ("D03", "suspend", "suspend"),
         ("D07a", "suspend", "suspend"),
-        ("D01", "step-up", "recommend"),
+        ("D01", "step-up", "step-up"),
+        ("D01", "suspend", "step-up"),
         ("D01", "alert", "note"),
+        ("D04", "step-up", "recommend"),
+        ("D05", "step-up", "recommend"),
+        ("D07b", "suspend", "step-up"),
+        ("D12", "suspend", "recommend"),
         ("D12", "signal", "note"),
-        ("D01", "suspend", "recommend"),
+        ("D14", "suspend", "recommend"),
+        ("my-rule", "suspend", "step-up"),
     ],
 )
 def test_what_one_finding_does(detector: str, act: str, choice: str) -> None:
-    assert Policy().decide(finding(detector, act), NOW).choice == choice
+    assert Deciding().on(finding(detector, act)).choice == choice
 
 
-def test_a_second_independent_detector_makes_a_recommendation_a_lock() -> None:
-    policy = Policy()
-    assert policy.decide(finding("D05", "step-up"), NOW).choice == "recommend"
-    assert policy.decide(finding("D05", "step-up", number=2), NOW + 1).choice == "recommend", "the same one again is not a second"
-    assert policy.decide(finding("D01", "step-up", who="bob"), NOW + 2).choice == "recommend", "about another person"
-    assert policy.decide(finding("D01", "step-up", number=3), NOW + 3).choice == "suspend"
-    assert policy.decide(finding("D05", "step-up", who="carol"), NOW).choice == "recommend"
-    assert policy.decide(finding("D01", "step-up", who="carol"), NOW + 90_000).choice == "recommend", "a day later it is forgotten"
+@pytest.mark.parametrize(
+    ("first", "second", "choice"),
+    [
+        (("D05", "alert"), ("D01", "step-up"), "suspend"),
+        (("D01", "alert"), ("D05", "step-up"), "suspend"),
+        (("D09", "alert"), ("D01", "step-up"), "step-up"),
+        (("D06", "signal"), ("D01", "step-up"), "step-up"),
+        (("D06", "signal"), ("D04", "step-up"), "step-up"),
+        (("D08", "signal"), ("D04", "step-up"), "recommend"),
+        (("D14", "alert"), ("D01", "step-up"), "step-up"),
+        (("D12", "alert"), ("D01", "step-up"), "step-up"),
+        (("D01", "step-up"), ("my-rule", "step-up"), "step-up"),
+        (("my-rule", "alert"), ("D01", "step-up"), "suspend"),
+        (("my-rule", "alert"), ("other-rule", "step-up"), "step-up"),
+        (("D01", "alert"), ("D05", "alert"), "recommend"),
+    ],
+)
+def test_what_a_second_detector_adds(first: tuple[str, str], second: tuple[str, str], choice: str) -> None:
+    deciding = Deciding()
+    deciding.on(finding(*first, credential="another"))
+    assert deciding.on(finding(*second, number=2)).choice == choice
 
 
-def test_protected_principals_are_for_people() -> None:
-    assert Policy(frozenset({"ann"})).decide(finding(), NOW).choice == "recommend"
+def test_a_second_is_another_detector_on_the_same_principal_within_a_day() -> None:
+    deciding = Deciding()
+    deciding.on(finding("D05", "alert", who="carol"))
+    assert deciding.on(finding("D11", "step-up", number=2, who="bob")).choice == "step-up", "about another person"
+    same = finding("D11", "step-up", number=3, who="carol", credential="carol-2")
+    assert deciding.on(same).choice == "step-up", "the same kind of evidence"
+    late = finding("D01", "step-up", number=4, who="carol", time=wire_time(NOW + 90_000))
+    assert deciding.on(late, NOW + 90_000).choice == "step-up", "a day later it is forgotten"
 
 
-def test_the_breaker_trips_and_opens_again() -> None:
-    policy = Policy(breaker_limit=3)
-    choices = [policy.decide(finding(who=f"user-{n}", number=n), NOW + n).choice for n in range(5)]
-    assert choices == ["suspend"] * 3 + ["recommend"] * 2
-    assert policy.decide(finding(who="later"), NOW + 700).choice == "suspend"
+def test_a_rule_that_saw_the_very_same_events_is_no_second() -> None:
+    deciding = Deciding()
+    deciding.on(finding("my-rule", "alert", evidence=[(0, 7, 1)]))
+    assert deciding.on(finding("D01", "step-up", number=2, evidence=[(0, 7, 1), (0, 8, 1)])).choice == "step-up"
 
 
-def test_a_lock_names_the_credential_or_the_principal_and_ends() -> None:
-    book = LockBook()
-    lock = book.suspend(finding(), "why", "responder", NOW, 60)
-    assert lock is not None
-    assert (lock.subject, lock.until, lock.command, lock.evidence) == ("credential:tok", wire_time(NOW + 3600), "auto-F-1", [(0, 1, 2)])
-    book.put(lock)
-    assert book.suspend(finding(number=2), "why", "responder", NOW - 1, 60) is None, "it is in force for longer already"
-    assert book.suspend(finding(number=3, credential=None), "why", "responder", NOW, 60).subject == "principal:ann"  # type: ignore[union-attr]
-    assert book.expired(NOW + 3599) == []
-    [over] = book.expired(NOW + 3600)
-    assert (over.subject, over.state, over.command) == ("credential:tok", "unlocked", "expire-auto-F-1")
-    book.put(over)
-    assert book.expired(NOW + 9999) == []
+@pytest.mark.parametrize(
+    ("more", "choice", "guard"),
+    [
+        ({"suppressed": "grant G-1"}, "note", "suppression"),
+        ({"mode": "observe"}, "note", "mode"),
+        ({"mode": "recommend"}, "recommend", "mode"),
+        ({"missing": ["peers"]}, "recommend", "inputs"),
+        ({"evidence": []}, "recommend", "inputs"),
+        ({"subject": "agent"}, "recommend", "subject"),
+        ({"time": wire_time(NOW - 100_000)}, "recommend", "age"),
+        ({"time": "yesterday"}, "recommend", "age"),
+        ({"who": "root"}, "recommend", "protection"),
+    ],
+)
+def test_each_guard_holds_what_would_lock_and_says_so(more: dict[str, Any], choice: str, guard: str) -> None:
+    deciding = Deciding(protected=frozenset({"root"}))
+    decision = deciding.on(finding(**more))
+    assert (decision.choice, decision.lock) == (choice, None)
+    assert decision.reason == decision.policy[guard]
+    assert decision.reason in {other.reason for other in decision.alternatives if other.choice == "suspend"}
 
 
-def test_a_command_is_carried_out_once_and_a_replayed_topic_gives_the_same_book() -> None:
-    words = [Lock(subject=f"principal:p{n % 3}", state="locked", command=f"c{n}", reason="r", by="b", at=wire_time(NOW)) for n in range(9)]
-    first, second = LockBook(), LockBook()
-    for lock in words:
-        first.put(lock)
-    for lock in [*words, *words[-3:]]:
-        second.put(lock)
-    assert first.locks == second.locks
-    assert first.done("c4")
-    assert not first.done("c9")
+@pytest.mark.parametrize("more", [{"suppressed": "x"}, {"mode": "observe"}, {"mode": "recommend"}, {"missing": ["peers"]}])
+def test_what_may_not_act_is_no_second_either(more: dict[str, Any]) -> None:
+    deciding = Deciding()
+    deciding.on(finding("D05", "alert", **more))
+    assert deciding.on(finding("D01", "step-up", number=2)).choice == "step-up"
 
 
-def order(action: str = "credential.suspend", kind: str = "principal", **attrs: str) -> bytes:
-    return make_event(
-        1, action=action, actor=Actor("ana", "human"), resource=Resource(kind, "mallory"), why=Why(text="seen twice"), attrs=attrs
-    )
+def test_what_people_lifted_is_not_locked_again_for_the_same_finding() -> None:
+    deciding = Deciding()
+    assert deciding.on(finding()).choice == "suspend"
+    up = Lock(subject="credential:tok", state="unlocked", command="c", reason="a test", by="ana", at=wire_time(NOW), finding="F-1")
+    deciding.put(up)
+    again = deciding.on(finding(count=2), NOW + 60)
+    assert (again.id, again.choice) == ("auto-F-1.2", "recommend")
+    assert "ana lifted" in again.reason
+    assert deciding.on(finding(number=2), NOW + 61).choice == "suspend", "a new finding is a new matter"
 
 
-def test_a_persons_order_becomes_a_lock_with_its_words() -> None:
-    until = wire_time(NOW + 60)
-    lock = order_of(parse_event(order(command="c-1", until=until, finding="F-9")), (1, 2, 3))
-    assert lock is not None
-    assert (lock.subject, lock.state, lock.command, lock.by, lock.reason) == ("principal:mallory", "locked", "c-1", "ana", "seen twice")
-    assert (lock.until, lock.finding, lock.evidence) == (until, "F-9", [(1, 2, 3)])
-    lifted = order_of(parse_event(order("credential.resume")), (1, 2, 3))
-    assert lifted is not None
-    assert (lifted.state, lifted.command) == ("unlocked", "order-1-2-3")
+def test_the_breaker_trips_tells_people_and_opens_again() -> None:
+    deciding = Deciding(breaker_limit=3)
+    made = [deciding.on(finding(who=f"user-{n}", number=n, credential=f"c{n}"), NOW + n) for n in range(5)]
+    assert [one.choice for one in made] == ["suspend"] * 3 + ["recommend"] * 2
+    assert made[-1].policy["breaker"].startswith("the breaker is open: 3 automatic suspensions")
+    assert deciding.on(finding(who="later", number=9, credential="c9"), NOW + 700).choice == "suspend"
 
 
-@pytest.mark.parametrize("raw", [order("artifact.read"), order(kind="model"), order("credential.revoke")])
-def test_what_is_no_order_orders_nothing(raw: bytes) -> None:
-    assert order_of(parse_event(raw), (0, 0, 0)) is None
+def test_one_noisy_thief_does_not_trip_the_breaker_for_the_next() -> None:
+    deciding = Deciding(breaker_limit=3)
+    assert [deciding.on(finding(number=n), NOW + n).choice for n in range(6)] == ["suspend"] * 6
+    assert deciding.on(finding(who="bob", number=7, credential="bob-1"), NOW + 7).choice == "suspend"
 
 
-def test_a_strange_command_or_end_is_not_believed() -> None:
-    lock = order_of(parse_event(order(command="x" * 101, until="tomorrow")), (1, 2, 3))
-    assert lock is not None
-    assert (lock.command, lock.until) == ("order-1-2-3", None)
+def test_a_flood_of_findings_about_everybody_locks_few() -> None:
+    deciding = Deciding(breaker_limit=3)
+    flood = [deciding.on(finding("D10", "step-up", who=f"u{n}", number=n, credential=f"c{n}"), NOW) for n in range(500)]
+    flood += [deciding.on(finding("D13", who=f"v{n}", number=1000 + n, credential=f"d{n}"), NOW) for n in range(500)]
+    assert [sum(one.choice == choice for one in flood) for choice in ("step-up", "suspend", "recommend")] == [9, 3, 988]
+    assert len(deciding.book.locks) == 12
 
 
-def test_a_batch_gives_its_orders_in_order() -> None:
-    segment = VerifiedSegment(
-        4, "console", "0" * 32, 0, 0, [(0, order(command="a")), (1, order("artifact.read")), (5, order("credential.resume"))]
-    )
-    assert [lock.command for lock in orders_of(VerifiedBatch(1, 2, [segment], []))] == ["a", "order-2-4-5"]
-    assert msgspec.structs.asdict(orders_of(VerifiedBatch(1, 2, [segment], []))[0])["evidence"] == [(2, 4, 0)]
+def test_a_memory_of_the_same_decisions_is_the_same_memory() -> None:
+    deciding = Deciding()
+    made = [deciding.on(finding("D05", "alert")), deciding.on(finding(who="bob", number=2))]
+    fresh = Memory()
+    for decision in [*made, *made]:
+        fresh.put(decision)
+    asked = finding("D01", "step-up", number=3)
+    assert fresh.seconds(asked, NOW) == deciding.memory.seconds(asked, NOW) == ["D05"]
+    assert fresh.acted("suspend", NOW) == deciding.memory.acted("suspend", NOW) == 1
+    assert fresh.owner("credential:tok") == "bob"
+
+
+def test_an_imitation_is_neither_protected_nor_taken_for_the_protected() -> None:
+    protected = frozenset({"root@example.org"})
+    cyrillic = "r\u043eot@example.org"
+    for name in (cyrillic, "Root@example.org", "root@example.org ", "r00t@example.org", "ro\u200bot@example.org"):
+        assert imitated(name, protected) == "root@example.org"
+        decision = Deciding(protected).on(finding(who=name, credential=None))
+        assert decision.choice == "suspend"
+        assert decision.lock is not None
+        assert decision.lock.subject == f"principal:{name}", "and never the one that it looks like"
+        assert "looks like the protected root@example.org" in decision.policy["names"]
+    assert imitated("root@example.org", protected) is None
+    assert imitated("bob@example.org", protected) is None
+    assert same_person("Ana", "ana ")
+    assert not same_person("ana", "bob")
+
+
+def test_a_decision_fits_an_event_whatever_names_it_holds() -> None:
+    monster = finding(who="\x01" * 9000, credential="\u6f22" * 9000, text="\x02" * 9000, drill="d" * 9000)
+    attrs = event_attrs(Deciding().on(monster))
+    assert all(len(value) <= 400 for value in attrs.values())
+    assert {"decision", "choice", "by", "subject", "findings", "detectors", "alternatives", "guard.breaker"} <= set(attrs)

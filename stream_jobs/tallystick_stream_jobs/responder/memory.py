@@ -1,0 +1,106 @@
+"""What the responder remembers: topic `decisions`, folded. Pure; `put` is the only way in, so that a replayed topic gives the same memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from tallystick_schemas.messages import Decision, Finding, Place
+
+from .book import seconds_of
+from .ladder import seconds
+
+DAY_S: Final = 86_400.0
+BREAKER_WINDOW_S: Final = 600.0
+_MAX_PRINCIPALS: Final = 50_000
+_MAX_DETECTORS: Final = 32
+_MAX_DECISIONS: Final = 20_000
+_MAX_ACTS: Final = 1_000
+ME: Final = "responder"
+WITNESS: Final = "witness"
+"""In a decision's `policy`: as what its finding counts for others (signal, alert, …), or why not."""
+ACTS: Final = ("signal", "alert", "step-up", "suspend")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Word:
+    """What one detector last said of a principal. `at` in seconds since 1970."""
+
+    at: float
+    act: str
+    evidence: frozenset[Place]
+
+
+class Memory:
+    """Bounded: the newest decisions by id, the newest principals with what was said of them, the newest automatic locks."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, Decision] = {}
+        self._said: dict[str, dict[str, Word]] = {}
+        self._acted: list[tuple[float, str, str]] = []
+        self._owners: dict[str, str] = {}
+
+    def put(self, decision: Decision) -> None:
+        """The newest decision. One whose id is known changes nothing."""
+        if decision.id in self._decisions:
+            return
+        self._decisions[decision.id] = decision
+        if len(self._decisions) > _MAX_DECISIONS:
+            del self._decisions[next(iter(self._decisions))]
+        if decision.by == ME:
+            self._note_act(decision)
+            self._note_word(decision)
+        if decision.principal and decision.subject.startswith("credential:"):
+            _put_bounded(self._owners, decision.subject, decision.principal, _MAX_PRINCIPALS)
+
+    def told(self, command: str) -> Decision | None:
+        """The decision that carried out a command, if it was told."""
+        return self._decisions.get(command)
+
+    def owner(self, subject: str) -> str | None:
+        """Whose subject it is, as far as decisions said: a principal is its own."""
+        kind, _, name = subject.partition(":")
+        return name if kind == "principal" else self._owners.get(subject)
+
+    def seconds(self, finding: Finding, now: float) -> list[str]:
+        """The detectors that back a finding: they spoke of its principal within a day, of other evidence."""
+        places = frozenset(finding.evidence)
+        words = self._said.get(finding.principal, {})
+        return sorted(
+            detector
+            for detector, word in words.items()
+            if now - word.at < DAY_S and seconds(finding, detector, word.act, bool(places & word.evidence))
+        )
+
+    def acted(self, level: str, now: float) -> int:
+        """How many subjects got an automatic lock of a level in the breaker's window. Prolonging one's lock is no further lock."""
+        return len({subject for at, what, subject in self._acted if what == level and 0 <= now - at < BREAKER_WINDOW_S})
+
+    def newest(self) -> Iterator[Decision]:
+        """Decisions, newest first."""
+        return reversed(self._decisions.values())
+
+    def _note_act(self, decision: Decision) -> None:
+        if decision.lock is not None and decision.lock.state == "locked":
+            self._acted = [*self._acted, (seconds_of(decision.at), decision.lock.level, decision.subject)][-_MAX_ACTS:]
+
+    def _note_word(self, decision: Decision) -> None:
+        act = decision.policy.get(WITNESS, "")
+        if act not in ACTS or not decision.principal or not decision.detectors:
+            return
+        words = self._said.pop(decision.principal, {})
+        detector = decision.detectors[0]
+        known = words.pop(detector, None)
+        at = seconds_of(decision.at)
+        # A detector's strongest word of the day stands: a later signal must not hide its alert.
+        if known is not None and at - known.at < DAY_S and ACTS.index(known.act) > ACTS.index(act):
+            act = known.act
+        _put_bounded(words, detector, Word(at, act, frozenset(decision.evidence)), _MAX_DETECTORS)
+        _put_bounded(self._said, decision.principal, words, _MAX_PRINCIPALS)
+
+
+def _put_bounded(into: dict[str, V], key: str, value: V, most: int) -> None:
+    into.pop(key, None)
+    into[key] = value
+    if len(into) > most:
+        del into[next(iter(into))]

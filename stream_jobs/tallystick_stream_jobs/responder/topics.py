@@ -1,0 +1,43 @@
+"""Reading what the responder tells: topic `decisions`, from its newest values."""
+
+import logging
+from typing import Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.messages import Decision, parse_message
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import DECISIONS
+
+from .book import is_time
+
+log: Final = logging.getLogger(__name__)
+NEWEST: Final = 20_000
+
+
+def read_decisions(kafka: KafkaSettings, newest: int = NEWEST) -> list[Decision]:
+    """The newest decisions, oldest first, each id once. Values that are none are left out: they were decided by nobody."""
+    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    found: dict[str, Decision] = {}
+    unreadable = 0
+    try:
+        partition = TopicPartition(DECISIONS, 0)
+        consumer.assign([partition])
+        end = consumer.end_offsets([partition])[partition]
+        consumer.seek(partition, max(consumer.beginning_offsets([partition])[partition], end - newest))
+        while consumer.position(partition) < end:
+            for record in consumer.poll(timeout_ms=500).get(partition, []):
+                try:
+                    decision = parse_message(Decision, record.value or b"")
+                    sound = is_time(decision.at)
+                except ParseError:
+                    sound = False
+                if sound:
+                    found.setdefault(decision.id, decision)
+                unreadable += not sound
+    finally:
+        consumer.close()
+    if unreadable:
+        log.warning("topic %s: %d values are no decisions and are left out", DECISIONS, unreadable)
+    return list(found.values())

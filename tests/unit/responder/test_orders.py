@@ -1,0 +1,99 @@
+"""The book of locks, and people's orders: whose count, and what they make of the book."""
+
+import msgspec
+import pytest
+from tests.support.history import make_event
+from tests.support.responding import NOW, Deciding, finding
+
+from tallystick_schemas.events import Actor, Resource, Why, parse_event
+from tallystick_schemas.messages import Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.responder.book import LockBook, lifted
+from tallystick_stream_jobs.responder.orders import order_of, orders_of
+
+
+def test_a_lock_names_the_credential_or_the_principal_and_ends() -> None:
+    deciding = Deciding()
+    lock = deciding.on(finding()).lock
+    assert lock is not None
+    assert (lock.subject, lock.until, lock.command, lock.evidence) == ("credential:tok", wire_time(NOW + 3600), "auto-F-1", [(0, 1, 2)])
+    again = deciding.on(finding(number=2), NOW - 1)
+    assert (again.choice, again.lock) == ("note", None), "it is in force for longer already"
+    assert "locked already (suspend, command auto-F-1)" in again.reason
+    whole = deciding.on(finding(number=3, credential=None)).lock
+    assert whole is not None
+    assert whole.subject == "principal:ann"
+    book = LockBook()
+    book.put(lock)
+    assert book.expired(NOW + 3599) == []
+    [over] = book.expired(NOW + 3600)
+    assert (over.subject, over.state, over.command) == ("credential:tok", "unlocked", "expire-auto-F-1")
+    book.put(over)
+    assert book.expired(NOW + 9999) == []
+
+
+def test_a_lock_is_prolonged_and_raised_and_never_lowered() -> None:
+    deciding = Deciding()
+    first = deciding.on(finding("D10", "step-up")).lock
+    second = deciding.on(finding("D13", number=2), NOW + 60).lock
+    third = deciding.on(finding("D10", "step-up", number=3), NOW + 120).lock
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.level, second.level, third.level) == ("step-up", "suspend", "suspend")
+    assert third.until == wire_time(NOW + 120 + 3600)
+
+
+def test_a_command_is_carried_out_once_and_a_replayed_topic_gives_the_same_book() -> None:
+    words = [Lock(subject=f"principal:p{n % 3}", state="locked", command=f"c{n}", reason="r", by="b", at=wire_time(NOW)) for n in range(9)]
+    first, second = LockBook(), LockBook()
+    for lock in words:
+        first.put(lock)
+    for lock in [*words, *words[-3:]]:
+        second.put(lock)
+    assert first.locks == second.locks
+    assert first.made_by("c4") == words[4]
+    assert first.made_by("c9") is None
+
+
+def test_what_is_lifted_names_the_finding_that_had_locked() -> None:
+    deciding = Deciding()
+    lock = deciding.on(finding(drill="run-1")).lock
+    up = lifted(Lock(subject="credential:tok", state="unlocked", command="c", reason="r", by="ana", at=wire_time(NOW)), lock)
+    assert (up.finding, up.drill, up.by) == ("F-1", "run-1", "ana")
+
+
+def order(action: str = "credential.suspend", kind: str = "principal", **attrs: str) -> bytes:
+    return make_event(
+        1, action=action, actor=Actor("ana", "human"), resource=Resource(kind, "mallory"), why=Why(text="seen twice"), attrs=attrs
+    )
+
+
+def test_a_persons_order_becomes_a_lock_with_its_words() -> None:
+    until = wire_time(NOW + 60)
+    lock = order_of(parse_event(order(command="c-1", until=until, finding="F-9")), (1, 2, 3))
+    assert lock is not None
+    assert (lock.subject, lock.state, lock.command, lock.by, lock.reason) == ("principal:mallory", "locked", "c-1", "ana", "seen twice")
+    assert (lock.until, lock.finding, lock.evidence) == (until, "F-9", [(1, 2, 3)])
+    lifted = order_of(parse_event(order("credential.resume")), (1, 2, 3))
+    assert lifted is not None
+    assert (lifted.state, lifted.command) == ("unlocked", "order-1-2-3")
+
+
+@pytest.mark.parametrize("raw", [order("artifact.read"), order(kind="model"), order("credential.revoke")])
+def test_what_is_no_order_orders_nothing(raw: bytes) -> None:
+    assert order_of(parse_event(raw), (0, 0, 0)) is None
+
+
+def test_a_strange_command_or_end_is_not_believed() -> None:
+    lock = order_of(parse_event(order(command="x" * 101, until="tomorrow")), (1, 2, 3))
+    assert lock is not None
+    assert (lock.command, lock.until) == ("order-1-2-3", None)
+
+
+def test_a_batch_gives_its_orders_in_order() -> None:
+    segment = VerifiedSegment(
+        4, "console", "0" * 32, 0, 0, [(0, order(command="a")), (1, order("artifact.read")), (5, order("credential.resume"))]
+    )
+    assert [lock.command for lock in orders_of(VerifiedBatch(1, 2, [segment], []))] == ["a", "order-2-4-5"]
+    assert msgspec.structs.asdict(orders_of(VerifiedBatch(1, 2, [segment], []))[0])["evidence"] == [(2, 4, 0)]
