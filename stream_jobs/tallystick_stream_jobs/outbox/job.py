@@ -1,0 +1,169 @@
+"""The outbox's loop: decisions in, attempts in threads, their outcomes written down. `tallystick jobs outbox`."""
+
+import fcntl
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.messages import Decision, Delivery, Finding, encode_json, parse_batch, parse_message
+from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
+from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, OUTBOX
+
+from ..connectors.base import Connector
+from .core import Outbox
+from .errors import OrderImpossible, OutboxBusy
+from .orders import orders_of
+from .settings import OutboxSettings
+from .topics import Feed, Pen, read_newest
+from .worker import Outcome, Worker, attempt
+
+log: Final = logging.getLogger(__name__)
+ME: Final = Actor("outbox", "service")
+_IDLE_MS: Final = 200
+_BUSY_MS: Final = 20
+_CLEAN_S: Final = 3_600.0
+
+
+class KafkaGround:
+    """Ground on Kafka and on the recorder's spool."""
+
+    def __init__(self, pen: Pen, recorder: Recorder) -> None:
+        self._pen, self._recorder = pen, recorder
+
+    def keep(self, delivery: Delivery) -> None:
+        self._pen.write(OUTBOX, delivery.id, encode_json(delivery))
+
+    def forget(self, delivery_id: str) -> None:
+        self._pen.write(OUTBOX, delivery_id, None)
+
+    def find(self, finding: Finding) -> None:
+        self._pen.write(FINDINGS, finding.principal, encode_json(finding))
+
+    def record(self, delivery: Delivery) -> None:
+        attrs = {
+            "command": delivery.decision.id,
+            "connector": delivery.connector,
+            "subject": delivery.decision.subject[:400],
+            "state": delivery.state,
+            "attempts": str(delivery.attempts),
+            **({"drill": delivery.decision.drill} if delivery.decision.drill else {}),
+        }
+        text = (delivery.detail if delivery.state == "done" else delivery.error) or ""
+        self._recorder.record(
+            "incident.update",
+            actor=ME,
+            resource=Resource("delivery", delivery.id[:1000]),
+            outcome="error" if delivery.state in ("given-up", "waiting") else "allowed",
+            why=Why(text=text),
+            attrs=attrs,
+            durable=True,
+        )
+
+
+def load_outbox(kafka: KafkaSettings, own: OutboxSettings) -> Outbox:
+    """The outbox as its topic has it. A value that cannot be read is told and left out."""
+    outbox = Outbox(own.limits())
+    for key, value in read_newest(kafka, OUTBOX).items():
+        try:
+            delivery = parse_message(Delivery, value)
+            if key != delivery.id.encode() or delivery.decision.lock is None:
+                raise ParseError("it stands under another key, or has no lock")
+            outbox.put(delivery)
+        except (ParseError, ValueError) as error:
+            log.error("topic %s, key %r: %s; it is not delivered", OUTBOX, key, error)
+    return outbox
+
+
+class OutboxLoop:
+    """One process's state: what is under way, and when to clean up."""
+
+    def __init__(self, worker: Worker, feed: Feed, own: OutboxSettings, clock: Callable[[], float] = time.time) -> None:
+        self._worker, self._feed, self._own, self._clock = worker, feed, own, clock
+        self._pool = ThreadPoolExecutor(own.in_flight, "tallystick-outbox")
+        self._flying: set[Future[Outcome]] = set()
+        self._clean_at = 0.0
+
+    def turn(self) -> None:
+        """Take in what came, write down what ended, begin what is due."""
+        for topic, offset, _, _, value in self._feed.poll(_BUSY_MS if self._flying else _IDLE_MS):
+            try:
+                self._take(topic, value)
+            except ParseError as error:
+                log.error("topic %s, offset %d cannot be read and is left out: %s", topic, offset, error)
+        self._feed.commit()
+        self._finish()
+        now = self._clock()
+        for connector, delivery in self._worker.begin(now, self._own.in_flight - len(self._flying)):
+            self._flying.add(self._pool.submit(attempt, connector, delivery, now))
+        if now >= self._clean_at:
+            self._clean_at = now + _CLEAN_S
+            self._worker.clean(now)
+
+    def _take(self, topic: str, value: bytes) -> None:
+        now = self._clock()
+        if topic == DECISIONS:
+            decision = parse_message(Decision, value)
+            if decision.lock is not None:
+                self._worker.take(decision, now)
+        elif topic == ACTS:
+            for one in orders_of(parse_batch(value)):
+                try:
+                    if one.verb == "retry":
+                        self._worker.retry(one.delivery, now)
+                    else:
+                        self._worker.cancel(one.delivery, f"cancelled by {one.by}: {one.reason}", now)
+                except OrderImpossible as error:
+                    log.warning("%s ordered to %s: %s", one.by, one.verb, error)
+
+    def _finish(self) -> None:
+        for future in [one for one in self._flying if one.done()]:
+            self._flying.discard(future)
+            self._worker.finish(future.result(), self._clock())
+
+    def close(self) -> None:
+        """What is under way gets its time-out to end and is written down; if we are killed meanwhile, it is tried again."""
+        self._pool.shutdown(wait=True)
+        self._finish()
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """One outbox a deployment. The system lets go of the lock when we die."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(directory / "outbox.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutboxBusy(directory) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings, connectors: Mapping[str, Connector]) -> None:
+    """The process: until SIGTERM. Whatever Kafka or the disk refuses ends it, and the next one goes on from the topic."""
+    stopping: list[bool] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.append(True))
+    with alone(Path(settings.state_dir)), Recorder.open(agent) as recorder:
+        pen, feed = Pen(settings.kafka), Feed(settings.kafka, (DECISIONS, ACTS), ())
+        try:
+            worker = Worker(load_outbox(settings.kafka, own), connectors, KafkaGround(pen, recorder), random.random)
+            loop = OutboxLoop(worker, feed, own)
+            log.info("%d deliveries known; connectors: %s", len(worker.outbox.deliveries), ", ".join(connectors) or "none")
+            while not stopping:
+                loop.turn()
+            loop.close()
+        finally:
+            feed.close()
+            pen.close()
