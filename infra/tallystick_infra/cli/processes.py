@@ -104,6 +104,22 @@ def responder(data: Path, instance: str) -> None:
     run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("responder"))
 
 
+@jobs.command()
+@data_option
+def outbox(data: Path) -> None:
+    """Carry locks to other systems, and prove that they hold. One a deployment."""
+    from tallystick_schemas.settings import build
+    from tallystick_stream_jobs.connectors.registry import load
+    from tallystick_stream_jobs.outbox.job import run_outbox
+    from tallystick_stream_jobs.outbox.settings import OutboxSettings
+
+    log_to_stderr("outbox")
+    deployment = open_deployment(data)
+    own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
+    connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment)
+    run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors)
+
+
 @click.command()
 @data_option
 def sealer(data: Path) -> None:

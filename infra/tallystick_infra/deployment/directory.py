@@ -14,11 +14,11 @@ import tomli_w
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
 
-from ..errors import NoDeployment
+from ..errors import NoDeployment, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
 
-BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder")
+BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder", "outbox")
 """Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
 
 
@@ -124,6 +124,25 @@ class Deployment:
     def gateway(self) -> GatewaySettings:
         table = {"root": str(self.path / "artifacts"), "tokens_file": str(self.path / "tokens.jsonl")} | self._table("gateway")
         return build(GatewaySettings, "gateway", table, self.env)
+
+    def outbox_table(self) -> dict[str, Any]:
+        return self._table("outbox")
+
+    def connectors(self) -> dict[str, Any]:
+        """The tables of connectors.toml, one a connector; none when there is no such file."""
+        path = self.path / "connectors.toml"
+        try:
+            return tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{path}: {error}"]) from error
+
+    def secret(self, name: str) -> bytes:
+        """A secret that somebody put into keys/; UnsafeKeyFile when it is not there, or open to others."""
+        if Path(name).name != name:
+            raise UnsafeKeyFile(self.keys / name, "is not directly in keys/; give its name alone")
+        return read_secret(self.keys / name)
 
     def console_table(self) -> dict[str, Any]:
         return self._table("console")

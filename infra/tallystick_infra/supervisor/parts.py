@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-JOBS = ("notary", "detectors", "responder")
-START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "sealer", "gateway", "console")
-STOP_ORDER = (("console", "gateway"), ("sealer", "detectors", "responder"), ("notary",), ("clickhouse", "kafka"))
+JOBS = ("notary", "detectors", "responder", "outbox")
+START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "outbox", "sealer", "gateway", "console")
+STOP_ORDER = (("console", "gateway"), ("sealer", "detectors", "responder", "outbox"), ("notary",), ("clickhouse", "kafka"))
 """Doors first, then what reads the stores, then the stores: nobody loses what he was writing."""
 
 

@@ -196,6 +196,8 @@ class Supervisor:
 
     def _own_part(self, name: str) -> Part:
         data = self.deployment.path
+        if name == "outbox":
+            return Part(name, own_command(data, "jobs", name))
         if name in JOBS:
             return Part(name, own_command(data, "jobs", name, "--instance", "embedded"))
         if name in ("gateway", "console"):

@@ -37,6 +37,8 @@ def test_nobody_else_is_taken_for_one(name: str) -> None:
     assert drill_of_subject(f"principal:{name}") is None
 
 
-@pytest.mark.parametrize("subject", ["credential:cred-7c1", "drill-a1-x@drill.invalid", "credential:drill-a1-x", "credential:drill-a1-x-1\n"])
+@pytest.mark.parametrize(
+    "subject", ["credential:cred-7c1", "drill-a1-x@drill.invalid", "credential:drill-a1-x", "credential:drill-a1-x-1\n"]
+)
 def test_other_subjects(subject: str) -> None:
     assert drill_of_subject(subject) is None

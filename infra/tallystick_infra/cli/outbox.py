@@ -1,0 +1,94 @@
+"""`tallystick outbox`: what waits to be told elsewhere, what was given up, and whether locks hold where they must."""
+
+import getpass
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.table import Table
+
+from .common import data_option, emit_json, json_option, open_deployment, out
+
+_AGENT = "cli"
+_STATES = ("waiting", "given-up", "done", "cancelled")
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@json_option
+@click.pass_context
+def outbox(ctx: click.Context, data: Path, as_json: bool) -> None:
+    """What is told to other systems. Without a subcommand: what waits and what was given up."""
+    if ctx.invoked_subcommand is None:
+        _list(data, as_json, everything=False)
+
+
+@outbox.command("list")
+@data_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Finished ones as well.")
+def list_(data: Path, as_json: bool, everything: bool) -> None:
+    """What waits and what was given up: since when, how often it was tried, what went wrong last."""
+    _list(data, as_json, everything=everything)
+
+
+def _list(data: Path, as_json: bool, *, everything: bool) -> None:
+    from tallystick_stream_jobs.outbox.orders import read_outbox
+
+    known = read_outbox(open_deployment(data).kafka())
+    shown = [one for one in known if everything or one.state in ("waiting", "given-up")]
+    if as_json:
+        emit_json({"deliveries": shown, "counts": {state: sum(one.state == state for one in known) for state in _STATES}})
+        return
+    table = Table("delivery", "about", "state", "since", "tries", "next", "last error", box=None, header_style="bold")
+    for one in shown:
+        last = one.error or one.detail or ""
+        table.add_row(one.id, one.decision.subject, one.state, one.created_at[:19], str(one.attempts), (one.next_at or "")[:19], last)
+    out().print(table if shown else "Nothing waits, and nothing was given up.")
+
+
+def _ordered(verb: Literal["retry", "cancel"], data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:
+    from tallystick_producers import Recorder
+    from tallystick_stream_jobs.outbox.errors import OrderImpossible
+    from tallystick_stream_jobs.outbox.orders import order, read_outbox, wait_changed
+
+    deployment = open_deployment(data)
+    before = next((one for one in read_outbox(deployment.kafka()) if one.id == delivery), None)
+    if before is None:
+        raise OrderImpossible(delivery, "there is no such delivery")
+    with Recorder.open(deployment.agent(_AGENT)) as recorder:
+        order(recorder, delivery, verb, by, reason)
+        after = wait_changed(deployment.kafka(), before, timeout)
+    if as_json:
+        emit_json(after)
+    else:
+        out().print(f"{after.id} is {after.state} after {after.attempts} attempts. {after.error or after.detail or ''}")
+
+
+_reason = click.option("--reason", required=True, help="Why; it stands in the history.")
+_by = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history.")
+_timeout = click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until something changes.")
+
+
+@outbox.command()
+@data_option
+@json_option
+@click.argument("delivery")
+@_reason
+@_by
+@_timeout
+def retry(data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:
+    """Try DELIVERY again now, from the beginning: what was in its way is mended."""
+    _ordered("retry", data, as_json, delivery, reason, by, timeout)
+
+
+@outbox.command()
+@data_option
+@json_option
+@click.argument("delivery")
+@_reason
+@_by
+@_timeout
+def cancel(data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:
+    """Stop trying DELIVERY: somebody did it by hand, or it is no longer wanted."""
+    _ordered("cancel", data, as_json, delivery, reason, by, timeout)
