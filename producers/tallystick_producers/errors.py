@@ -11,7 +11,8 @@ TallystickError
     ├── KeyFileError       the agent's key cannot be used
     ├── LineRefused        a line of a log is not an event; the others are recorded
     ├── SourceUnreadable   a log cannot be opened, or ends where it must not
-    └── MappingUnusable    a mapping of columns to an event's fields has mistakes
+    ├── MappingUnusable    a mapping of columns to an event's fields has mistakes
+    └── LockFeedBroken     the topic of locks is not the one that was read: it is read from its beginning
 """
 
 from pathlib import Path
@@ -90,3 +91,7 @@ class MappingUnusable(ProducerError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the mapping {name} cannot be used: {reason}")
+
+
+class LockFeedBroken(ProducerError):
+    """The topic of locks was cut or made anew."""

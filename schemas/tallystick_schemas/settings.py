@@ -114,6 +114,8 @@ class GatewaySettings:
     lock_stale_s: float = 30.0
     fail_open: bool = False
     collection: str = "models"
+    public_url: str = ""
+    """Where others reach it, for probes; empty: host and port."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tallystick_producers.gateway.locks import LockTable
+from tallystick_producers.enforcement.table import LockTable
 from tallystick_producers.gateway.protocol import Limits
 from tallystick_producers.gateway.run import build_app, serve, server_of
 from tallystick_producers.gateway.tokens import add_token

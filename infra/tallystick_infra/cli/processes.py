@@ -1,6 +1,7 @@
 """One process each, for production and for the supervisor: gateway, console, jobs, sealer."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from .common import data_option, log_to_stderr, open_deployment
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder to serve.")
 def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
     """Serve a folder of models and datasets: every request is decided, recorded, then answered."""
+    from tallystick_producers.gateway.probe import ensure_canary
     from tallystick_producers.gateway.run import run_gateway
 
     log_to_stderr("gateway")
@@ -25,6 +27,7 @@ def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
         changes["port"] = port
     if artifacts is not None:
         changes["root"] = str(artifacts.absolute())
+    ensure_canary(Path(settings.tokens_file), deployment.probe_secret(), time.time())
     run_gateway(dataclasses.replace(settings, **changes), deployment.agent("gateway"))  # type: ignore[arg-type]  # names are fields
 
 

@@ -31,8 +31,10 @@ def token() -> None:
 def add(data: Path, as_json: bool, principal: str, kind: str, roles: tuple[str, ...], days: float) -> None:
     """Make a token for PRINCIPAL and print it, once."""
     deployment = open_deployment(data)
-    made = new_token()
-    record = token_record(made, principal, cast(ActorKind, kind), expires=wire_time(time.time() + days * 86_400), roles=roles)
+    made, now = new_token(), time.time()
+    record = token_record(
+        made, principal, cast(ActorKind, kind), expires=wire_time(now + days * 86_400), roles=roles, issued=wire_time(now)
+    )
     append_token(Path(deployment.gateway().tokens_file), record)
     if as_json:
         emit_json({"token": made, "principal": principal, "credential": record.credential, "expires": record.expires})

@@ -79,7 +79,7 @@ class Thief(threading.Thread):
     def run(self) -> None:
         for path in self._paths:
             answer = self.client.get(path)
-            if answer.status == 403:
+            if answer.status in (401, 403):  # a step-up, or a lock
                 self.denied = answer
                 break
             self.taken.append(answer)

@@ -121,6 +121,10 @@ class Deployment:
     def agent_key(self, name: str) -> Path:
         return self.keys / "agents" / f"{_file_name(name)}.key"
 
+    def probe_secret(self) -> str:
+        """The random part of the canary's token, made at the first call: by it each gateway can be asked who would get in (docs/adr/0016)."""
+        return make_secret(self.keys / "probe.secret")
+
     def gateway(self) -> GatewaySettings:
         table = {"root": str(self.path / "artifacts"), "tokens_file": str(self.path / "tokens.jsonl")} | self._table("gateway")
         return build(GatewaySettings, "gateway", table, self.env)

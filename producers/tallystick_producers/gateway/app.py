@@ -12,18 +12,21 @@ from urllib.parse import quote
 
 from tallystick_schemas.events import Source, Usage
 
+from ..enforcement.table import LockTable
+from ..instants import Instant, now
 from . import hub_api
 from .catalog import Catalog, Listing
 from .errors import AuditUnavailable, Refusal, StoreChanged, not_found, try_later
 from .events import EventSink, Journal, RequestLog
 from .exchange import Exchange, Headers, Receive, Send
 from .files import POLICIES, FileDoor
-from .instants import Instant, now
-from .locks import LockTable
+from .locks import refusal_of
+from .probe import is_canary, stand_ins, subject_of, unknown
 from .protocol import Limits
 from .routes import Route, parse_route
 from .token_file import TokenFile
 from .tokens import TokenRecord
+from .transfer import UnderWay
 
 log: Final = logging.getLogger(__name__)
 _MAX_BODY: Final = 256 * 1024
@@ -45,7 +48,9 @@ class Gateway:
     ) -> None:
         self._catalog, self._tokens, self._locks, self._collection, self._clock = catalog, tokens, locks, collection, clock
         self._journal = Journal(sink, clock)
-        self._files = FileDoor(catalog.store, limits.stall_s)
+        self._under_way = UnderWay()
+        self._files = FileDoor(catalog.store, limits.stall_s, self._under_way)
+        locks.watch(self._under_way.changed)
         self._body_s = limits.body_s
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -95,6 +100,13 @@ class Gateway:
         request.asks(route)
         _check_method(route, exchange.method)
         token = self._authenticate(exchange.headers, request)
+        if route.door == "probe":
+            await self._probe(exchange, request, token)
+            return
+        if is_canary(token):
+            raise Refusal(
+                HTTPStatus.FORBIDDEN, "CanaryOnly", "This token opens nothing but the probe.", outcome="denied", policies=["probe.only"]
+            )
         found = await self._find(route)
         if isinstance(found, tuple):
             request.names(*found, self._collection)
@@ -124,8 +136,34 @@ class Gateway:
         return record
 
     def _lock_refusal(self, token: TokenRecord) -> Refusal | None:
-        denial = self._locks.check(token.principal, token.credential, self._clock())
-        return denial.refusal() if denial is not None else None
+        denial = self._locks.check(token.principal, token.credential, self._clock(), token.issued_at())
+        return refusal_of(denial) if denial is not None else None
+
+    async def _probe(self, exchange: Exchange, request: RequestLog, canary: TokenRecord) -> None:
+        """204 when one of the subject's tokens would be let in; else the refusal that it would get."""
+        kind, name = subject_of(exchange.query)
+        request.probes(kind, name)
+        if not is_canary(canary):
+            raise Refusal(
+                HTTPStatus.FORBIDDEN, "NotACanary", "Only the canary's token may probe.", outcome="denied", policies=["probe.canary"]
+            )
+        instant = self._clock()
+        found = stand_ins(self._tokens.book(instant.mono), kind, name)
+        refusals = [self._stand_in_refusal(record, instant) for record in found]
+        if not found:
+            # No token of it is known here; a lock may be, and says more than "unknown".
+            nobody = TokenRecord("", name if kind == "principal" else "", "service", name if kind == "credential" else "")
+            refusals = [self._lock_refusal(nobody) or unknown(kind, name)]
+        held = [refusal for refusal in refusals if refusal is not None]
+        if len(held) == len(refusals):
+            raise max(held, key=lambda refusal: "lock" in refusal.facts)
+        await request.allow(POLICIES, counts=False)
+        await exchange.empty(204, {"cache-control": "no-store"})
+
+    def _stand_in_refusal(self, record: TokenRecord, instant: Instant) -> Refusal | None:
+        if record.expired(instant.wall):
+            return _unauthorized("This token has expired; ask the operator for a new one.")
+        return self._lock_refusal(record)
 
     async def _find(self, route: Route) -> tuple[Listing, str] | Refusal | StoreChanged:
         if route.kind is None:

@@ -5,7 +5,6 @@ TallystickError
     ├── GatewaySetupError       what the operator gave cannot be served: root folder, address
     │   └── TokenFileError      the token file: unreadable, open to others, a line that is no token record
     ├── StoreChanged            a file is not what the listing said a moment ago: list again
-    ├── LockFeedBroken          the topic of locks is not the one that was read: read it from its beginning
     ├── RangeRefused            (in ranges) the asked-for bytes of a file do not exist, or in too many pieces
     ├── AuditUnavailable        a decision could not be recorded durably, so nothing is served
     └── Refusal                 a request gets a sentence instead of what it asked for
@@ -38,10 +37,6 @@ class AuditUnavailable(GatewayError):
     """The decision could not be recorded durably."""
 
 
-class LockFeedBroken(GatewayError):
-    """The topic of locks was cut or made anew."""
-
-
 class Refusal(GatewayError):
     """A request that is not granted: the HTTP status, a code for programs and a sentence for people.
 
@@ -62,7 +57,8 @@ class Refusal(GatewayError):
         self.status, self.code, self.text, self.outcome = status, code, text, outcome
         self.policies = tuple(policies)
         self.facts: Mapping[str, str] = facts or {}
-        """`retry_after` (seconds), `allow` (methods), `content_range`, `lock` (command id), `commit` (revision): each becomes a header."""
+        """`retry_after` (seconds), `allow` (methods), `content_range`, `commit` (revision), `challenge` (of a 401) become headers;
+        `lock` is the command id."""
         super().__init__(text)
 
 

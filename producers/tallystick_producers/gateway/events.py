@@ -11,9 +11,9 @@ from tallystick_schemas.drills import DRILL_ATTR, drill_of
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.signing import wire_time
 
+from ..instants import Instant, now
 from .catalog import Listing
 from .errors import AuditUnavailable, Refusal
-from .instants import Instant, now
 from .routes import KINDS, Route
 
 log: Final = logging.getLogger(__name__)
@@ -96,17 +96,25 @@ class RequestLog:
         if path and path in meta.canary:
             self._attrs["canary"] = "true"
 
+    def probes(self, kind: str, name: str) -> None:
+        """A probe is no access: it names the subject, moves nothing, and says so."""
+        self.resource = Resource(kind, name[:1000])
+        self._attrs["probe"] = "true"
+
     async def allow(self, policies: Sequence[str], *, counts: bool) -> None:
         """Durably, before anything is served; AuditUnavailable when it can't be. `counts`: the content of one object is about to flow."""
         await self._decide("access.check", "allowed", Why(policies=list(policies)), {}, Usage(objects=1) if counts else None)
 
     async def refuse(self, refusal: Refusal) -> None:
         """A request that is not granted is an event as well."""
-        action = "auth.fail" if refusal.status == HTTPStatus.UNAUTHORIZED else "access.check"
+        # A step-up is a decision about somebody who is known: no failure to say who it is.
+        action = "auth.fail" if refusal.status == HTTPStatus.UNAUTHORIZED and "lock" not in refusal.facts else "access.check"
         why = Why(policies=list(refusal.policies) or None, text=refusal.text[:1000])
         await self._decide(action, refusal.outcome, why, {"status": str(int(refusal.status)), **_lock_of(refusal)}, None)
 
     async def _decide(self, action: str, outcome: str, why: Why, attrs: Mapping[str, str], usage: Usage | None) -> None:
+        if "probe" in self._attrs:
+            usage = Usage(objects=0)
         await self._journal.decision(action, outcome=outcome, why=why, usage=usage, **self._common(attrs))
 
     def progress(self, action: str, sent: int) -> None:

@@ -30,6 +30,9 @@ class _Unknown:
     def abort(self) -> None:
         raise ConnectionAbortedError("the answer is not completed")
 
+    def cut(self) -> None:
+        """Left to the look at the locks before the next block."""
+
 
 class Exchange:
     """`headers`: lower-case names; a header that came several times is joined with commas (RFC 9110, section 5.3), so two tokens are none."""
@@ -96,7 +99,8 @@ class Exchange:
         headers = {"x-error-code": refusal.code, "x-error-message": text[:_MAX_HEADER_TEXT]}
         headers |= {_FACT_HEADERS[name]: value for name, value in refusal.facts.items() if name in _FACT_HEADERS}
         if refusal.status == HTTPStatus.UNAUTHORIZED:
-            headers["www-authenticate"] = 'Bearer realm="tallystick"'
+            challenge = refusal.facts.get("challenge")
+            headers["www-authenticate"] = 'Bearer realm="tallystick"' + (f", {challenge}" if challenge else "")
         body = {"error": text, "code": refusal.code, "request_id": self.request_id}
         if "lock" in refusal.facts:
             body["lock"] = refusal.facts["lock"]

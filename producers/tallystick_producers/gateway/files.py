@@ -19,7 +19,7 @@ from .events import RequestLog
 from .exchange import Exchange, Headers
 from .folder_store import FileKey, FolderStore, Repo
 from .ranges import RangeRefused, Span, parse_range
-from .transfer import BLOCK, Transfer
+from .transfer import BLOCK, Transfer, UnderWay
 
 POLICIES: Final = ("token.valid", "lock.none")
 _BYTES: Final = "application/octet-stream"
@@ -43,6 +43,7 @@ class FileDoor:
 
     store: FolderStore
     stall_s: float
+    under_way: UnderWay
 
     async def serve(
         self, exchange: Exchange, request: RequestLog, listing: Listing, path: str, allowed: Callable[[], Refusal | None]
@@ -68,7 +69,8 @@ class FileDoor:
                 raise refusal
             action = action_of(listing.repo, path)
             transfer = Transfer(exchange, allowed, lambda sent: request.progress(action, sent), self.stall_s)
-            await _send(exchange, request, action, transfer, _Sending(fd, first, layout, headers))
+            with self.under_way.with_(transfer):
+                await _send(exchange, request, action, transfer, _Sending(fd, first, layout, headers))
         finally:
             os.close(fd)
 
@@ -99,7 +101,7 @@ async def _send(exchange: Exchange, request: RequestLog, action: str, transfer: 
     finally:
         request.done(action, Usage(bytes=transfer.sent, objects=1, duration_ms=int((time.monotonic() - began) * 1000)), problem)
     if problem:
-        exchange.connection.abort()
+        exchange.connection.cut() if isinstance(problem, Refusal) else exchange.connection.abort()
         await asyncio.sleep(0)  # the server hears of it before the application returns with an answer that is not whole
 
 

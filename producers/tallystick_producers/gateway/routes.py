@@ -1,6 +1,7 @@
 """From the bytes of a request path to what it asks for. Pure, and strict: what is not plainly one of our paths is refused.
 
     /healthz
+    /.well-known/tallystick/probe                                           whether somebody would get in (see probe)
     /files/<models|datasets>/<repo>/<path>                                  plain HTTP; ending in a folder: its listing
     /api/<models|datasets>/<repo>[/revision/<rev>]                          Hub: what a repository holds
     /api/<models|datasets>/<repo>/tree/<rev>[/<path>]                       Hub: listing, paged
@@ -17,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from .errors import bad_request, not_found
 
-Door = Literal["health", "files", "info", "tree", "paths", "resolve"]
+Door = Literal["health", "probe", "files", "info", "tree", "paths", "resolve"]
 Kind = Literal["model", "dataset"]
 KINDS: Final[dict[str, Kind]] = {"models": "model", "datasets": "dataset"}
 DEFAULT_REVISION: Final = "main"
@@ -54,6 +55,8 @@ def parse_route(raw_path: bytes) -> Route:
     names = tuple(_decoded(segment) for segment in segments[:-1]) + ((_decoded(segments[-1]),) if segments and segments[-1] else ())
     if names == ("healthz",):
         return Route("health")
+    if names == (".well-known", "tallystick", "probe"):
+        return Route("probe")
     if names and names[0] == "files":
         return _files(_plain(names[1:]))
     if names and names[0] == "api":

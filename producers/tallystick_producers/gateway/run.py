@@ -12,14 +12,16 @@ import uvicorn
 
 from tallystick_schemas.settings import AgentSettings, GatewaySettings
 
+from ..enforcement.announce import Announcer, Identity, KafkaTopic
+from ..enforcement.feed import LockFeed, connect
+from ..enforcement.table import LockTable
+from ..instants import Instant, now
 from ..recorder import Recorder
 from .app import Gateway
 from .catalog import Catalog
 from .events import EventSink
 from .folder_store import FolderStore
-from .instants import Instant, now
-from .lock_feed import LockFeed, connect
-from .locks import LockTable
+from .probe import PROBE_PATH
 from .protocol import Limits, protocol_with
 from .token_file import TokenFile
 from .tokens import ensure_token_file
@@ -68,11 +70,21 @@ def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:
     # A gateway must not wait for room in the spool: it says 503 instead.
     with Recorder.open(dataclasses.replace(agent, when_full="raise")) as recorder:
         app = build_app(settings, recorder, table)
-        feed = LockFeed(table, lambda: connect(agent.kafka))
+        announcer = Announcer(Identity(agent.agent, "gateway", _probe_url(settings)), lambda: KafkaTopic(agent.kafka), recorder.record)
+        feed = LockFeed(table, lambda: connect(agent.kafka), announcer)
         try:
             asyncio.run(serve(server_of(app, settings)))
         finally:
             feed.close()
+            announcer.close()
+
+
+def _probe_url(settings: GatewaySettings) -> str | None:
+    """Where the probe is asked for; nobody can be told of a port that the system chooses later."""
+    if not settings.public_url and settings.port == 0:
+        return None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return (settings.public_url.rstrip("/") or f"http://{host}:{settings.port}") + PROBE_PATH
 
 
 async def serve(server: uvicorn.Server) -> None:

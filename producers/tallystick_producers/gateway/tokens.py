@@ -2,7 +2,7 @@
 
 The file has one JSON object a line, and never a token:
 
-    {"sha256":"9f86d0…","principal":"alice@example.org","kind":"human","credential":"cred-7c1","expires":"2027-01-01T00:00:00.000000Z","roles":["research"]}
+    {"sha256":"9f86d0…","principal":"alice@example.org","kind":"human","credential":"cred-7c1","expires":"2027-01-01T00:00:00.000000Z","roles":["research"],"issued":"…"}
 
 A token carries 256 random bits, so one plain SHA-256 is enough: there is no password to guess (NIST SP 800-63B, 5.1.2.2 asks for slow hashes below 112 bits).
 """
@@ -12,7 +12,8 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,8 @@ from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Actor
 from tallystick_schemas.vocabulary import ActorKind
 
+from ..instants import from_wire, to_wire
 from .errors import TokenFileError
-from .instants import from_wire
 
 TOKEN_PREFIX: Final = "ts_"  # noqa: S105 - the public mark that lets secret scanners find our tokens, not a secret
 _HEX_DIGITS: Final = 64
@@ -38,6 +39,8 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     credential: str
     expires: str | None = None
     roles: list[str] = []
+    issued: str | None = None
+    """When it was issued, to whoever proved then who he is; a token without it passes no step-up."""
 
     def actor(self) -> Actor:
         """Who speaks with this token, as events name them."""
@@ -46,6 +49,10 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     def expired(self, wall: float) -> bool:
         """Whether its time is over."""
         return self.expires is not None and from_wire(self.expires) <= wall
+
+    def issued_at(self) -> float | None:
+        """Unix seconds."""
+        return None if self.issued is None else from_wire(self.issued)
 
 
 def new_token() -> str:
@@ -59,11 +66,18 @@ def token_hash(token: str) -> str:
 
 
 def token_record(
-    token: str, principal: str, kind: ActorKind, *, credential: str | None = None, expires: str | None = None, roles: tuple[str, ...] = ()
+    token: str,
+    principal: str,
+    kind: ActorKind,
+    *,
+    credential: str | None = None,
+    expires: str | None = None,
+    roles: tuple[str, ...] = (),
+    issued: str | None = None,
 ) -> TokenRecord:
     """The record of a token. Without a credential id, one is made from the hash: stable, and worth nothing to a thief."""
     digest = token_hash(token)
-    return TokenRecord(digest, principal, kind, credential or f"cred-{digest[:12]}", expires, list(roles))
+    return TokenRecord(digest, principal, kind, credential or f"cred-{digest[:12]}", expires, list(roles), issued)
 
 
 def encode_record(record: TokenRecord) -> bytes:
@@ -79,6 +93,10 @@ class TokenBook:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def records(self) -> Iterable[TokenRecord]:
+        """All of them."""
+        return self._records.values()
 
     def find(self, token: str) -> TokenRecord | None:
         """The token's record. Timing tells nothing: what is looked up is a hash that the sender cannot steer, and equality is checked in constant time."""
@@ -105,8 +123,9 @@ def parse_tokens(raw: bytes, name: str = "token file") -> TokenBook:
 def _parse_line(line: bytes, place: str) -> TokenRecord:
     try:
         record = _decode(line)
-        if record.expires is not None:
-            from_wire(record.expires)
+        for moment in (record.expires, record.issued):
+            if moment is not None:
+                from_wire(moment)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ParseError) as error:
         raise TokenFileError(f"{place}: not a token record: {error}") from error
     if len(record.sha256) != _HEX_DIGITS or record.sha256.strip("0123456789abcdef"):
@@ -125,13 +144,19 @@ def ensure_token_file(path: Path) -> None:
 def add_token(path: Path, principal: str, kind: ActorKind, roles: tuple[str, ...] = (), expires: str | None = None) -> str:
     """A new token for a principal; the file keeps its hash. `expires` as in TokenRecord."""
     token = new_token()
-    append_token(path, token_record(token, principal, kind, roles=roles, expires=expires))
+    append_token(path, token_record(token, principal, kind, roles=roles, expires=expires, issued=to_wire(time.time())))
     return token
 
 
 def append_token(path: Path, record: TokenRecord) -> None:
     """One more line. Whoever reads meanwhile sees the file before or after it."""
     _rewrite(path, lambda lines: [*lines, encode_record(record)])
+
+
+def append_token_once(path: Path, record: TokenRecord) -> None:
+    """As append_token, unless the token stands there already; two that do it at once write one line."""
+    digest = record.sha256.encode()
+    _rewrite(path, lambda lines: lines if any(digest in line for line in lines) else [*lines, encode_record(record)])
 
 
 def remove_tokens(path: Path, credential: str) -> int:

@@ -1,9 +1,10 @@
 """Sending a file's bytes: block by block, with an eye on the client, the clock and the locks."""
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from .errors import Refusal
@@ -25,6 +26,7 @@ class Transfer:
         self._exchange, self._connection = exchange, exchange.connection
         self._allowed, self._report, self._stall_s = allowed, report, stall_s
         self._handed = 0
+        self._refused: Refusal | None = None
         self.sent = 0
         self._reported, self._reported_at = 0, time.monotonic()
 
@@ -54,20 +56,32 @@ class Transfer:
             self._maybe_report()
         return ""
 
-    async def _piece(self, data: bytes | memoryview, counted: int) -> str:
+    def locks_changed(self) -> None:
+        """Whoever is locked now is cut at once: a client that takes nothing would keep us from the next look, and go on with what is buffered."""
+        refusal = self._allowed() if self._refused is None else None
+        if refusal is not None and "lock" in refusal.facts:
+            self._look()
+            self._refused = refusal
+            self._connection.cut()
+
+    async def _piece(self, data: bytes | memoryview, counted: int) -> Refusal | str:
         """One write, when all before it is with the operating system; `counted` bytes of it are the file's."""
         return await self._write(data, counted, more=True) if data else ""
 
-    async def _end(self) -> str:
+    async def _end(self) -> Refusal | str:
         return await self._write(b"", 0, more=False)
 
-    async def _write(self, data: bytes | memoryview, counted: int, *, more: bool) -> str:
+    async def _write(self, data: bytes | memoryview, counted: int, *, more: bool) -> Refusal | str:
         try:
             async with asyncio.timeout(self._stall_s):
                 await self._exchange.piece(data, more=more)
         except TimeoutError:
+            if self._refused is not None:
+                return self._refused
             self._look()
             return f"the client took nothing for {self._stall_s:.0f} s"
+        if self._refused is not None:
+            return self._refused
         if self._connection.gone():
             # What was handed over last may have been dropped: `sent` stays at what was known before.
             return "the client went away"
@@ -83,3 +97,31 @@ class Transfer:
         if self.sent - self._reported >= REPORT_BYTES or now - self._reported_at >= REPORT_S:
             self._reported, self._reported_at = self.sent, now
             self._report(self.sent)
+
+
+class UnderWay:
+    """The transfers of one loop. When locks change, each is looked at: off the way of the bytes, and without waiting for a slow client."""
+
+    def __init__(self) -> None:
+        self._transfers: set[Transfer] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def with_(self, transfer: Transfer) -> Iterator[None]:
+        """As long as it sends."""
+        self._loop = asyncio.get_running_loop()
+        self._transfers.add(transfer)
+        try:
+            yield
+        finally:
+            self._transfers.discard(transfer)
+
+    def changed(self) -> None:
+        """From the thread that writes the lock table."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and every transfer with it
+                self._loop.call_soon_threadsafe(self._look)
+
+    def _look(self) -> None:
+        for transfer in list(self._transfers):
+            transfer.locks_changed()

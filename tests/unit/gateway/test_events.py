@@ -8,8 +8,8 @@ from tests.support.gateway import KeptEvents
 from tallystick_producers.errors import SpoolFull
 from tallystick_producers.gateway.errors import AuditUnavailable, Refusal
 from tallystick_producers.gateway.events import Journal, RequestLog
-from tallystick_producers.gateway.instants import Instant
 from tallystick_producers.gateway.routes import parse_route
+from tallystick_producers.instants import Instant
 from tallystick_schemas.events import Actor, Source, Usage
 
 FULL = SpoolFull("spool", 10, 10)

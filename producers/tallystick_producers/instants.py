@@ -1,4 +1,4 @@
-"""Now, as the cores of the gateway are given it: wall clock for what people agreed on, monotonic clock for what was measured here."""
+"""Now, as the cores are given it: wall clock for what people agreed on, monotonic clock for what was measured here."""
 
 import time
 from datetime import UTC, datetime

@@ -1,22 +1,23 @@
-"""Reads topic `locks` for the gateway: from the beginning, then as it grows, for ever. A thread of its own."""
+"""Reads topic `locks` for an enforcement point: from the beginning, then as it grows, for ever. A thread of its own."""
 
 import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, parse_lock
+from tallystick_schemas.messages import Lock, LockHeartbeat, parse_lock
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import LOCKS
 
-from .errors import LockFeedBroken
-from .locks import LockTable
+from ..errors import LockFeedBroken
+from ..instants import now as clock
+from .table import LockTable
 
 log: Final = logging.getLogger(__name__)
 PARTITION: Final = TopicPartition(LOCKS, 0)
@@ -31,6 +32,16 @@ def connect(kafka: KafkaSettings) -> Any:
     return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
 
 
+class Listener(Protocol):
+    """Who wants to know what the feed did, from its thread: must not wait."""
+
+    def applied(self, lock: Lock) -> None:
+        """The table holds this lock, or no longer holds the one that this lifts."""
+
+    def heard(self, at: str) -> None:
+        """A heartbeat of the responder, live; everything before it is in the table."""
+
+
 class LockFeed:
     """Keeps a LockTable up to date until closed. When Kafka is away the table grows stale, and the gateway denies.
 
@@ -38,8 +49,9 @@ class LockFeed:
     can tell. Records stand in one order, so with it every lock before it has been applied.
     """
 
-    def __init__(self, table: LockTable, connect: Callable[[], Any]) -> None:
-        self._table, self._connect = table, connect
+    def __init__(self, table: LockTable, connect: Callable[[], Any], listener: Listener | None = None) -> None:
+        self._table, self._connect, self._listener = table, connect, listener
+        self._caught_up = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tallystick-locks", daemon=True)
         self._thread.start()
@@ -68,6 +80,7 @@ class LockFeed:
     def _follow(self, consumer: Any) -> None:
         end = _end(consumer)
         last = time.monotonic()
+        self._caught_up = False
         while not self._stopping.is_set():
             records = consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, [])
             now = time.monotonic()
@@ -78,27 +91,41 @@ class LockFeed:
                 if consumer.position(PARTITION) > end:
                     raise LockFeedBroken("the topic is shorter than what was read of it")
             for record in records:
-                if self._apply(record) and record.offset >= end:
+                beat = self._apply(record, live=record.offset >= end)
+                if beat is not None and record.offset >= end:
                     self._table.heartbeat(now)
+                    self._tell_heard(beat)
 
-    def _apply(self, record: Any) -> bool:
-        """Whether this was a heartbeat."""
+    def _tell_heard(self, beat: LockHeartbeat) -> None:
+        """With the first live heartbeat all that stood in the topic before is applied; only then is it told, each subject once."""
+        if self._listener is None:
+            return
+        if not self._caught_up:
+            self._caught_up = True
+            for lock in self._table.locked(clock()):
+                self._listener.applied(lock)
+        self._listener.heard(beat.at)
+
+    def _apply(self, record: Any, *, live: bool) -> LockHeartbeat | None:
+        """The heartbeat, if this was one."""
         key = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
             self._table.forget(key)
-            return False
+            return None
         try:
             value = parse_lock(record.key, record.value)
         except ParseError as error:
             log.error("topic %s, offset %d: %s", LOCKS, record.offset, error)
             if key.startswith(("principal:", "credential:")):
                 self._table.apply_unreadable(key)
-            return False
+            return None
         if isinstance(value, Lock):
             self._table.apply(value)
             log.info("%s is %s (command %s)", value.subject, value.state, value.command)
-            return False
-        return bool(record.key == HEARTBEAT_KEY)
+            if live and self._listener is not None:
+                self._listener.applied(value)
+            return None
+        return value
 
 
 def _end(consumer: Any) -> int:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick_producers.gateway.instants import Instant, from_wire, to_wire
-from tallystick_producers.gateway.locks import LockTable
+from tallystick_producers.enforcement.table import LockTable
+from tallystick_producers.instants import Instant, from_wire, to_wire
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Lock
+from tallystick_schemas.messages import Level, Lock
 
 AT = "2026-01-01T00:00:00.000000Z"
 START = from_wire(AT)
@@ -34,7 +34,7 @@ def test_a_lock_is_a_denial_until_it_is_lifted(subject: str) -> None:
     table.apply(lock(subject))
     denial = table.check("a", "cred-a", now)
     assert denial is not None
-    assert (denial.status, denial.command) == (403, "c1")
+    assert (denial.level, denial.command) == ("suspend", "c1")
     assert subject.replace(":", " ") in denial.text
     assert table.check("b", "cred-b", now) is None
     table.apply(lock(subject, state="unlocked"))
@@ -60,8 +60,8 @@ def test_a_table_that_heard_nothing_for_too_long_denies_everyone(mono: float, se
     denial = fresh(30.0).check("a", None, Instant(START, mono))
     assert (denial is None) is served
     if denial is not None:
-        assert denial.status == 503
-        assert denial.refusal().facts["retry_after"]
+        assert denial.level is None
+        assert denial.command is None
         assert "cannot know" in denial.text
 
 
@@ -83,7 +83,7 @@ def test_a_known_lock_is_told_before_ignorance() -> None:
     table.apply(lock())
     denial = table.check("a", None, Instant(START, 0.0))
     assert denial is not None
-    assert denial.status == 403
+    assert denial.level == "suspend"
 
 
 @given(st.floats(0, 4e9))
@@ -97,3 +97,36 @@ def test_wire_times_round_trip(seconds: float) -> None:
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(ParseError):
         from_wire(text)
+
+
+@pytest.mark.parametrize(
+    ("subject", "level", "issued", "passes"),
+    [
+        ("principal:a", "step-up", None, False),
+        ("principal:a", "step-up", START - 1, False),
+        ("principal:a", "step-up", START, False),
+        ("principal:a", "step-up", START + 1, True),
+        ("credential:cred-a", "step-up", START + 1, True),
+        ("principal:a", "suspend", START + 1, False),
+        ("principal:a", "revoke", START + 1, True),
+        ("principal:a", "revoke", START - 1, False),
+        ("credential:cred-a", "revoke", START + 1, False),
+    ],
+)
+def test_what_a_token_issued_after_the_lock_opens(subject: str, level: Level, issued: float | None, passes: bool) -> None:
+    table = fresh(stale_s=1e9)
+    table.apply(Lock(subject=subject, state="locked", command="c1", reason="r", by="b", at=AT, level=level))
+    denial = table.check("a", "cred-a", Instant(START + 60, 1.0), issued)
+    assert (denial is None) == passes
+    if denial is not None:
+        assert (denial.level, denial.command) == (level, "c1")
+        assert denial.max_age_s == (60 if level == "step-up" else None)
+
+
+def test_who_watches_hears_of_every_change() -> None:
+    table, heard = fresh(), []
+    table.watch(lambda: heard.append(len(table.locked(Instant(START, 1.0)))))
+    table.apply(lock())
+    table.apply_unreadable("principal:b")
+    table.apply(lock(state="unlocked"))
+    assert heard == [1, 2, 1]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from tallystick_producers.gateway import lock_feed
-from tallystick_producers.gateway.instants import Instant
-from tallystick_producers.gateway.lock_feed import PARTITION, LockFeed
-from tallystick_producers.gateway.locks import LockTable
+from tallystick_producers.enforcement import feed as lock_feed
+from tallystick_producers.enforcement.feed import PARTITION, LockFeed
+from tallystick_producers.enforcement.table import LockTable
+from tallystick_producers.instants import Instant
 from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
 
 AT = "2026-01-01T00:00:00.000000Z"
