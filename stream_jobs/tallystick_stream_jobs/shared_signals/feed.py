@@ -1,0 +1,87 @@
+"""Reads topic `decisions` for the transmitter, from where its store says. A thread of its own, for ever; no group, no Faust: one partition, few messages."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.messages import Decision, parse_message
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import DECISIONS
+
+from .store import Store
+from .transmitter import Transmitter
+
+log: Final = logging.getLogger(__name__)
+PARTITION: Final = TopicPartition(DECISIONS, 0)
+_AGAIN_S: Final = 0.5
+_POLL_MS: Final = 200
+
+
+def connect(kafka: KafkaSettings) -> Any:
+    """A consumer without a group: the store knows the place."""
+    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
+
+
+class DecisionFeed:
+    """Until closed. A store that fails is tried again like a broker that is away: the position moves with what was queued, or not at all."""
+
+    def __init__(self, transmitter: Transmitter, store: Store, connect: Callable[[], Any]) -> None:
+        self._transmitter, self._store, self._connect = transmitter, store, connect
+        self._stopping = threading.Event()
+        self.reading = threading.Event()
+        """Set once the place in the topic is known: decisions from then on reach the streams."""
+        self._thread = threading.Thread(target=self._run, name="tallystick-decisions", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            consumer = None
+            try:
+                consumer = self._connect()
+                self._follow(consumer)
+            except Exception as error:  # noqa: BLE001 - for ever: without this thread no receiver would hear of a decision again
+                log.warning("decisions cannot be read (%s: %s); it is tried again", type(error).__name__, error)
+                self._stopping.wait(_AGAIN_S)
+            finally:
+                if consumer is not None:
+                    with contextlib.suppress(KafkaError, OSError):
+                        consumer.close()
+
+    def _follow(self, consumer: Any) -> None:
+        consumer.assign([PARTITION])
+        consumer.seek(PARTITION, self._begin(consumer))
+        self.reading.set()
+        while not self._stopping.is_set():
+            for record in consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, []):
+                self._transmitter.decided(_decision(record), (DECISIONS, record.offset + 1))
+
+    def _begin(self, consumer: Any) -> int:
+        """Where the store says; at the end the first time, since no stream can be older; at the beginning when the topic was made anew."""
+        first, end = consumer.beginning_offsets([PARTITION])[PARTITION], consumer.end_offsets([PARTITION])[PARTITION]
+        kept = self._store.position(DECISIONS)
+        if kept is None:
+            self._transmitter.decided(None, (DECISIONS, end))
+            return int(end)
+        if not first <= kept <= end:
+            log.warning("topic %s holds offsets %d to %d and %d was wanted; it is read from its beginning", DECISIONS, first, end, kept)
+            return int(first)
+        return kept
+
+
+def _decision(record: Any) -> Decision | None:
+    try:
+        return parse_message(Decision, record.value or b"")
+    except ParseError as error:
+        log.error("topic %s, offset %d: %s; no receiver is told", DECISIONS, record.offset, error)
+        return None
