@@ -8,12 +8,18 @@ TallystickError
     ├── RotationRefused     the next key is on its way already
     ├── KeysUnavailable     an issuer's keys cannot be had now: try again later
     └── StateBroken         the queue's file cannot be used
+
+ConnectorError (connectors)
+└── Refused
+    └── TokenRefused        a receiver will not take this token, whenever it comes
 """
 
 from pathlib import Path
 from typing import Literal
 
 from tallystick_schemas.errors import TallystickError
+
+from ..connectors.errors import Refused
 
 SetError = Literal["invalid_request", "invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied"]
 """RFC 8935, section 2.4, table 1."""
@@ -67,3 +73,7 @@ class StateBroken(SignalsError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"the queue of shared signals {path} cannot be used: {reason}; restore it from a copy or remove it")
+
+
+class TokenRefused(Refused):
+    """A 400 of RFC 8935 about the token itself; the receiver's words are in it."""

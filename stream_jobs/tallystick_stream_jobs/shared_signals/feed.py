@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -64,14 +65,14 @@ class DecisionFeed:
         self.reading.set()
         while not self._stopping.is_set():
             for record in consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, []):
-                self._transmitter.decided(_decision(record), (DECISIONS, record.offset + 1))
+                self._transmitter.decided(_decision(record), (DECISIONS, record.offset + 1), time.time())
 
     def _begin(self, consumer: Any) -> int:
         """Where the store says; at the end the first time, since no stream can be older; at the beginning when the topic was made anew."""
         first, end = consumer.beginning_offsets([PARTITION])[PARTITION], consumer.end_offsets([PARTITION])[PARTITION]
         kept = self._store.position(DECISIONS)
         if kept is None:
-            self._transmitter.decided(None, (DECISIONS, end))
+            self._transmitter.decided(None, (DECISIONS, end), time.time())
             return int(end)
         if not first <= kept <= end:
             log.warning("topic %s holds offsets %d to %d and %d was wanted; it is read from its beginning", DECISIONS, first, end, kept)

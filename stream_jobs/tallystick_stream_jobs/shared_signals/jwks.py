@@ -60,16 +60,20 @@ class KeyCache:
 
     def key(self, kid: str, now: float) -> Key:
         """The key; SetRefused (invalid_key) when the issuer has none of that id, KeysUnavailable when nobody can tell."""
-        fresh = self._fetched_at is not None and now - self._fetched_at < _FRESH_S
-        if kid in self._keys and fresh:
+        if kid in self._keys and self._fetched_within(_FRESH_S, now):
             return self._keys[kid]
-        if self._tried_at is None or now - self._tried_at >= _AGAIN_S:
+        looked = self._tried_at is None or now - self._tried_at >= _AGAIN_S
+        if looked:
             self._refresh(now)
-        if kid in self._keys and (self._fetched_at is not None and now - self._fetched_at < 24 * _FRESH_S):
+        if kid in self._keys and self._fetched_within(24 * _FRESH_S, now):
             return self._keys[kid]
-        if self._fetched_at is None or self._tried_at != self._fetched_at:
-            raise KeysUnavailable(self._issuer.iss, "its key set could not be read")
+        if not looked or self._tried_at != self._fetched_at:
+            # Whether the key is new or made up nobody can tell before the next look: whoever sent the token shall come again.
+            raise KeysUnavailable(self._issuer.iss, "its key set was read a moment ago, or could not be read")
         raise SetRefused("invalid_key", "the key that signed this is not in the issuer's key set")
+
+    def _fetched_within(self, seconds: float, now: float) -> bool:
+        return self._fetched_at is not None and now - self._fetched_at < seconds
 
     def _refresh(self, now: float) -> None:
         self._tried_at = now

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from ..connectors.errors import ConnectorError, Refused, Retry
+from ..connectors.errors import ConnectorError, Retry
 from ..connectors.http import Http
-from .errors import SignalsError
+from .errors import SignalsError, TokenRefused
 from .keyfile import KeyFile
-from .settings import SignalsSettings
 from .sets import sign
+from .settings import SignalsSettings
 from .store import Store, Waiting
 from .streams import Stream
 from .transmitter import Told, Transmitter
@@ -35,7 +35,7 @@ class _Answer(msgspec.Struct):
 
 
 def push_set(http: Http, url: str, authorization: str, token: str) -> None:
-    """Push one token. Retry or Refused, with the receiver's own words; a 202 is nothing to say."""
+    """Push one token. TokenRefused with the receiver's own words; Retry, or Refused where its address or its answer is no receiver's."""
     headers = {"content-type": SET_TYPE, "accept": "application/json", **({"authorization": authorization} if authorization else {})}
     answer = http.send("POST", url, headers=headers, content=token.encode())
     if answer.status == 400:
@@ -49,9 +49,9 @@ def _refusal(host: str, body: bytes) -> ConnectorError:
     try:
         said = msgspec.json.decode(body, type=_Answer)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Refused(f"{host} answered 400 without an error code of RFC 8935")
+        return TokenRefused(f"{host} answered 400 without an error code of RFC 8935")
     words = f"{host} refused the token: {_plain(said.err, 60)}{f' ({_plain(said.description, 300)})' if said.description else ''}"
-    return Retry(words) if said.err in _MENDABLE else Refused(words)
+    return Retry(words) if said.err in _MENDABLE else TokenRefused(words)
 
 
 def _plain(text: str, limit: int) -> str:
@@ -69,9 +69,22 @@ class Pusher:
     """One token of a stream in flight at a time: what is told about a subject arrives in order. A stream that hangs holds up nobody else."""
 
     def __init__(
-        self, settings: SignalsSettings, store: Store, keys: KeyFile, transmitter: Transmitter, told: Told, clock: Callable[[], float] = time.time
+        self,
+        settings: SignalsSettings,
+        store: Store,
+        keys: KeyFile,
+        transmitter: Transmitter,
+        told: Told,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings, self._store, self._keys, self._transmitter, self._told, self._clock = settings, store, keys, transmitter, told, clock
+        self._settings, self._store, self._keys, self._transmitter, self._told, self._clock = (
+            settings,
+            store,
+            keys,
+            transmitter,
+            told,
+            clock,
+        )
         self._https: dict[bool, Http] = {}
         self._flying: dict[str, asyncio.Task[None]] = {}
 
@@ -81,7 +94,7 @@ class Pusher:
             while True:
                 self._transmitter.ready.clear()
                 for stream in await asyncio.to_thread(self._store.streams):
-                    if stream.method == PUSH and stream.status == "enabled" and stream.id not in self._flying:
+                    if stream.method == PUSH and stream.status != "paused" and stream.id not in self._flying:
                         self._fly(stream)
                 await asyncio.to_thread(self._transmitter.ready.wait, 0.25)
         finally:
@@ -103,7 +116,7 @@ class Pusher:
         while True:
             stream = self._store.stream(stream_id)
             waiting = self._store.waiting(stream_id, 1)
-            if stream is None or stream.status != "enabled" or not waiting or waiting[0].next_at > self._clock():
+            if stream is None or stream.status == "paused" or not waiting or waiting[0].next_at > self._clock():
                 return
             if not self._push(stream, waiting[0]):
                 return
@@ -113,12 +126,13 @@ class Pusher:
         try:
             token = sign(one.claims, self._keys.ring().signer(self._clock()))
             push_set(self._http(stream), stream.endpoint_url, stream.authorization, token)
-        except Refused as error:
+        except TokenRefused as error:
             self._note(stream, str(error))
             self._store.finish(stream.id, [one.jti], self._clock(), str(error))
             self._told("incident.update", stream, f"{one.jti} was refused: {error}")
             return True
-        except (Retry, SignalsError) as error:
+        except (ConnectorError, SignalsError) as error:
+            # Also what a person must mend, a redirect or a wrong address: the token is kept until somebody has.
             attempts = one.attempts + 1
             wait = wait_s(attempts, getattr(error, "after_s", None), random.random())  # noqa: S311 - spreads load, guards nothing
             self._note(stream, str(error))
@@ -132,9 +146,8 @@ class Pusher:
         return True
 
     def _note(self, stream: Stream, error: str) -> None:
-        newest = self._store.stream(stream.id)
-        if newest is not None and newest.last_error != error:
-            self._store.put_stream(msgspec.structs.replace(newest, last_error=error))
+        if stream.last_error != error:
+            self._store.change_stream(stream.id, lambda one: msgspec.structs.replace(one, last_error=error))
 
     def _http(self, stream: Stream) -> Http:
         receiver = self._settings.receiver(stream.receiver)

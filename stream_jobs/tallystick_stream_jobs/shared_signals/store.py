@@ -6,7 +6,7 @@ Thread-safe; every method is one transaction. Claims wait unsigned, and are sign
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +38,13 @@ class Waiting(NamedTuple):
     attempts: int
     next_at: float
     error: str
+
+
+def _put(db: sqlite3.Connection, stream: Stream) -> None:
+    db.execute(
+        "INSERT INTO streams (id, receiver, value) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+        (stream.id, stream.receiver, msgspec.json.encode(stream)),
+    )
 
 
 class Store:
@@ -92,14 +99,21 @@ class Store:
         return msgspec.json.decode(rows[0][0], type=Stream) if rows else None
 
     def put_stream(self, stream: Stream) -> None:
-        """New, or in place of what was. A stream that is disabled holds nothing (SSF 1.0, 8.1.2.1)."""
+        """A new one, or in place of what was."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT INTO streams (id, receiver, value) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
-                (stream.id, stream.receiver, msgspec.json.encode(stream)),
-            )
-            if stream.status == "disabled":
-                db.execute("DELETE FROM pending WHERE stream = ?", (stream.id,))
+            _put(db, stream)
+
+    def change_stream(self, stream_id: str, change: Callable[[Stream], Stream], *, clear: bool = False) -> Stream | None:
+        """What `change` makes of it, in one step; None when it is gone. `clear`: nothing waits for it any more."""
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM streams WHERE id = ?", (stream_id,)).fetchone()
+            if row is None:
+                return None
+            changed = change(msgspec.json.decode(row[0], type=Stream))
+            _put(db, changed)
+            if clear:
+                db.execute("DELETE FROM pending WHERE stream = ?", (stream_id,))
+            return changed
 
     def drop_stream(self, stream_id: str) -> None:
         """With all that belongs to it."""
@@ -136,7 +150,8 @@ class Store:
                 known = db.execute("SELECT 1 FROM told WHERE stream = ? AND jti = ?", (stream, claims["jti"])).fetchone()
                 if known is None:
                     done = db.execute(
-                        "INSERT OR IGNORE INTO pending (stream, jti, claims) VALUES (?, ?, ?)", (stream, claims["jti"], msgspec.json.encode(claims))
+                        "INSERT OR IGNORE INTO pending (stream, jti, claims) VALUES (?, ?, ?)",
+                        (stream, claims["jti"], msgspec.json.encode(claims)),
                     )
                     added += [claims["jti"]] if done.rowcount else []
             if position is not None:
@@ -145,7 +160,9 @@ class Store:
 
     def waiting(self, stream_id: str, limit: int) -> list[Waiting]:
         """The oldest first."""
-        rows = self._rows("SELECT jti, claims, attempts, next_at, error FROM pending WHERE stream = ? ORDER BY seq LIMIT ?", stream_id, limit)
+        rows = self._rows(
+            "SELECT jti, claims, attempts, next_at, error FROM pending WHERE stream = ? ORDER BY seq LIMIT ?", stream_id, limit
+        )
         return [Waiting(jti, msgspec.json.decode(claims), attempts, at, error) for jti, claims, attempts, at, error in rows]
 
     def count_waiting(self, stream_id: str) -> int:
@@ -155,7 +172,8 @@ class Store:
         """It did not work; the next try is due at `next_at`."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE pending SET attempts = ?, next_at = ?, error = ? WHERE stream = ? AND jti = ?", (attempts, next_at, error, stream_id, jti)
+                "UPDATE pending SET attempts = ?, next_at = ?, error = ? WHERE stream = ? AND jti = ?",
+                (attempts, next_at, error, stream_id, jti),
             )
 
     def finish(self, stream_id: str, jtis: Iterable[str], now: float, error: str = "") -> list[Claims]:

@@ -71,7 +71,11 @@ def patched(stream: Stream, request: dict[str, Any], now_shown: dict[str, Any]) 
     """What is named changes, nothing else (PATCH)."""
     _ours(request, now_shown)
     changes = _supplied(request)
-    named = {"events_requested": ("events_requested",), "delivery": ("method", "endpoint_url", "authorization"), "description": ("description",)}
+    named = {
+        "events_requested": ("events_requested",),
+        "delivery": ("method", "endpoint_url", "authorization"),
+        "description": ("description",),
+    }
     kept = {field for name in request if name in named for field in named[name]}
     return msgspec.structs.replace(stream, **{name: value for name, value in changes.items() if name in kept})
 

@@ -70,7 +70,14 @@ def check_set(token: bytes, issuer: IssuerSettings, key_of: Callable[[str], Key]
     subject = claims.get("sub_id", payload.get("subject"))
     txn = claims.get("txn", "")
     return Heard(
-        claims["iss"], claims["jti"], txn[:_MAX_NAME] if isinstance(txn, str) else "", sha256(token).hexdigest(), event, payload, subject, int(at)
+        claims["iss"],
+        claims["jti"],
+        txn[:_MAX_NAME] if isinstance(txn, str) else "",
+        sha256(token).hexdigest(),
+        event,
+        payload,
+        subject,
+        int(at),
     )
 
 
