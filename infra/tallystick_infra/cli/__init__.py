@@ -17,6 +17,7 @@ _COMMANDS = {
     "unlock": ("respond", "unlock", "Lift a lock."),
     "locks": ("respond", "locks", "Who is locked, why, by whom, until when."),
     "outbox": ("outbox", "outbox", "What is told to other systems, and whether locks hold."),
+    "signals": ("signals", "signals", "Shared signals: streams, keys, tokens."),
     "findings": ("respond", "findings", "What the detectors found, newest first."),
     "audit": ("audit", "audit", "Verify the history without trusting us."),
     "collect": ("collect", "collect", "Record events from log files, each line exactly once."),

@@ -123,6 +123,20 @@ def outbox(data: Path) -> None:
     run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors)
 
 
+@jobs.command()
+@data_option
+@click.option("--port", type=int, help="Port to listen on instead of the configured one.")
+def signals(data: Path, port: int | None) -> None:
+    """Tell receivers of locks by shared signals, and hear issuers. One a deployment."""
+    from tallystick_stream_jobs.shared_signals.run import run_signals
+
+    from ..signals import signals_settings
+
+    log_to_stderr("signals")
+    settings = signals_settings(open_deployment(data))
+    run_signals(settings if port is None else dataclasses.replace(settings, port=port))
+
+
 @click.command()
 @data_option
 def sealer(data: Path) -> None:

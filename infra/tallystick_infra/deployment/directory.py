@@ -18,7 +18,7 @@ from ..errors import NoDeployment, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
 
-BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder", "outbox")
+BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder", "outbox", "signals")
 """Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
 
 
@@ -147,6 +147,9 @@ class Deployment:
         if Path(name).name != name:
             raise UnsafeKeyFile(self.keys / name, "is not directly in keys/; give its name alone")
         return read_secret(self.keys / name)
+
+    def signals_table(self) -> dict[str, Any]:
+        return self._table("signals")
 
     def console_table(self) -> dict[str, Any]:
         return self._table("console")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 JOBS = ("notary", "detectors", "responder", "outbox")
-START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "outbox", "sealer", "gateway", "console")
-STOP_ORDER = (("console", "gateway"), ("sealer", "detectors", "responder", "outbox"), ("notary",), ("clickhouse", "kafka"))
+START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "outbox", "sealer", "signals", "gateway", "console")
+STOP_ORDER = (("console", "gateway", "signals"), ("sealer", "detectors", "responder", "outbox"), ("notary",), ("clickhouse", "kafka"))
 """Doors first, then what reads the stores, then the stores: nobody loses what he was writing."""
 
 

@@ -26,6 +26,7 @@ from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
 from ..operator import Operator, RecordSender
 from ..processes import Child, spawn, tail, wait_until
+from ..signals import signals_settings
 from .backoff import Backoff
 from .checks import check_machine, listens
 from .parts import JOBS, START_ORDER, STOP_ORDER, Part, own_command
@@ -44,7 +45,8 @@ class Supervisor:
     def __init__(
         self, deployment: Deployment, parts: Sequence[str] = ALL_PARTS, say: Say = lambda _: None, progress: Progress | None = None
     ) -> None:
-        self.deployment, self._wanted, self._say, self._progress = deployment, parts, say, progress
+        self.deployment, self._say, self._progress = deployment, say, progress
+        self._wanted = [name for name in parts if name != "signals" or _signals_on(deployment)]
         self.children: dict[str, Child] = {}
         self._parts: dict[str, Part] = {}
         self._backoffs: dict[str, Backoff] = {}
@@ -135,6 +137,9 @@ class Supervisor:
         self._ports["gateway"] = check_port(self.deployment.gateway().port, "the gateway", "[gateway] port")
         self._ports["console"] = check_port(int(self.deployment.console_table().get("port", 47050)), "the console", "[console] port")
 
+        if "signals" in self._wanted:
+            self._ports["signals"] = check_port(signals_settings(self.deployment).port, "shared signals", "[signals] port")
+
     def _start_stores(self) -> None:
         embedded, path = self.deployment.embedded(), self.deployment.path
         if embedded.clickhouse:
@@ -200,6 +205,9 @@ class Supervisor:
             return Part(name, own_command(data, "jobs", name))
         if name in JOBS:
             return Part(name, own_command(data, "jobs", name, "--instance", "embedded"))
+        if name == "signals":
+            port = self._ports[name]
+            return Part(name, [*own_command(data, "jobs", name), "--port", str(port)], lambda: listens(port))
         if name in ("gateway", "console"):
             port = self._ports[name]
             return Part(name, [*own_command(data, name), "--port", str(port)], lambda: listens(port))
@@ -256,6 +264,11 @@ class Supervisor:
                 processes={name: child.pid for name, child in self.children.items()},
             ),
         )
+
+
+def _signals_on(deployment: Deployment) -> bool:
+    """Shared signals are off unless somebody turned them on, and then nothing of them is loaded."""
+    return bool(deployment.signals_table()) and signals_settings(deployment).enabled
 
 
 def _reason(child: Child) -> str:

@@ -11,6 +11,7 @@ from .base import Connector
 from .setup import Setup
 
 KINDS: Final[Mapping[str, str]] = {
+    "ssf-push": "ssf_push",
     "webhook": "webhook",
 }
 """Kind -> module of this package with `build(setup) -> Connector`."""
