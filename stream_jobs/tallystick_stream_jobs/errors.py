@@ -9,6 +9,7 @@ TallystickError
     ├── SealerBusy           another sealer runs on this directory
     ├── SealerStateBroken    the sealer's own file cannot be used
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
+    ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
     └── LockUnconfirmed      an order was recorded, and no lock appeared in time
 """
@@ -64,6 +65,14 @@ class ParametersRefused(JobError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
         super().__init__(f"these thresholds cannot be used: {'; '.join(problems)}")
+
+
+class RuleRefused(JobError):
+    """A rule of somebody's own that cannot be used: the file, the part of it, and why. The others go on."""
+
+    def __init__(self, path: str, part: str, reason: str) -> None:
+        self.path, self.part, self.reason = path, part, reason
+        super().__init__(f"{path}: {part}: {reason}")
 
 
 class SnapshotFenced(JobError):

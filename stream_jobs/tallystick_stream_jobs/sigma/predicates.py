@@ -1,0 +1,69 @@
+"""Conditions on one event: and, or, not over tests, as a function of the event and as SQL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tallystick_schemas.events import Event
+
+from .fields import Field
+from .matching import Bind, FieldTest, SameAs
+
+Check = Callable[[Event], bool]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A field passes a test."""
+
+    field: Field
+    test: FieldTest | SameAs
+
+    def check(self) -> Check:
+        read = self.field.reader()
+        if isinstance(self.test, SameAs):
+            other = self.test.other.reader()
+            return lambda event: read(event) is not None and read(event) == other(event)
+        holds = self.test.holds
+        return lambda event: holds(read(event))
+
+    def sql(self, bind: Bind) -> str:
+        return self.test.sql(self.field, bind)
+
+
+@dataclass(frozen=True)
+class Every:
+    parts: tuple["Predicate", ...]
+
+    def check(self) -> Check:
+        checks = [part.check() for part in self.parts]
+        return lambda event: all(check(event) for check in checks)
+
+    def sql(self, bind: Bind) -> str:
+        return "(" + " AND ".join(part.sql(bind) for part in self.parts) + ")"
+
+
+@dataclass(frozen=True)
+class Some:
+    parts: tuple["Predicate", ...]
+
+    def check(self) -> Check:
+        checks = [part.check() for part in self.parts]
+        return lambda event: any(check(event) for check in checks)
+
+    def sql(self, bind: Bind) -> str:
+        return "(" + " OR ".join(part.sql(bind) for part in self.parts) + ")"
+
+
+@dataclass(frozen=True)
+class Not:
+    part: "Predicate"
+
+    def check(self) -> Check:
+        check = self.part.check()
+        return lambda event: not check(event)
+
+    def sql(self, bind: Bind) -> str:
+        return f"NOT ({self.part.sql(bind)})"
+
+
+Predicate = Match | Every | Some | Not
