@@ -19,7 +19,6 @@ _COMMANDS = {
     "outbox": ("outbox", "outbox", "What is told to other systems, and whether locks hold."),
     "signals": ("signals", "signals", "Shared signals: streams, keys, tokens."),
     "findings": ("respond", "findings", "What the detectors found, newest first."),
-    "rules": ("rules", "rules", "Detection rules of your own: test, list."),
     "audit": ("audit", "audit", "Verify the history without trusting us."),
     "collect": ("collect", "collect", "Record events from log files, each line exactly once."),
     "agent": ("agents", "agent", "Keys of agents: enrol, list, revoke."),
