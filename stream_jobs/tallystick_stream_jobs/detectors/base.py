@@ -1,6 +1,6 @@
 """What a detector is: facts about itself, and one pure rule over a principal's bounded state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from math import isfinite
@@ -67,6 +67,28 @@ class Noticing(Protocol):
         ...
 
 
+@runtime_checkable
+class Weighing(Protocol):
+    """A rule whose input is what other rules found about a principal."""
+
+    meta: Meta
+
+    def weigh(self, state: State, finding: Finding) -> Finding | None:
+        """Take one finding in."""
+        ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A rule that waits for an agent's heartbeats (`beat` in its state)."""
+
+    meta: Meta
+
+    def overdue(self, state: State, agent: str, now: float) -> Finding | None:
+        """Asked as the clock of the agent's shard goes on, in steps of ten seconds."""
+        ...
+
+
 def problems(meta: Meta, given: Mapping[str, float]) -> list[str]:
     """What is wrong with thresholds for this detector, one sentence each."""
     found = []
@@ -91,10 +113,10 @@ def in_force(meta: Meta, given: Mapping[str, float] | None) -> Meta:
     return replace(meta, parameters={**meta.parameters, **changed})
 
 
-def finding_id(meta: Meta, principal: str, place: Place) -> str:
+def finding_id(meta: Meta, principal: str, place: Place, mark: str = "") -> str:
     """The same crossing has the same id, in every replay (BLAKE2b, 16 bytes)."""
     text = f"{meta.id}\0{meta.version}\0{principal}\0{place[0]}:{place[1]}:{place[2]}"
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return blake2b((text + mark).encode(), digest_size=16).hexdigest()
 
 
 def make_finding(  # noqa: PLR0913 - a finding shows all of it
@@ -106,12 +128,19 @@ def make_finding(  # noqa: PLR0913 - a finding shows all of it
     window_s: int,
     evidence: list[Place],
     act: Act,
-    deterministic: bool,
+    deterministic: bool = False,
     text: str,
-    credential: str | None,
+    credential: str | None = None,
     severity: Severity | None = None,
+    features: Mapping[str, float] | None = None,
+    baseline: float | None = None,
+    peers: float | None = None,
+    missing: Sequence[str] = (),
 ) -> Finding:
-    """A finding about the fact's principal. `emitted_ms` is put in by the shell, which has a clock."""
+    """A finding about the fact's principal. `emitted_ms` is put in by the shell, which has a clock.
+
+    Without a figure that the rule wanted (`missing`), the value is a floor, and a floor never acts: it is an alert at the most.
+    """
     event = fact.event
     return Finding(
         id=finding_id(meta, event.actor.principal, fact.place),
@@ -128,11 +157,15 @@ def make_finding(  # noqa: PLR0913 - a finding shows all of it
         resource=event.resource.id,
         collection=event.resource.collection or None,
         evidence=[(place[0], place[1], place[2]) for place in evidence][-50:],
-        act=act,
+        act="alert" if missing and act in ("step-up", "suspend") else act,
         deterministic=deterministic,
+        baseline=baseline,
+        peers=peers,
         techniques=list(meta.techniques),
         text=text,
         emitted_ms=0,
+        features={name: round(float(number), 4) for name, number in (features or {}).items()},
+        missing=list(missing),
     )
 
 

@@ -6,60 +6,66 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import Fact, object_key
+from .distinct import Distinct, own_peak, raise_peak
+from .facts import DAY_S, OBJECT_ACTIONS, Fact, settled_day
+from .peers import level
 
 WINDOW_S: Final = 3600
-PANE_S: Final = 300
 _AGAIN_S: Final = 3600
-_MAX_OBJECTS: Final = 256
-"""Above the highest threshold the exact number no longer matters: the value saturates here, and so does the state."""
-
+_PANES: Final = Distinct(300, 12)
 META: Final = Meta(
     id="D01",
     title="Bulk pull of distinct objects",
     techniques=("T1530", "AML.T0035"),
     severity="medium",
     most="step-up",
-    blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02).",
+    blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02); "
+    "whoever pulls as much every week raises the own maximum, and then only alerts.",
     parameters={
         "alert": Parameter(25, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
         "step_up": Parameter(40, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
+        "times_own": Parameter(2, "times the own highest hour of 30 days, to step up", "DETECTORS.md"),
+        "peers_share": Parameter(0.95, "of the peers' days stay below, to step up", "DETECTORS.md", least=0.5, most=1),
     },
+    version=2,
 )
 
 
 class BulkObjects:
-    """Panes of 5 minutes: an object counts in the pane in which it was seen last; its evidence is where it was seen first."""
+    """Panes of five minutes. The own maximum and the peers' are those of days before."""
+
+    actions: Final = OBJECT_ACTIONS
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
+        values = {name: one.value for name, one in self.meta.parameters.items()}
+        self._alert, self._step_up = values["alert"], values["step_up"]
+        self._times_own, self._share = values["times_own"], values["peers_share"]
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        key = object_key(fact.event)
+        key = fact.object
         if key is None:
             return None
-        touched: dict[str, list[int]] = state.setdefault("touched", {})
-        pane = int(fact.time // PANE_S)
         credential = one_credential(state, fact.event.actor.credential or "", fact.time, WINDOW_S)
-        known = touched.get(key)
-        if known is not None:
-            known[0] = max(pane, known[0])
+        bound = _PANES.add(state, fact.time, key, fact.place)
+        if bound < self._alert and bound <= state.get("d", _NONE).get(int(fact.time // DAY_S), 0):
             return None
-        touched[key] = [pane, *fact.place]
-        if len(touched) < self.meta.parameters["alert"].value:
-            return None
-        oldest = max(seen[0] for seen in touched.values()) - WINDOW_S // PANE_S
-        for old in [name for name, seen in touched.items() if seen[0] <= oldest]:
-            del touched[old]
-        if len(touched) > _MAX_OBJECTS:
-            del touched[min(touched, key=lambda name: (touched[name][0], name))]
-        return self._judge(state, fact, touched, credential)
+        value = best = 0
+        for end, count in _PANES.counts(state, fact.time):
+            day = _PANES.day(end)
+            old = raise_peak(state, day, count)
+            if old != -1:
+                fact.peers.move("D01", day, None if old is None else level(old), level(count))
+            if count > value:
+                value, best = count, end
+        return self._judge(state, fact, value, best, credential) if value >= min(self._alert, self._step_up) else None
 
-    def _judge(self, state: State, fact: Fact, touched: dict[str, list[int]], credential: str | None) -> Finding | None:
-        value = len(touched)
-        for name in ("step_up", "alert"):
-            threshold = self.meta.parameters[name].value
-            if value < threshold:
+    def _judge(self, state: State, fact: Fact, value: int, end: int, credential: str | None) -> Finding | None:
+        day = settled_day(fact.time)
+        own, peers = own_peak(state, day), fact.peers.quantile("D01", day, self._share)
+        stands_out = (own is None or value > self._times_own * own) and (peers is None or value > peers)
+        for name, threshold, open_to in (("step_up", self._step_up, stands_out), ("alert", self._alert, True)):
+            if value < threshold or not open_to:
                 continue
             if fact.time - state.get(name, -_AGAIN_S) < _AGAIN_S:
                 return None  # told already: an open finding is not told again for an hour
@@ -70,10 +76,16 @@ class BulkObjects:
                 value=value,
                 threshold=threshold,
                 window_s=WINDOW_S,
-                evidence=[(shard, index, pos) for _, shard, index, pos in touched.values()],
+                evidence=_PANES.evidence(state, end),
                 act="step-up" if name == "step_up" else "alert",
-                deterministic=False,
                 text=f"{fact.event.actor.principal} touched {value} distinct objects within an hour; {threshold:.0f} is the line.",
                 credential=credential,
+                features={"distinct_objects": value, "own_maximum": own or 0, "peers": peers or 0},
+                baseline=own,
+                peers=peers,
+                missing=[label for label, figure in (("own maximum", own), ("peers", peers)) if figure is None],
             )
         return None
+
+
+_NONE: Final[dict[int, int]] = {}

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import Fact, object_key
+from .facts import OBJECT_ACTIONS, Fact
 
 WINDOW_S: Final = 86_400
 _MAX_MODELS: Final = 16
@@ -30,13 +30,15 @@ META: Final = Meta(
 class WholeModel:
     """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
 
+    actions: Final = OBJECT_ACTIONS
+
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
         total = (event.attrs or {}).get("parts", "")
-        if not total.isascii() or not total.isdigit() or len(total) > 6 or not event.resource.part or object_key(event) is None:
+        if not total.isascii() or not total.isdigit() or len(total) > 6 or not event.resource.part or fact.object is None:
             return None
         if int(total) < self.meta.parameters["min_parts"].value or _EXEMPT_ROLES.intersection(event.actor.roles or ()):
             return None

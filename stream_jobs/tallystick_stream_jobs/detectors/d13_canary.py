@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, State, in_force, make_finding, one_credential
-from .facts import Fact, object_key
+from .facts import OBJECT_ACTIONS, Fact
 
 _AGAIN_S: Final = 3600
 _MAX_CREDENTIALS: Final = 16
@@ -24,12 +24,14 @@ META: Final = Meta(
 class Canary:
     """The door marks decoys in attrs `canary`."""
 
+    actions: Final = OBJECT_ACTIONS
+
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        if (event.attrs or {}).get("canary") != "true" or object_key(event) is None:
+        if (event.attrs or {}).get("canary") != "true" or fact.object is None:
             return None
         told: dict[str, float] = state.setdefault("told_of", {})
         spoke = event.actor.credential or ""

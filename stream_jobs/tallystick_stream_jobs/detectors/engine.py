@@ -2,34 +2,46 @@
 
 Buckets are what is kept: each carries how far it has seen each shard, so that a message read twice changes nothing (SPEC section 6: indexes
 rise within a shard). It leaves to the shell: reading, keeping buckets, sending findings.
+
+Speed: events are decoded once, a segment at a time; a run of events of one principal looks its states up once; a rule sees the actions that
+it cares about, and asks its windows only when a count that bounds them could cross a line. So findings do not depend on where batches are cut.
 """
 
-from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.messages import Finding, Signal, VerifiedBatch, VerifiedSegment
 
-from .base import Noticing, Rule, State
-from .facts import Fact, decode_event, event_time
+from .base import Expecting, Noticing, Rule, State, Weighing
+from .facts import DAY_S, Fact, decode_event, make_fact
+from .peers import Peers, Shelf
 from .registry import RULES
 
 BUCKETS: Final = 64
-MAX_PRINCIPALS: Final = 4096
+MAX_PRINCIPALS: Final = 1024
 """A bucket; the one that was silent longest goes first."""
+FORGET_DAYS: Final = 90
+"""Who was silent so long is forgotten; looked for as newcomers come."""
 _SIGNALS: Final = "signals"
+_DAY: Final = "day"
+_TICK_S: Final = 10
+_MOST_KNOWN: Final = 100_000
+Observe = Callable[[State, Fact], Finding | None]
 
 
-class Bucket(msgspec.Struct):
+class Bucket(msgspec.Struct, omit_defaults=True):
     """Principals that share a hash, the one that spoke last at the end."""
 
     seen: dict[int, int]
-    """Shard -> highest index taken in."""
-    principals: dict[str, dict[str, State]]
-    """Principal -> rule id -> the rule's state."""
+    """Shard -> highest index taken in; -1 - shard for signals."""
+    principals: dict[str, dict[str, Any]]
+    """Principal -> rule id -> the rule's state; and `day` -> the day on which it spoke last."""
+    peers: Shelf = msgspec.field(default_factory=dict)
+    collections: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
 
 def bucket_of(principal: str) -> int:
@@ -41,9 +53,18 @@ class Engine:
     """One partition of `verified`."""
 
     def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
-        self._rules = rules
         self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
+        self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
+        self._expecting = [rule for rule in rules if isinstance(rule, Expecting)]
+        self._rules = rules
+        self._dispatch: dict[str, list[tuple[str, Observe]]] = {}
         self._buckets: dict[int, Bucket] = {}
+        self._shelves: dict[int, Shelf] = {}
+        self._peers = Peers(self._shelves)
+        self._numbers: dict[str, int] = {}
+        self._agents: dict[str, int] = {}
+        """Agents whose heartbeats are waited for -> bucket."""
+        self._ticks: dict[int, int] = {}
         self.dirty: set[int] = set()
 
     def process(self, batch: VerifiedBatch) -> list[Finding]:
@@ -52,55 +73,118 @@ class Engine:
         for segment in batch.segments:
             self._segment(batch.shard, segment, findings)
         for signal in batch.signals:
-            number = bucket_of(signal.agent)
-            bucket = self._bucket(number)
-            # Signals travel in messages of their own, so they have a mark of their own.
-            if signal.index > bucket.seen.get(-1 - batch.shard, -1):
-                bucket.seen[-1 - batch.shard] = signal.index
-                self.dirty.add(number)
-                state = self._states(bucket, signal.agent).setdefault(_SIGNALS, {})
-                told = [rule.notice(state, batch.shard, signal) for rule in self._noticing]
-                findings += [found for found in told if found]
+            self._signal(batch.shard, signal, findings)
         return findings
 
+    def _signal(self, shard: int, signal: Signal, findings: list[Finding]) -> None:
+        number = bucket_of(signal.agent)
+        bucket = self._bucket(number)
+        # Signals travel in messages of their own, so they have a mark of their own.
+        if signal.index > bucket.seen.get(-1 - shard, -1):
+            bucket.seen[-1 - shard] = signal.index
+            self.dirty.add(number)
+            state = self._states(bucket, signal.agent, signal.append_ms // 1000 // DAY_S).setdefault(_SIGNALS, {})
+            told = [rule.notice(state, shard, signal) for rule in self._noticing]
+            findings += [found for found in told if found]
+
     def _segment(self, shard: int, segment: VerifiedSegment, findings: list[Finding]) -> None:
+        index, append_ms, peers = segment.index, segment.append_ms, self._peers
+        day = append_ms // 1000 // DAY_S
         touched: dict[int, bool] = {}
-        for pos, raw in segment.events:
-            try:
-                event = decode_event(raw)
-            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                raise ParseError(f"a verified event at {shard}:{segment.index}:{pos} cannot be read: {error}") from error
+        last: str | None = None
+        states: dict[str, Any] = {}
+        for pos, event, raw in _decoded(shard, segment):
             principal = event.actor.principal
-            number = bucket_of(principal)
-            bucket = self._bucket(number)
-            if number not in touched:
-                touched[number] = segment.index > bucket.seen.get(shard, -1)
-            if not touched[number]:
-                continue
-            fact = Fact(event_time(event.time, segment.append_ms), (shard, segment.index, pos), event, raw)
-            states = self._states(bucket, principal)
-            for rule in self._rules:
-                found = rule.observe(states.setdefault(rule.meta.id, {}), fact)
-                if found is not None:
-                    findings.append(found)
+            if principal != last:
+                number = self._number(principal)
+                bucket = self._bucket(number)
+                fresh = touched.get(number)
+                if fresh is None:
+                    fresh = touched[number] = index > bucket.seen.get(shard, -1)
+                last = None
+                if not fresh:
+                    continue
+                last, states = principal, self._states(bucket, principal, day)
+                peers.turn_to(number, bucket.peers, bucket.collections)
+            self._observe(states, make_fact(event, append_ms, (shard, index, pos), peers, raw), findings)
         for number, fresh in touched.items():
             if fresh:
-                self._bucket(number).seen[shard] = segment.index
+                self._bucket(number).seen[shard] = index
                 self.dirty.add(number)
+        if self._agents:
+            self._look_for_silence(shard, append_ms // 1000 // _TICK_S, findings)
+
+    def _observe(self, states: dict[str, Any], fact: Fact, findings: list[Finding]) -> None:
+        action = fact.event.action
+        rules = self._dispatch.get(action)
+        if rules is None:
+            rules = self._dispatch[action] = self._rules_for(action)
+        for name, observe in rules:
+            state = states.get(name)
+            if state is None:
+                state = {}
+                found = observe(state, fact)
+                if state:
+                    states[name] = state
+            else:
+                found = observe(state, fact)
+            if found is not None:
+                self._tell(states, found, findings)
+        if self._expecting and action.startswith("agent."):
+            self._agents[fact.event.actor.principal] = self._number(fact.event.actor.principal)
+
+    def _tell(self, states: dict[str, Any], found: Finding, findings: list[Finding]) -> None:
+        findings.append(found)
+        if found.subject == "principal":
+            for rule in self._weighing:
+                more = rule.weigh(states.setdefault(rule.meta.id, {}), found)
+                findings += [more] if more else []
+
+    def _look_for_silence(self, shard: int, tick: int, findings: list[Finding]) -> None:
+        """Once in ten seconds of a shard's clock. It asks by the tick and not by the clock: so asking again, after a restart, says the same."""
+        if tick <= self._ticks.get(shard, -1):
+            return
+        self._ticks[shard] = tick
+        for agent, number in list(self._agents.items()):
+            states = self._bucket(number).principals.get(agent, {})
+            for rule in self._expecting:
+                state = states.get(rule.meta.id, {})
+                beat = state.get("beat")
+                if beat is None:
+                    self._agents.pop(agent, None)
+                elif beat[0] == shard and (found := rule.overdue(state, agent, float(tick * _TICK_S))):
+                    findings.append(found)
+                    self.dirty.add(number)
+
+    def _rules_for(self, action: str) -> list[tuple[str, Observe]]:
+        asked = [(rule, getattr(rule, "actions", None)) for rule in self._rules]
+        return [(rule.meta.id, rule.observe) for rule, actions in asked if actions is None or action in actions]
+
+    def _number(self, principal: str) -> int:
+        number = self._numbers.get(principal)
+        if number is None:
+            if len(self._numbers) >= _MOST_KNOWN:
+                self._numbers.clear()
+            number = self._numbers[principal] = bucket_of(principal)
+        return number
 
     def _bucket(self, number: int) -> Bucket:
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket({}, OrderedDict())
+            bucket = self._buckets[number] = Bucket({}, {})
+            self._shelves[number] = bucket.peers
         return bucket
 
-    def _states(self, bucket: Bucket, principal: str) -> dict[str, State]:
+    def _states(self, bucket: Bucket, principal: str, day: int) -> dict[str, Any]:
         principals = bucket.principals
         states = principals.pop(principal, None)
         if states is None:
             states = {}
-            if len(principals) >= MAX_PRINCIPALS:
+            while principals and (
+                len(principals) >= MAX_PRINCIPALS or principals[next(iter(principals))].get(_DAY, day) < day - FORGET_DAYS
+            ):
                 del principals[next(iter(principals))]
+        states[_DAY] = day
         principals[principal] = states
         return states
 
@@ -112,13 +196,28 @@ class Engine:
     def restore(self, number: int, raw: bytes) -> None:
         """A bucket that was kept; ParseError when it is not one."""
         try:
-            self._buckets[number] = _decode(raw)
+            bucket = self._buckets[number] = _decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ParseError(f"bucket {number} of the detectors' state cannot be read: {error}") from error
+        self._shelves[number] = bucket.peers
+        self._peers.forget()
+        for rule in self._expecting:
+            self._agents |= {name: number for name, states in bucket.principals.items() if "beat" in states.get(rule.meta.id, {})}
 
     def sizes(self) -> tuple[int, int]:
         """(principals, bytes of all buckets)."""
         return sum(len(b.principals) for b in self._buckets.values()), sum(len(_encode(b)) for b in self._buckets.values())
+
+
+def _decoded(shard: int, segment: VerifiedSegment) -> list[tuple[int, Any, bytes]]:
+    """All of a segment before any of it counts: one that cannot be read changes nothing."""
+    decoded = []
+    for pos, raw in segment.events:
+        try:
+            decoded.append((pos, decode_event(raw), raw))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise ParseError(f"a verified event at {shard}:{segment.index}:{pos} cannot be read: {error}") from error
+    return decoded
 
 
 _encode: Final[Any] = msgspec.msgpack.Encoder().encode

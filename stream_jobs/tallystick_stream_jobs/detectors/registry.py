@@ -6,14 +6,40 @@ from typing import Final
 from ..errors import ParametersRefused
 from .base import Meta, Rule, problems
 from .d01_bulk_objects import BulkObjects
+from .d02_bytes import Volume
 from .d03_whole_model import WholeModel
+from .d04_low_and_slow import LowAndSlow
+from .d05_enumeration import Enumeration
+from .d06_first_access import FirstAccess
 from .d07a_key_fork import KeyFork
+from .d07b_travel import Travel
+from .d08_off_hours import OffHours
+from .d09_spike import Spike
+from .d10_extraction import Extraction
+from .d11_recon import Recon
 from .d12_telemetry import Telemetry
 from .d13_canary import Canary
+from .d14_together import Together
 
 Factory = Callable[[Mapping[str, float] | None], Rule]
 
-FACTORIES: Final[tuple[Factory, ...]] = (BulkObjects, WholeModel, KeyFork, Telemetry, Canary)
+FACTORIES: Final[tuple[Factory, ...]] = (
+    BulkObjects,
+    Volume,
+    WholeModel,
+    LowAndSlow,
+    Enumeration,
+    FirstAccess,
+    KeyFork,
+    Travel,
+    OffHours,
+    Spike,
+    Extraction,
+    Recon,
+    Telemetry,
+    Canary,
+    Together,
+)
 RULES: Final[tuple[Rule, ...]] = tuple(make(None) for make in FACTORIES)
 """All with their defaults."""
 METAS: Final[Mapping[str, Meta]] = {rule.meta.id: rule.meta for rule in RULES}

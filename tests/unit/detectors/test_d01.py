@@ -14,7 +14,7 @@ def found(events):
     return findings(timeline(events), Engine(D01))
 
 
-@pytest.mark.parametrize(("objects", "acts"), [(24, []), (25, ["alert"]), (39, ["alert"]), (40, ["alert", "step-up"])])
+@pytest.mark.parametrize(("objects", "acts"), [(24, []), (25, ["alert"]), (39, ["alert"]), (40, ["alert", "alert"])])
 def test_it_speaks_at_its_lines_and_not_one_below(objects, acts):
     told = found(pull(objects))
     assert [finding.act for finding in told] == acts
@@ -58,10 +58,48 @@ def test_an_hour_is_the_window():
 
 def test_an_open_finding_is_not_told_again_for_an_hour():
     told = found(pull(400, every=60.0))
-    assert [finding.act for finding in told][:2] == ["alert", "step-up"]
-    steps = [finding.time for finding in told if finding.act == "step-up"]
+    steps = [finding.time for finding in told if finding.threshold == 40]
     assert len(steps) == len(told) - 1 > 3
     assert steps == sorted(set(steps))
+
+
+DAY = 86_400.0
+
+
+def crowd(objects, *, day=-1):
+    """Thirty other principals of the same partition on an earlier day."""
+    return [one for who in range(30) for one in pull(objects, start=day * DAY + who, principal=f"peer-{who}", every=30.0)]
+
+
+def test_it_steps_up_only_against_the_own_and_the_peers_days_before():
+    own = pull(10, start=-2 * DAY)
+    told = found([*own, *sorted(crowd(5)), *pull(40, first=500)])
+    assert [(finding.value, finding.act) for finding in told] == [(25, "alert"), (40, "step-up")]
+    assert (told[1].baseline, told[1].peers, told[1].missing) == (10, 5, [])
+    assert told[1].features == {"distinct_objects": 40, "own_maximum": 10, "peers": 5}
+
+
+def test_who_always_pulls_so_much_is_only_told():
+    own = pull(22, start=-2 * DAY)
+    told = found([*own, *sorted(crowd(5)), *pull(44, first=500)])
+    assert [(finding.value, finding.act) for finding in told] == [(25, "alert")]
+    told = found([*own, *sorted(crowd(5)), *pull(45, first=500)])
+    assert [(finding.value, finding.act) for finding in told] == [(25, "alert"), (45, "step-up")]
+
+
+def test_where_everybody_pulls_so_much_nobody_steps_up():
+    told = found([*pull(10, start=-2 * DAY), *sorted(crowd(60)), *pull(50, first=500)])
+    assert [(finding.act) for finding in told if finding.principal == "dave@example.org"] == ["alert"]
+
+
+def test_today_is_no_baseline_of_today():
+    told = found([*pull(10, start=-2 * DAY), *sorted(crowd(5)), *pull(30, first=500), *pull(45, first=600, start=2 * HOUR)])
+    assert [(finding.value, finding.act) for finding in told] == [(25, "alert"), (25, "alert"), (40, "step-up")]
+
+
+def test_without_a_baseline_it_is_a_floor_and_never_acts():
+    told = found(pull(40))[-1]
+    assert (told.act, told.missing, told.baseline, told.peers) == ("alert", ["own maximum", "peers"], None, None)
 
 
 def test_the_value_saturates_and_so_does_the_state():

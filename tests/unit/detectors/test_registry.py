@@ -35,7 +35,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     for part in (
         "no detector D99",
         "D01.alert is nan, not a number",
-        "no parameter allert (it has alert, step_up)",
+        "no parameter allert (it has alert, peers_share",
         "D01.step_up is 0",
         "True",
     ):

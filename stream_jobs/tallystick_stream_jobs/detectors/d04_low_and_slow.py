@@ -1,0 +1,115 @@
+"""D04: many distinct objects in a day, or far more in thirty days than before and than others: the thief with patience."""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Final
+
+from tallystick_schemas.messages import Finding
+
+from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .distinct import Distinct, raise_peak
+from .facts import DAY_S, OBJECT_ACTIONS, Fact, settled_day
+from .peers import level
+from .sketches import sketch_add, sketch_count
+
+_PANES: Final = Distinct(14_400, 6)
+_DAYS: Final = 30
+_POINTS: Final = 10
+META: Final = Meta(
+    id="D04",
+    title="Low and slow collection",
+    techniques=("T1030",),
+    severity="medium",
+    most="step-up",
+    blind_spots="Less than the own habit, however long; several principals who share it out (D14). Below 160 a day it needs ten active days.",
+    parameters={
+        "day": Parameter(160, "distinct objects in 24 h", "DETECTORS.md, measured on EDGAR"),
+        "month_floor": Parameter(160, "distinct objects in 30 days, for the month's line to be asked at all", "the day's line"),
+        "times_own": Parameter(3, "times the own median of 30-day counts", "DETECTORS.md"),
+        "peers_share": Parameter(0.99, "of the peers' days stay below", "DETECTORS.md", least=0.5, most=1),
+    },
+)
+
+
+class LowAndSlow:
+    """Panes of four hours for the day; one sketch a day for the month, which is counted once a day. What was told is not scored again that day."""
+
+    actions: Final = OBJECT_ACTIONS
+
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
+        values = {name: one.value for name, one in self.meta.parameters.items()}
+        self._day, self._month = values["day"], values["month_floor"]
+        self._times_own, self._share = values["times_own"], values["peers_share"]
+
+    def observe(self, state: State, fact: Fact) -> Finding | None:
+        key = fact.object
+        if key is None:
+            return None
+        settled = settled_day(fact.time)
+        found = None
+        if settled > state.get("s", -1):
+            found = self._month_over(state, fact, settled) if "s" in state else None
+            state["s"] = settled
+        bound = _PANES.add(state, fact.time, key, fact.place)
+        if not bound:
+            return found
+        _remember(state, int(fact.time // DAY_S), key)
+        if bound < min(self._day, 64) or found:
+            return found
+        credential = one_credential(state, fact.event.actor.credential or "", fact.time, DAY_S)
+        value, best = max((count, end) for end, count in _PANES.counts(state, fact.time))
+        if value < self._day or fact.time - state.get("told", -DAY_S) < DAY_S:
+            return None
+        state["told"] = fact.time
+        text = f"{fact.event.actor.principal} touched about {value} distinct objects within 24 hours; {self._day:.0f} is the line."
+        return make_finding(
+            self.meta,
+            fact,
+            value=value,
+            threshold=self._day,
+            window_s=DAY_S,
+            evidence=_PANES.evidence(state, best),
+            act="step-up",
+            text=text,
+            credential=credential,
+            features={"distinct_objects_24h": value},
+        )
+
+    def _month_over(self, state: State, fact: Fact, settled: int) -> Finding | None:
+        """Once a day: the thirty days before, against the own median and the peers'."""
+        days: dict[int, bytes] = state.get("m", {})
+        for old in [day for day in days if day < settled - _DAYS]:
+            del days[old]
+        whole = [sketch for day, sketch in days.items() if day < settled]
+        value = sketch_count(whole)
+        history = [count for day, count in state.get("d", {}).items() if day < settled]
+        peers = fact.peers.quantile("D04", settled, self._share)
+        old_level = raise_peak(state, settled, value)
+        if old_level != -1:
+            fact.peers.move("D04", settled, None, level(value))
+        if value < self._month or len(history) < _POINTS or fact.time - state.get("told", -DAY_S) < DAY_S:
+            return None
+        own = float(median(history))
+        if value <= self._times_own * own or (peers is not None and value <= peers):
+            return None
+        state["told"] = fact.time
+        return make_finding(
+            self.meta,
+            fact,
+            value=value,
+            threshold=self._times_own * own,
+            window_s=_DAYS * DAY_S,
+            evidence=[fact.place],
+            act="step-up",
+            text=f"{fact.event.actor.principal} touched about {value} distinct objects within 30 days; the own median is {own:.0f}.",
+            features={"distinct_objects_30d": value, "own_median": own, "peers": peers or 0},
+            baseline=own,
+            peers=peers,
+            missing=["peers"] if peers is None else [],
+        )
+
+
+def _remember(state: State, day: int, key: int) -> None:
+    days: dict[int, bytes] = state.setdefault("m", {})
+    days[day] = sketch_add(days.get(day), key)

@@ -1,0 +1,88 @@
+"""D11: first a look around, then the haul: many things listed, and soon after many read."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tallystick_schemas.messages import Finding
+
+from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .facts import LATENESS_S, OBJECT_ACTIONS, Fact, number_of
+
+_BURST_S: Final = 300.0
+_MOST: Final = 24
+_AGAIN_S: Final = 3600
+META: Final = Meta(
+    id="D11",
+    title="Reconnaissance, then bulk",
+    techniques=("T1619", "T1530"),
+    severity="high",
+    most="step-up",
+    blind_spots="Who knows already where things are; a look around hours before; a client that lists one repository and takes it all is no burst.",
+    parameters={
+        "lists": Parameter(5, "distinct things listed in 5 min", "more than any hub client does for one repository", least=2, most=16),
+        "reads": Parameter(10, "distinct objects read after it", "DETECTORS.md", least=2, most=20),
+        "within": Parameter(900, "s from the burst to the last of the reads", "DETECTORS.md: 15 min", least=60, most=3600),
+    },
+)
+
+
+class Recon:
+    """The newest 24 listings and the newest 24 reads in order of time: list burst, first access, bulk."""
+
+    actions: Final = OBJECT_ACTIONS | {"artifact.list"}
+
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
+        values = {name: one.value for name, one in self.meta.parameters.items()}
+        self._lists, self._reads, self._within = int(values["lists"]), int(values["reads"]), values["within"]
+        self._keep_s = self._within + _BURST_S + LATENESS_S
+
+    def observe(self, state: State, fact: Fact) -> Finding | None:
+        event = fact.event
+        listed = event.action == "artifact.list"
+        if (listed and event.outcome != "allowed") or (not listed and fact.object is None):
+            return None
+        thing = fact.object if fact.object is not None else number_of(f"{event.resource.id}\0{event.resource.part or ''}")
+        things: dict[int, list[Any]] = state.setdefault("l" if listed else "r", {})
+        known = things.get(thing)
+        if known is not None:
+            known[0] = max(known[0], fact.time)
+        else:
+            things[thing] = [fact.time, *fact.place]
+            if len(things) > _MOST:
+                self._prune(things, fact.time)
+        if len(state.get("l", ())) < self._lists or len(state.get("r", ())) < self._reads:
+            return None
+        return self._judge(state, fact)
+
+    def _prune(self, things: dict[int, list[Any]], time: float) -> None:
+        for old in [thing for thing, one in things.items() if one[0] < time - self._keep_s]:
+            del things[old]
+        while len(things) > _MOST:
+            del things[min(things, key=lambda one: (things[one][0], one))]
+
+    def _judge(self, state: State, fact: Fact) -> Finding | None:
+        lists, reads = sorted(one[0] for one in state["l"].values()), sorted(state["r"].values())
+        for first in range(len(lists) - self._lists + 1):
+            burst = lists[first + self._lists - 1]
+            if burst - lists[first] > _BURST_S:
+                continue
+            held = [one for one in reads if burst < one[0] <= burst + self._within]
+            if len(held) >= self._reads and fact.time - state.get("told", -_AGAIN_S) >= _AGAIN_S:
+                state["told"] = fact.time
+                seen = [one[1:] for one in [*sorted(state["l"].values()), *held]]
+                principal = fact.event.actor.principal
+                return make_finding(
+                    self.meta,
+                    fact,
+                    value=len(held),
+                    threshold=self._reads,
+                    window_s=int(self._within + _BURST_S),
+                    evidence=seen,
+                    act="step-up",
+                    text=f"{principal} listed {self._lists} things within five minutes and then read {len(held)} objects within "
+                    f"{self._within / 60:.0f} minutes.",
+                    credential=one_credential({}, fact.event.actor.credential or "", fact.time, _BURST_S),
+                    features={"listed": len(lists), "read_after": len(held)},
+                )
+        return None
