@@ -58,6 +58,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     time: float
     place: Place
     event: _Event
+    raw: bytes = b""
     object: int | None = None
     """The number of `object_key`: what was touched with leave."""
     append: float = 0.0
@@ -65,7 +66,6 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     ahead: float = 0.0
     """How far the agent's clock was ahead of the broker's, in seconds; negative when behind, or when the event waited in a spool."""
     peers: Peers = NOBODY
-    raw: bytes = b""
 
 
 decode_event: Final = msgspec.json.Decoder(_Event).decode
@@ -118,7 +118,7 @@ def make_fact(event: _Event, append_ms: int, place: Place, peers: Peers = NOBODY
     ahead = claimed - append if claimed is not None else 0.0
     time = claimed if claimed is not None and -LATENESS_S <= ahead <= LATENESS_S else append
     key = object_key(event)
-    return Fact(time, place, event, None if key is None else number_of(key), append, ahead, peers, raw)
+    return Fact(time, place, event, raw, None if key is None else number_of(key), append, ahead, peers)
 
 
 _numbers: Final[dict[str, int]] = {}

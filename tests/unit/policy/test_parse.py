@@ -77,7 +77,7 @@ def test_every_mistake_is_told_at_once_with_line_path_and_mend(tmp_path: Path) -
         (2, "modes: is not known here; there are bar, detectors"),
         (4, "detectors.D99: there is no detector D99; there are D01"),
         (5, "detectors.D01.mode: is 'on'; it can be observe, recommend, auto"),
-        (5, "detectors.D01.parameters.alarm: D01 has no such parameter; it has alert, step_up"),
+        (5, "detectors.D01.parameters.alarm: D01 has no such parameter; it has alert, peers_share, step_up"),
         (5, "detectors.D01.parameters.alert: D01.alert is -1 distinct objects"),
         (5, "detectors.D01.colour: is not known"),
         (7, "protected[1].principal: the name 'root ' begins or ends with a space"),
