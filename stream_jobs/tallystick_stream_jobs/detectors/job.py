@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
+from tallystick_schemas.drills import drill_of
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, encode_json, parse_batch
 from tallystick_schemas.settings import JobSettings, KafkaSettings
@@ -66,7 +67,7 @@ class DetectorsJob:
             if engine is None:
                 continue
             for finding in self._examine(engine, message):
-                told = msgspec.structs.replace(finding, emitted_ms=int(time.time() * 1000))
+                told = msgspec.structs.replace(finding, emitted_ms=int(time.time() * 1000), drill=drill_of(finding.principal))
                 log.info("finding %s %s about %s: %s", told.id, told.detector, told.principal, told.text)
                 sends.append(await self._outlet.send(FINDINGS, told.principal.encode(), encode_json(told)))
             reached[message.partition] = message.offset + 1
