@@ -7,7 +7,8 @@ TallystickError
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
-    └── OrderUnanswered, OrderRefused                   the operator's records
+    ├── OrderUnanswered, OrderRefused                   the operator's records
+    └── BadScenario, DrillUnusable, NoSuchRun           drills
 """
 
 from pathlib import Path
@@ -99,3 +100,26 @@ class OrderUnanswered(InfraError):
 class OrderRefused(InfraError):
     def __init__(self, verdict: str) -> None:
         super().__init__(f"the notary refused the record: {verdict}; does the notary pin this operator key in [log] operator_keys?")
+
+
+class BadScenario(InfraError):
+    exit_code = 3
+
+    def __init__(self, name: str, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        super().__init__(f"the scenario {name} cannot be played: " + "; ".join(mistakes))
+
+
+class DrillUnusable(InfraError):
+    exit_code = 3
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this deployment cannot be drilled: {reason}")
+
+
+class NoSuchRun(InfraError):
+    exit_code = 3
+
+    def __init__(self, run: str, folder: Path, known: list[str]) -> None:
+        there = f"the newest there are {', '.join(known[:5])}" if known else "there is none yet; `tallystick drill run` makes one"
+        super().__init__(f"there is no drill {run} in {folder}; {there}")

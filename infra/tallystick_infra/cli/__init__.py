@@ -29,6 +29,7 @@ _COMMANDS = {
     "sealer": ("processes", "sealer", "Sign checkpoints of what the store holds."),
     "topics": ("topics", "topics", "Kafka topics: make, check, announce."),
     "migrate": ("topics", "migrate", "Bring ClickHouse's tables up to date."),
+    "drill": ("drill", "drill", "Exercises: attacks by nobody, graded against the record."),
     "bench": ("bench", "bench", "Measure this machine: ingest, respond, verify."),
 }
 

@@ -1,0 +1,143 @@
+"""Removing what drills made: found again by its name alone, so that it is found after a kill -9 as well. One process a deployment drills at a time.
+
+Order: no new access (tokens), nothing unsent (spools), no more voice (agents' keys), locks lifted, files gone. Each step may be repeated.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tallystick_producers import Recorder
+from tallystick_producers.gateway.tokens import TokenRecord, remove_tokens
+from tallystick_schemas.drills import drill_of, drill_of_subject
+from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.keys import key_id
+from tallystick_stream_jobs.responder.client import order_unlock, read_locks, wait_applied
+
+from ..deployment import Deployment
+from ..deployment.keyfiles import read_key
+from ..errors import DrillUnusable
+from ..operator import Operator, record_sender
+
+_REPO: Final = re.compile(r"drill-([a-z0-9]{1,16})", re.ASCII)
+_RECEIPTS_S: Final = 15.0
+_UNLOCK_S: Final = 10.0
+_BY: Final = "drill"
+
+
+@contextmanager
+def alone(deployment: Deployment) -> Iterator[Path]:
+    """The deployment's folder of drills, for one process at a time; the lock ends with the process. DrillUnusable while another one drills."""
+    folder = deployment.path / "drills"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DrillUnusable("another `tallystick drill` is at work on it; wait for its end") from error
+        yield folder
+    finally:
+        os.close(handle)
+
+
+class Cleared(msgspec.Struct):
+    """What was removed, and what could not be, in words."""
+
+    tokens: int = 0
+    agents: int = 0
+    locks: int = 0
+    folders: int = 0
+    troubles: list[str] = []
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.tokens or self.agents or self.locks or self.folders or self.troubles)
+
+    def words(self) -> str:
+        """One sentence."""
+        said = f"{self.tokens} tokens, {self.agents} agents' keys, {self.locks} locks and {self.folders} folders of artifacts are gone"
+        return f"{said}; {'; '.join(self.troubles)}" if self.troubles else f"{said}."
+
+
+def clear(deployment: Deployment, runs: set[str] | None = None) -> Cleared:
+    """Remove everything of these runs; None: of every run that ever was. The caller holds `alone`."""
+    cleared = Cleared()
+
+    def wanted(run: str | None) -> bool:
+        return run is not None and (runs is None or run in runs)
+
+    for step in (_tokens, _agents, _locks, _folders):
+        try:
+            step(deployment, wanted, cleared)
+        except (TallystickError, OSError) as error:
+            cleared.troubles.append(f"{step.__name__.strip('_')} are left over: {error}; `tallystick drill clean` tries again")
+    return cleared
+
+
+Wanted = Callable[[str | None], bool]
+
+
+def _tokens(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
+    path = Path(deployment.gateway().tokens_file)
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    records = [msgspec.json.decode(line, type=TokenRecord) for line in lines if line.strip() and not line.lstrip().startswith(b"#")]
+    for record in records:
+        if wanted(drill_of(record.principal)):
+            cleared.tokens += remove_tokens(path, record.credential)
+
+
+def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
+    """Revoke each key; a spool that still holds something is sent first, or the history would lack it for ever."""
+    keys = deployment.keys / "agents"
+    names = [path.stem for path in sorted(keys.glob("drill-*.key")) if wanted(drill_of(path.stem))]
+    if not names:
+        return
+    operator = Operator(read_key(deployment.keys / "operator.key"))
+    with record_sender(deployment.kafka()) as sender:
+        records = []
+        for name in names:
+            _drain(deployment, name)
+            key = key_id(read_key(deployment.agent_key(name)).public_key().public_bytes_raw())
+            records.append(operator.revoke(name, key, "the drill is over", time.time()))
+            sender.send(name, records[-1])
+        sender.wait(records, _RECEIPTS_S)
+    for name in names:
+        deployment.agent_key(name).unlink()
+        shutil.rmtree(deployment.agent(name).spool_dir, ignore_errors=True)
+        cleared.agents += 1
+
+
+def _drain(deployment: Deployment, name: str) -> None:
+    settings = deployment.agent(name)
+    if (Path(settings.spool_dir) / "spool.sqlite").exists():
+        with Recorder.open(settings) as recorder:
+            recorder.wait_receipts(_RECEIPTS_S)
+
+
+def _locks(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
+    standing = [one for one in read_locks(deployment.kafka()) if one.state == "locked" and wanted(drill_of_subject(one.subject))]
+    if not standing:
+        return
+    with Recorder.open(deployment.agent("cli")) as recorder:
+        commands = [order_unlock(recorder, one.subject, "the drill is over", _BY) for one in standing]
+        for command in commands:
+            wait_applied(deployment.kafka(), command, _UNLOCK_S)
+            cleared.locks += 1
+
+
+def _folders(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
+    for kind in ("models", "datasets"):
+        for folder in sorted((Path(deployment.gateway().root) / kind).glob("drill-*")):
+            match = _REPO.fullmatch(folder.name)
+            if match and wanted(match.group(1)) and folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+                cleared.folders += 1

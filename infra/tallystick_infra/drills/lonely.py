@@ -1,0 +1,20 @@
+"""An agent that does nothing but beat, until it is killed: `python -m tallystick_infra.drills.lonely DATA AGENT HEARTBEAT_S`. Ends when its parent does."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from tallystick_producers import Recorder
+
+from ..deployment import Deployment
+
+
+def main(data: str, agent: str, heartbeat_s: str) -> None:
+    """Beat until standard input ends."""
+    settings = dataclasses.replace(Deployment.open(Path(data)).agent(agent), heartbeat_s=float(heartbeat_s))
+    with Recorder.open(settings):
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
