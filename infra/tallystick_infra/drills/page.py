@@ -68,9 +68,8 @@ def _first(result: Result, word: str) -> str:
 def _picture(result: Result) -> str:
     drawn = hops(result)
     return (
-        '<h2>What happened</h2><p class="soft">Seconds since the first hostile event was recorded, by the broker’s clock. Bars are events in a row, diamonds findings, '
-        '
-        f'squares acts of the responder, rings what was denied.</p><div class="card">{chart(result)}</div>'
+        '<h2>What happened</h2><p class="soft">Seconds since the first hostile event was recorded, by the broker’s clock. Bars are events in a '
+        f'row, diamonds findings, squares acts of the responder, rings what was denied.</p><div class="card">{chart(result)}</div>'
         + (f'<h2>Hops</h2><div class="card">{drawn}</div>' if drawn else "")
     )
 
@@ -104,8 +103,8 @@ def _told(result: Result) -> str:
 
 
 def _table(result: Result) -> str:
-    head = '<tr><th class="num">event time</th><th class="num">recorded</th><th>side</th><th>who</th><th>what</th>'
-        '<th class="num">events</th><th>place</th></tr>'
+    names = ("side", "who", "what", "events", "place")
+    head = "".join(['<tr><th class="num">event time</th><th class="num">recorded</th>', *(f"<th>{name}</th>" for name in names), "</tr>"])
     return (
         '<h2>Timeline</h2><p class="soft">Event time is what the agent said, recorded is the broker’s; places are shard:index:position in the history. UTC.</p>'
         f'<div class="card"><table>{head}{"".join(_rows(result.timeline))}</table></div>'
