@@ -4,9 +4,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 
@@ -27,9 +28,16 @@ TABLES = {
 
 
 @contextmanager
-def running(directory: Path, parts: Sequence[str], agents: Sequence[str] = ("one", "two")) -> Iterator[Supervisor]:
-    """A deployment with these parts, on free ports, and these agents enrolled."""
-    deployment = Deployment.create(directory, TABLES)
+def running(
+    directory: Path,
+    parts: Sequence[str],
+    agents: Sequence[str] = ("one", "two"),
+    tables: Mapping[str, Mapping[str, Any]] = TABLES,
+    prepare: Callable[[Deployment], None] = lambda _: None,
+) -> Iterator[Supervisor]:
+    """A deployment with these parts, on free ports, and these agents enrolled. `prepare` is called before anything starts."""
+    deployment = Deployment.create(directory, tables)
+    prepare(deployment)
     with Supervisor(deployment, list(parts)) as supervisor:
         publics = {name: make_key(deployment.agent_key(name)) for name in agents}
         enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "test", 60)

@@ -143,7 +143,7 @@ class Judge:
             lock = next((one for one in self._seen.locks if one.command == attrs.get("command") and one.state == "locked"), None)
             if lock is None or not self._is_subject(subject, sight.of):
                 continue
-            if (sight.level is None or lock.level == sight.level) and (sight.on is None or subject.startswith(f"{sight.on}:")):
+            if (sight.level is None or lock.level == sight.level) and (sight.subject is None or subject.startswith(f"{sight.subject}:")):
                 yield Sighting(_seconds(lock.at), f"{subject} is locked ({lock.level}) by {lock.by}: {lock.reason}", [fact.place])
 
     def cuts(self, sight: SeeCut) -> Iterable[Sighting]:

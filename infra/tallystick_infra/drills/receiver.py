@@ -1,14 +1,40 @@
-"""The drill's own receiver of deliveries, on loopback: refuses for a while, then accepts; counts both."""
+"""The drill's own receiver of deliveries, on loopback: refuses for a while, then accepts; counts both.
+
+It listens where the connector that the scenario needs sends to, so connectors.toml of the deployment has to have one (docs/drills.md):
+
+    [drill-receiver]
+    kind = "webhook"
+    url = "http://127.0.0.1:47099/drill"
+    allow_private = true
+    secret_file = "drill-receiver.secret"
+"""
 
 import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
+from urllib.parse import urlsplit
 
+from ..deployment import Deployment
 from ..errors import DrillUnusable
+from .scenario import Scenario
 
 _MAX_BODY: Final = 1 << 20
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def receiver_port(deployment: Deployment, scenario: Scenario) -> int | None:
+    """The port that the scenario's connector sends to; None when it needs none. DrillUnusable when the deployment has no such connector."""
+    for name in scenario.needs:
+        url = urlsplit(str(deployment.connectors().get(name, {}).get("url", "")))
+        if url.hostname not in _LOOPBACK or url.port is None:
+            raise DrillUnusable(
+                f"connectors.toml has no webhook [{name}] to a port of 127.0.0.1 for this drill's receiver; docs/drills.md shows one, "
+                "and the outbox has to be started again after it was added"
+            )
+        return url.port
+    return None
 
 
 class Receiver:

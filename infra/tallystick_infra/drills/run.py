@@ -17,6 +17,7 @@ from .history import verify
 from .leftovers import Cleared, alone, clear
 from .narrator import Narrator, Say
 from .play import Play
+from .receiver import Receiver, receiver_port
 from .record import Record
 from .results import History, Result, keep
 from .scenario import Drill
@@ -54,6 +55,8 @@ class Runner:
     def run(self, drills: Sequence[Drill]) -> list[Result]:
         """The results, in the order of the drills; each is kept. DrillUnusable before anything was made. Whatever happens, what was made is removed."""
         check_usable(self._deployment)
+        for drill in drills:
+            receiver_port(self._deployment, drill.scenario)
         with alone(self._deployment) as folder:
             if (left := clear(self._deployment)).anything:
                 self._say(f"Removed what an earlier drill had left behind: {left.words()}")
@@ -83,12 +86,15 @@ class Runner:
         told: list[str] = []
         narrator = Narrator(drill, run, self._say, told, alone=self._side_by_side == 1)
         narrator.opens()
-        stage = Stage(self._deployment, drill, run)
+        stage, port = Stage(self._deployment, drill, run), receiver_port(self._deployment, drill.scenario)
+        receiver = Receiver(port) if port is not None else None
         try:
             stage.set()
-            return self._watch(stage, Play(stage, narrator.tell), record, narrator)
+            return self._watch(stage, Play(stage, narrator.tell, receiver), record, narrator)
         finally:
             stage.leave()
+            if receiver is not None:
+                receiver.close()
 
     def _watch(self, stage: Stage, play: Play, record: Record, narrator: Narrator) -> Played:
         """Until everything expected was seen or is late, the play is over, and what must not come had its time to come."""

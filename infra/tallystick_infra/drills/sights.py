@@ -47,10 +47,10 @@ class SeeLock(_Sight, frozen=True, tag="lock"):
     """A lock in force, and the signed event that says so."""
 
     level: Level | None = None
-    on: Literal["principal", "credential"] | None = None
+    subject: Literal["principal", "credential"] | None = None
 
     def _words(self) -> str:
-        return f"a {self.level or 'lock'}{' lock' if self.level else ''}{f' of the {self.on}' if self.on else ''}"
+        return f"a {self.level or 'lock'}{' lock' if self.level else ''}{f' of the {self.subject}' if self.subject else ''}"
 
 
 class SeeCut(_Sight, frozen=True, tag="cut"):
