@@ -7,6 +7,7 @@ TallystickError
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
+    ├── NoFinding                                       what a person asked about
     ├── OrderUnanswered, OrderRefused                   the operator's records
     └── BadScenario, DrillUnusable, NoSuchRun           drills
 """
@@ -123,3 +124,10 @@ class NoSuchRun(InfraError):
     def __init__(self, run: str, folder: Path, known: list[str]) -> None:
         there = f"the newest there are {', '.join(known[:5])}" if known else "there is none yet; `tallystick drill run` makes one"
         super().__init__(f"there is no drill {run} in {folder}; {there}")
+
+
+class NoFinding(InfraError):
+    exit_code = 3
+
+    def __init__(self, finding: str) -> None:
+        super().__init__(f"there is no finding {finding[:100]!r}; `tallystick findings` lists the newest with --json giving their ids")

@@ -132,6 +132,8 @@ class JobSettings:
     """Automatic suspensions within ten minutes; after that, people decide."""
     protected: tuple[str, ...] = ()
     """Principals that are never suspended automatically."""
+    policy_file: str = ""
+    """detection.yaml; empty: the defaults are in force."""
     instance: str = ""
     """A name that this process keeps over restarts: its partitions wait for it, instead of for the end of its session (KIP-345)."""
 

@@ -40,7 +40,7 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks: list[Check] = []
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _spools):
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _spools, _policy):
         checks += _guarded(look, deployment)
     good = all(check.ok for check in checks)
     if as_json:
@@ -181,3 +181,17 @@ def _spools(deployment: Deployment) -> list[Check]:
             )
         )
     return checks
+
+
+def _policy(deployment: Deployment) -> list[Check]:
+    """Whether detection.yaml can be used: when not, detection goes on with the last good one and says so in its log alone."""
+    from tallystick_stream_jobs.policy import Reloader
+
+    jobs = deployment.jobs()
+    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+    seen = f"{known.path.name} {known.policy.sha256[:12]}" if known.policy.sha256 else f"no {known.path.name}: the defaults"
+    if known.policy.demoted:
+        seen += f"; demoted: {', '.join(sorted(known.policy.demoted))}"
+    if known.mistakes:
+        seen = f"not used, {len(known.mistakes)} mistakes: {known.mistakes[0]}"
+    return [Check("policy", not known.mistakes, seen, "`tallystick detect policy` tells all of them")]

@@ -92,7 +92,8 @@ def detectors(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.detectors.job import run_detectors
 
     log_to_stderr("detectors")
-    run_detectors(dataclasses.replace(open_deployment(data).jobs(), instance=instance))
+    deployment = open_deployment(data)
+    run_detectors(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("detectors"))
 
 
 @jobs.command()

@@ -18,7 +18,7 @@ from ..errors import NoDeployment, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
 
-BUILT_IN_AGENTS = ("gateway", "console", "cli", "responder", "outbox", "signals")
+BUILT_IN_AGENTS = ("gateway", "console", "cli", "detectors", "responder", "outbox", "signals")
 """Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
 
 
@@ -105,7 +105,8 @@ class Deployment:
 
     def jobs(self) -> JobSettings:
         given = {"kafka": self.kafka(), "clickhouse": self.clickhouse(), "log": self.log(), "state_dir": str(self.path / "jobs")}
-        return build(JobSettings, "jobs", self._table("jobs"), self.env, given)
+        table = {"policy_file": str(self.path / "detection.yaml")} | self._table("jobs")
+        return build(JobSettings, "jobs", table, self.env, given)
 
     def agent(self, name: str) -> AgentSettings:
         """An agent whose key and spool live in this deployment."""

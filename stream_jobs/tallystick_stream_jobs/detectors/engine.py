@@ -53,11 +53,7 @@ class Engine:
     """One partition of `verified`."""
 
     def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
-        self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
-        self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
-        self._expecting = [rule for rule in rules if isinstance(rule, Expecting)]
-        self._rules = rules
-        self._dispatch: dict[str, list[tuple[str, Observe]]] = {}
+        self.use(rules)
         self._buckets: dict[int, Bucket] = {}
         self._shelves: dict[int, Shelf] = {}
         self._peers = Peers(self._shelves)
@@ -66,6 +62,14 @@ class Engine:
         """Agents whose heartbeats are waited for -> bucket."""
         self._ticks: dict[int, int] = {}
         self.dirty: set[int] = set()
+
+    def use(self, rules: tuple[Rule, ...]) -> None:
+        """From here on these rules; their states stay."""
+        self._rules = rules
+        self._dispatch: dict[str, list[tuple[str, Observe]]] = {}
+        self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
+        self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
+        self._expecting = [rule for rule in rules if isinstance(rule, Expecting)]
 
     def process(self, batch: VerifiedBatch) -> list[Finding]:
         """Findings of one message, in the order in which they were crossed."""

@@ -1,24 +1,29 @@
 """The detectors' shell: an engine a partition, findings out, buckets kept in a compacted topic behind a fence."""
 
+import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from tallystick_schemas.drills import drill_of
+from tallystick_producers import Recorder
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, encode_json, parse_batch
-from tallystick_schemas.settings import JobSettings, KafkaSettings
-from tallystick_schemas.topics import DETECTOR_STATE, FINDINGS, VERIFIED
+from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
+from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
-from ..shell import Message, Outlet, run_job
+from ..shell import Message, Outlet, run_jobs
+from ..triage.desk import Desk, open_desk
+from ..triage.feedback import FeedbackLane, store_books
+from .base import Rule
 from .engine import Engine
 
 log: Final = logging.getLogger(__name__)
 FENCE: Final = b"fence"
+TRIAGE: Final = b"triage"
 _KEEP_EVERY_S: Final = 5.0
 
 
@@ -31,20 +36,23 @@ class Fence(msgspec.Struct, frozen=True):
 class DetectorsJob:
     """BatchJob on `verified`."""
 
-    def __init__(self, kafka: KafkaSettings, outlet: Outlet) -> None:
-        self._kafka, self._outlet = kafka, outlet
+    def __init__(self, kafka: KafkaSettings, outlet: Outlet, desk: Desk) -> None:
+        self._kafka, self._outlet, self._desk = kafka, outlet, desk
         self._engines: dict[int, Engine] = {}
         self._next: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._keep_at = 0.0
-        self._flying: list[Awaitable[Any]] = []
-        """Findings that the broker may not have yet."""
+        self._policy_recorded = False
+        self._flying: list[asyncio.Task[None]] = []
+        """Findings that the broker or the history may not have yet."""
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
         """Buckets from the compacted topic, and on from the fence."""
+        rules = self._desk.rules()
         for partition in partitions:
-            engine, offset = restore_engine(self._kafka, partition)
+            engine, offset, triage = restore_engine(self._kafka, partition, rules)
             self._engines[partition] = engine
+            self._desk.open(partition, triage)
             self._next[partition] = self._committed[partition] = offset
             log.info("partition %d: on from offset %d with %d principals", partition, offset, engine.sizes()[0])
         return {partition: self._next[partition] for partition in partitions}
@@ -57,26 +65,24 @@ class DetectorsJob:
         for partition in partitions:
             self._engines.pop(partition, None)
             self._committed.pop(partition, None)
+            self._desk.close(partition)
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
-        """Findings go out at once; the commit waits until the broker has them."""
-        sends: list[Awaitable[Any]] = []
+        """Findings go out at once; the commit waits until the broker has them and they are recorded."""
         reached: dict[int, int] = {}
+        work: list[asyncio.Task[None]] = []
         for message in messages:
             engine = self._engines.get(message.partition)
             if engine is None:
                 continue
-            for finding in self._examine(engine, message):
-                told = msgspec.structs.replace(finding, emitted_ms=int(time.time() * 1000), drill=drill_of(finding.principal))
-                log.info("finding %s %s about %s: %s", told.id, told.detector, told.principal, told.text)
-                sends.append(await self._outlet.send(FINDINGS, told.principal.encode(), encode_json(told)))
-            reached[message.partition] = message.offset + 1
-        self._flying += sends
+            told = self._examine(engine, message)
+            reached[message.partition] = self._next[message.partition] = message.offset + 1
+            if told:
+                work.append(await self._tell(message, told))
 
         async def commit() -> None:
-            for send in sends:
-                await send
-            self._flying = [send for send in self._flying if send not in sends]
+            for task in work:
+                await task
             # If we crash here, the batch is read again from the fence, and its findings have the same ids.
             for partition, offset in reached.items():
                 if partition in self._committed:
@@ -84,14 +90,43 @@ class DetectorsJob:
 
         return commit
 
+    async def _tell(self, message: Message, told: list[Finding]) -> asyncio.Task[None]:
+        sends = []
+        for finding in told:
+            log.info("finding %s %s about %s (%d): %s", finding.id, finding.detector, finding.principal, finding.count, finding.text)
+            sends.append(await self._outlet.send(FINDINGS, finding.principal.encode(), encode_json(finding)))
+        epoch = self._desk.epoch(message.partition)
+        before = self._flying[-1] if self._flying else None
+
+        async def settle() -> None:
+            for send in sends:
+                await send
+            if before is not None:
+                await before  # places in the spool rise
+            # If we crash here, the message comes again, its findings are told again under the same ids, and then recorded.
+            await asyncio.to_thread(self._desk.record, message.partition, epoch, message.offset + 1, told)
+
+        self._flying = [task for task in self._flying if not task.done()]
+        self._flying.append(asyncio.create_task(settle()))
+        return self._flying[-1]
+
     def _examine(self, engine: Engine, message: Message) -> list[Finding]:
         try:
-            return engine.process(parse_batch(message.value or b""))
+            batch = parse_batch(message.value or b"")
+            return self._desk.take(message.partition, message.offset, batch, engine.process(batch))
         except ParseError as error:
             log.error("%s, partition %d, offset %d: %s", VERIFIED, message.partition, message.offset, error)
             return []
 
     async def tick(self, now: float) -> None:
+        if self._desk.check(now):
+            rules = self._desk.rules()
+            for engine in self._engines.values():
+                engine.use(rules)
+            self._policy_recorded = False
+        if not self._policy_recorded:
+            self._policy_recorded = True
+            await asyncio.to_thread(self._desk.record_policy)
         if now >= self._keep_at:
             self._keep_at = now + _KEEP_EVERY_S
             await self._keep()
@@ -100,37 +135,45 @@ class DetectorsJob:
         await self._keep()
 
     async def _keep(self) -> None:
-        """Buckets that changed, then the fence. A bucket may be ahead of the fence: it knows itself what it has seen.
+        """Triage, then the buckets that changed, then the fence. What is kept may be ahead of the fence: it knows itself what it has seen.
 
-        So it must not be kept before the findings of what it has seen: they would not be told again.
+        So it must not be kept before its findings were told and recorded: they would not be told again. All is copied first, in one go, since
+        the next batches are taken in while we wait.
         """
-        for send in list(self._flying):
-            await send
-        for partition, engine in list(self._engines.items()):
-            if not engine.dirty:
+        flying, copies = list(self._flying), []
+        for partition, engine in self._engines.items():
+            if engine.dirty:
+                buckets = {number: engine.snapshot(number) for number in sorted(engine.dirty)}
+                engine.dirty = set()
+                triage = self._desk.snapshot(partition, self._next[partition])
+                copies.append((partition, self._committed[partition], triage, buckets))
+        for task in flying:
+            await task
+        for partition, offset, triage, buckets in copies:
+            if partition not in self._engines:
                 continue
-            offset, numbers = self._committed[partition], sorted(engine.dirty)
-            engine.dirty = set()
-            sends = [
-                await self._outlet.send(DETECTOR_STATE, str(number).encode(), engine.snapshot(number), partition) for number in numbers
-            ]
+            # If we crash here, messages up to the triage's offset come again and are not told again.
+            await (await self._outlet.send(DETECTOR_STATE, TRIAGE, triage, partition))
+            sends = [await self._outlet.send(DETECTOR_STATE, str(number).encode(), raw, partition) for number, raw in buckets.items()]
             for send in sends:
                 await send
             await (await self._outlet.send(DETECTOR_STATE, FENCE, msgspec.json.encode(Fence(offset)), partition))
 
 
-def restore_engine(kafka: KafkaSettings, partition: int) -> tuple[Engine, int]:
-    """The engine as it was kept, and the offset of `verified` to go on from."""
-    engine, offset = Engine(), 0
+def restore_engine(kafka: KafkaSettings, partition: int, rules: tuple[Rule, ...]) -> tuple[Engine, int, bytes | None]:
+    """The engine as it was kept, the offset of `verified` to go on from, and the triage."""
+    engine, offset, triage = Engine(rules), 0, None
     for key, value in read_compacted(kafka, DETECTOR_STATE, partition).items():
         try:
             if key == FENCE:
                 offset = msgspec.json.decode(value, type=Fence).offset
+            elif key == TRIAGE:
+                triage = value
             elif key.isdigit():
                 engine.restore(int(key), value)
         except (ParseError, msgspec.MsgspecError) as error:
             log.error("%s, partition %d, key %r: %s; it is left out", DETECTOR_STATE, partition, key, error)
-    return engine, offset
+    return engine, offset, triage
 
 
 def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[bytes, bytes]:
@@ -151,7 +194,10 @@ def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[byt
     return {key: value for key, value in newest.items() if value}
 
 
-def run_detectors(settings: JobSettings) -> None:
+def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs detectors`."""
     outlet = Outlet(settings.kafka)
-    run_job("detectors", VERIFIED, settings, DetectorsJob(settings.kafka, outlet), outlet=outlet, take=64)
+    with Recorder.open(agent) as recorder:
+        desk = open_desk(settings.policy_file, settings.state_dir, recorder)
+        feedback = FeedbackLane(Path(settings.state_dir), desk.policy, store_books(settings), outlet, recorder)
+        run_jobs("detectors", settings, {VERIFIED: DetectorsJob(settings.kafka, outlet, desk), ACTS: feedback}, outlet=outlet, take=64)

@@ -21,7 +21,8 @@ from tallystick_schemas.verdicts import Verdict
 from . import rows
 from .routing import Outbound
 
-ORDERS = frozenset({"credential.suspend", "credential.resume", "credential.revoke"})
+ORDERS = frozenset({"credential.suspend", "credential.resume", "credential.revoke", "incident.close", "incident.update", "access.grant"})
+"""What people say that somebody must act on: locks, verdicts about findings, grants."""
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 """Raw bytes of rejected records that one batch keeps apart; what is over that keeps its entry alone."""
 _LINKS = 50_000

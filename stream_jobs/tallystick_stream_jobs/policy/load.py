@@ -14,12 +14,15 @@ FILE_NAME: Final = "detection.yaml"
 def load(path: Path) -> DetectionPolicy:
     """The policy in `path`; the defaults when there is no file. PolicyRefused names the file and every mistake in it."""
     text = read_text(path)
-    if text is None:
-        return DetectionPolicy()
+    return DetectionPolicy() if text is None else named(path.name, text)
+
+
+def named(name: str, text: str) -> DetectionPolicy:
+    """The policy in a text; its mistakes begin with the file's name."""
     try:
         return parse(text)
     except PolicyRefused as error:
-        raise PolicyRefused([f"{path.name} {mistake}" for mistake in error.mistakes]) from error
+        raise PolicyRefused([f"{name} {mistake}" for mistake in error.mistakes]) from error
 
 
 def read_text(path: Path) -> str | None:
@@ -31,9 +34,14 @@ def read_text(path: Path) -> str | None:
         return None
     except OSError as error:
         raise PolicyRefused([f"{path.name} cannot be read: {error.strerror}"]) from error
+    return text_of(path.name, raw)
+
+
+def text_of(name: str, raw: bytes) -> str:
+    """The text in a file's bytes; PolicyRefused when they are too many or no UTF-8."""
     if len(raw) > MAX_BYTES:
-        raise PolicyRefused([f"{path.name} has more than {MAX_BYTES >> 10} KiB; a policy is shorter"])
+        raise PolicyRefused([f"{name} has more than {MAX_BYTES >> 10} KiB; a policy is shorter"])
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise PolicyRefused([f"{path.name} is not UTF-8 (byte {error.start})"]) from error
+        raise PolicyRefused([f"{name} is not UTF-8 (byte {error.start})"]) from error

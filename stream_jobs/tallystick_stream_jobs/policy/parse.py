@@ -15,8 +15,8 @@ from .yaml_text import Node, read_yaml
 
 _BUILT_IN: Final = re.compile(r"[A-Z]\d+[a-z]?", re.ASCII)
 _NONE: Final[tuple[str, ...]] = ()
-_NOT_RULES: Final = frozenset({"R01", "S01"})
-"""Findings that no rule makes: a revocation that does not work, and a storm."""
+_NOT_RULES: Final = frozenset({"Q01", "R01", "S01"})
+"""Findings that no rule makes: a detector that was wrong too often, a revocation that does not work, a storm."""
 _MAX_PROTECTED: Final = 1000
 
 
@@ -176,7 +176,7 @@ def _noise(section: Fields) -> Noise:
     default = Noise()
     found = Noise(
         section.take("dedup_minutes", number(1, 1440)) or default.dedup_minutes,
-        section.take("storm_findings", whole(2, 100_000)) or default.storm_findings,
+        section.take("storm_findings", whole(2, 1_000)) or default.storm_findings,
         section.take("storm_minutes", number(1, 60)) or default.storm_minutes,
     )
     section.done()

@@ -1,0 +1,142 @@
+"""`tallystick detect`: which detectors there are and how far each may go, why a finding came to be, and how often they were right."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from ..deployment import Deployment
+from .common import data_option, emit_json, json_option, open_deployment, out
+from .detect_policy import policy
+from .feedback import find_finding
+
+if TYPE_CHECKING:
+    from tallystick_stream_jobs.policy import Reloader
+    from tallystick_stream_jobs.triage.explain import Known
+
+
+@click.group()
+def detect() -> None:
+    """Detectors: list, policy, quality, and the reasoning behind a finding."""
+
+
+detect.add_command(policy)
+
+
+def in_force(deployment: Deployment) -> "Reloader":
+    """The policy that detection uses, or would use if it started now."""
+    from tallystick_stream_jobs.policy import Reloader
+
+    jobs = deployment.jobs()
+    return Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+
+
+@detect.command("list")
+@data_option
+@json_option
+def list_(data: Path, as_json: bool) -> None:
+    """Every detector: how far it may go, and the thresholds in force."""
+    from tallystick_stream_jobs.detectors.registry import build_rules
+
+    known = in_force(open_deployment(data)).policy
+    found = [
+        {
+            "detector": rule.meta.id,
+            "version": rule.meta.version,
+            "title": rule.meta.title,
+            "severity": rule.meta.severity,
+            "most": rule.meta.most,
+            "mode": known.mode(rule.meta.id),
+            "demoted": known.demoted.get(rule.meta.id),
+            "bar": msgspec.to_builtins(known.bar(rule.meta.id)),
+            "techniques": list(rule.meta.techniques),
+            "parameters": {
+                name: {"value": one.value, "unit": one.unit, "source": one.source} for name, one in rule.meta.parameters.items()
+            },
+        }
+        for rule in build_rules(known.parameters)
+    ]
+    if as_json:
+        emit_json({"detectors": found})
+        return
+    table = Table("id", "what", "mode", "at most", "thresholds", box=None, header_style="bold")
+    for one in found:
+        values = ", ".join(f"{name} {part['value']:g} {part['unit']}" for name, part in one["parameters"].items())
+        mode = f"{one['mode']} (demoted)" if one["demoted"] else str(one["mode"])
+        table.add_row(str(one["detector"]), str(one["title"]), mode, str(one["most"]), values)
+    out().print(table)
+
+
+@detect.command()
+@data_option
+@json_option
+@click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650), help="How far back.")
+def quality(data: Path, as_json: bool, days: int) -> None:
+    """How often each detector was right, by the people who closed its findings (drills are left out)."""
+    from tallystick_stream_jobs.triage.store import read_quality
+
+    deployment = open_deployment(data)
+    known = in_force(deployment).policy
+    found = read_quality(deployment.clickhouse(), deployment.log().command_agents, days)
+    if as_json:
+        rows = [msgspec.to_builtins(one) | {"bar": known.bar(one.detector).precision, "mode": known.mode(one.detector)} for one in found]
+        emit_json({"days": days, "detectors": rows})
+        return
+    table = Table("detector", "findings", "verdicts", "precision (95 %)", "bar", "false a user-day", "time to verdict", "mode", box=None)
+    for one in found:
+        share = f"{one.precision:.2f} ({one.low:.2f} to {one.high:.2f})" if one.precision is not None else "nobody said"
+        false = f"{one.false_alarms_a_user_day:.4f}" if one.false_alarms_a_user_day is not None else ""
+        median = f"{one.median_seconds_to_verdict / 60:.0f} min" if one.median_seconds_to_verdict is not None else ""
+        bar, mode = f"{known.bar(one.detector).precision:g}", known.mode(one.detector)
+        table.add_row(f"{one.detector} v{one.version}", str(one.findings), str(one.verdicts), share, bar, false, median, mode)
+    out().print(table if found else f"Nothing was found in the last {days} days.")
+
+
+@detect.command()
+@data_option
+@json_option
+@click.argument("finding")
+def explain(data: Path, as_json: bool, finding: str) -> None:
+    """The whole reasoning behind FINDING, in words."""
+    from tallystick_stream_jobs.triage.explain import explain as sections_of
+
+    known = _known(open_deployment(data), finding)
+    sections = sections_of(known)
+    if as_json:
+        emit_json(_as_json(known, sections))
+        return
+    for section in sections:
+        out().print(f"[bold]{section.title}[/]")
+        for line in section.lines:
+            out().print(f"  {escape(line)}")
+
+
+def _known(deployment: Deployment, finding: str) -> "Known":
+    from tallystick_stream_jobs.detectors.registry import METAS
+    from tallystick_stream_jobs.triage.explain import Known
+    from tallystick_stream_jobs.triage.store import read_closed, read_decisions, read_evidence
+
+    one, store = find_finding(deployment, finding), deployment.clickhouse()
+    return Known(
+        one,
+        METAS.get(one.detector),
+        in_force(deployment).policy,
+        read_decisions(store, one.id),
+        read_closed(store, deployment.log().command_agents, one.id),
+        read_evidence(store, one.evidence),
+    )
+
+
+def _as_json(known: "Known", sections: list[Any]) -> dict[str, Any]:
+    seen = known.evidence or {}
+    return {
+        "finding": msgspec.to_builtins(known.finding),
+        "mode_now": known.policy.mode(known.finding.detector),
+        "decisions": list(known.decisions),
+        "closed": msgspec.to_builtins(known.closed) if known.closed else None,
+        "evidence": [{"place": list(place), "event": list(seen[place]) if place in seen else None} for place in known.finding.evidence],
+        "explanation": [{"title": one.title, "lines": list(one.lines)} for one in sections],
+    }

@@ -1,0 +1,147 @@
+"""`tallystick detect policy`: what is in force, and changing it: each change is checked, written whole, and an event in the history."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.markup import escape
+
+from ..deployment import Deployment
+from .common import data_option, emit_json, json_option, open_deployment, out
+
+_AGENT = "detectors"
+
+by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who changes it; it stands in the history.")
+reason_option = click.option("--reason", required=True, help="Why; it stands in the history.")
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@json_option
+@click.pass_context
+def policy(ctx: click.Context, data: Path, as_json: bool) -> int:
+    """The policy in force. Without a subcommand: shows it; exit code 1 when detection.yaml cannot be used."""
+    return 0 if ctx.invoked_subcommand else _show(open_deployment(data), as_json)
+
+
+def _show(deployment: Deployment, as_json: bool) -> int:
+    from tallystick_stream_jobs.policy import Reloader
+
+    jobs = deployment.jobs()
+    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+    if as_json:
+        emit_json(
+            {"file": str(known.path), "usable": not known.mistakes, "mistakes": list(known.mistakes), "policy": _builtins(known.policy)}
+        )
+        return 1 if known.mistakes else 0
+    what = f"sha256 {known.policy.sha256[:16]}…" if known.policy.sha256 else "no file: the defaults"
+    out().print(f"[bold]{escape(str(known.path))}[/] ({what})")
+    for mistake in known.mistakes:
+        out().print(f"[red]not used:[/] {escape(mistake)}")
+    for line in msgspec.json.format(msgspec.json.encode(_builtins(known.policy)), indent=2).decode().splitlines():
+        out().print(escape(line))
+    return 1 if known.mistakes else 0
+
+
+def _builtins(known: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(known, order="sorted"))
+
+
+@policy.command()
+@data_option
+@json_option
+@by_option
+@reason_option
+@click.argument("file", type=click.File("rb"))
+def set(data: Path, as_json: bool, by: str, reason: str, file: Any) -> None:
+    """Put FILE (`-`: standard input) in force as detection.yaml; a running detection picks it up within seconds."""
+    from tallystick_stream_jobs.policy.load import text_of
+
+    _put(open_deployment(data), text_of(getattr(file, "name", "the file"), file.read()), by, reason, as_json)
+
+
+@policy.command()
+@data_option
+@by_option
+@reason_option
+def edit(data: Path, by: str, reason: str) -> None:
+    """Edit detection.yaml with $EDITOR; it is put in force when nothing is wrong with it."""
+    from tallystick_schemas.errors import SettingsError
+    from tallystick_stream_jobs.policy.load import named, read_text
+
+    deployment = open_deployment(data)
+    path = Path(deployment.jobs().policy_file)
+    text = read_text(path) or _TEMPLATE
+    while True:
+        changed = click.edit(text, extension=".yaml")
+        if changed is None:
+            raise click.Abort
+        try:
+            named(path.name, changed)
+            break
+        except SettingsError as error:
+            for mistake in error.mistakes:
+                click.echo(f"  - {mistake}", err=True)
+            if not sys.stdin.isatty() or not click.confirm("Edit again?", default=True, err=True):
+                raise
+            text = changed
+    _put(deployment, changed, by, reason, as_json=False)
+
+
+def _put(deployment: Deployment, text: str, by: str, reason: str, as_json: bool) -> None:
+    from tallystick_producers import Actor, Recorder
+    from tallystick_stream_jobs.policy.changes import By, change_file, digest_of
+    from tallystick_stream_jobs.policy.load import named
+
+    jobs = deployment.jobs()
+    path = Path(jobs.policy_file)
+    named(path.name, text)
+    with Recorder.open(deployment.agent(_AGENT)) as recorder:
+        changed = change_file(recorder, Path(jobs.state_dir), path, text, By(Actor(by, "human"), reason))
+    if as_json:
+        emit_json({"file": str(path), "sha256": digest_of(text), "changed": changed, "by": by})
+        return
+    out().print(f"{escape(str(path))} is in force (sha256 {digest_of(text)[:16]}…)" if changed else "It was in force already.")
+
+
+@policy.command()
+@data_option
+@json_option
+@by_option
+@reason_option
+@click.argument("detector")
+def restore(data: Path, as_json: bool, by: str, reason: str, detector: str) -> int:
+    """Give DETECTOR, which was wrong too often, its mode back. Verdicts of before count no more. Exit code 1 when it was not demoted."""
+    import time
+
+    from tallystick_producers import Actor, Recorder
+    from tallystick_stream_jobs.policy.changes import By, record_change
+    from tallystick_stream_jobs.policy.demotions import FILE_NAME, Standing, change_standing
+
+    deployment = open_deployment(data)
+    state_dir = Path(deployment.jobs().state_dir)
+    with Recorder.open(deployment.agent(_AGENT)) as recorder:
+        text = change_standing(state_dir, detector, Standing(False, reason, by, time.time()))
+        if text is not None:
+            record_change(recorder, state_dir, FILE_NAME, text, By(Actor(by, "human"), reason))
+    if as_json:
+        emit_json({"detector": detector, "restored": text is not None, "by": by})
+    else:
+        out().print(f"{detector} has its mode back." if text is not None else f"{detector} was not demoted.")
+    return 0 if text is not None else 1
+
+
+_TEMPLATE = """\
+# Thresholds, modes, and who is left alone: docs/detection-policy.md says what may stand here.
+version: 1
+mode: auto
+detectors: {}
+protected: []
+exemptions: []
+suppressions: []
+grants: []
+jobs: []
+"""

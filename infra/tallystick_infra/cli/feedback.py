@@ -1,0 +1,86 @@
+"""`tallystick findings`, and `findings close`: what a person says about a finding becomes a signed event, and teaches how good its detector is."""
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tallystick_schemas.messages import Finding
+
+from ..deployment import Deployment
+from ..errors import NoFinding
+from .common import data_option, emit_json, json_option, open_deployment, out
+from .respond import findings as _listing
+
+_AGENT = "cli"
+_DISPOSITIONS = (
+    "false-positive",
+    "testing-or-maintenance",
+    "remediated",
+    "case-opened",
+    "true-positive-benign",
+    "true-positive-malicious",
+    "other",
+)
+_MIN_REASON = 8
+
+
+def _show(**options: Any) -> Any:
+    context = click.get_current_context()
+    return None if context.invoked_subcommand else context.invoke(_listing, **options)
+
+
+findings = click.Group(
+    "findings",
+    callback=_show,
+    invoke_without_command=True,
+    params=_listing.params,
+    help=f"{_listing.help}\n\nWithout a subcommand: lists them.",
+)
+
+
+@findings.command()
+@data_option
+@json_option
+@click.argument("finding")
+@click.option("--disposition", required=True, type=click.Choice(_DISPOSITIONS), help="What it was.")
+@click.option("--reason", required=True, help=f"Why, in at least {_MIN_REASON} characters; it stands in the history.")
+@click.option("--by", default=getpass.getuser, show_default="your user name", help="Who says so; it stands in the history.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait until the history has confirmed it.")
+def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str, by: str, timeout: float) -> None:
+    """Close FINDING (an id of `tallystick findings`). Closing it again replaces what was said; both stay in the history."""
+    from tallystick_producers import Actor, Recorder, Resource, Why
+
+    if len(reason.strip()) < _MIN_REASON:
+        raise click.UsageError(f"--reason {reason!r} is too short: say in a few words how you know")
+    deployment = open_deployment(data)
+    one = find_finding(deployment, finding)
+    with Recorder.open(deployment.agent(_AGENT)) as recorder:
+        event = recorder.record(
+            "incident.close",
+            actor=Actor(by, "human"),
+            resource=Resource("finding", one.id),
+            why=Why(text=reason.strip()[:1000]),
+            attrs={"disposition": disposition, "detector": one.detector, "version": str(one.version)},
+            durable=True,
+        )
+        recorder.wait_receipts(timeout)
+    if as_json:
+        emit_json(
+            {"finding": one.id, "disposition": disposition, "by": by, "detector": one.detector, "version": one.version, "event": event}
+        )
+        return
+    out().print(f"{one.detector} about [bold]{one.principal}[/] is closed as {disposition} by {by} (event {event})")
+
+
+def find_finding(deployment: Deployment, finding: str) -> Finding:
+    """A finding as it was told last; NoFinding. Kafka knows the newest, the store all."""
+    from tallystick_stream_jobs.responder.client import read_findings
+    from tallystick_stream_jobs.triage.store import read_stored_finding
+
+    one = next((known for known in read_findings(deployment.kafka(), 10_000) if known.id == finding), None)
+    one = one or read_stored_finding(deployment.clickhouse(), finding)
+    if one is None:
+        raise NoFinding(finding)
+    return one

@@ -1,0 +1,127 @@
+"""The lane that weighs verdicts: demotion once, told and recorded, over crashes; a store that is away or late."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from tests.support.history import make_event
+from tests.support.recorder import agent_settings, spooled
+
+from tallystick_producers import Recorder
+from tallystick_schemas.events import Actor, Resource
+from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_finding
+from tallystick_stream_jobs.policy import Bar, DetectionPolicy
+from tallystick_stream_jobs.policy.demotions import Standing, change_standing, read_standings
+from tallystick_stream_jobs.shell import Message
+from tallystick_stream_jobs.triage import feedback
+from tallystick_stream_jobs.triage.feedback import Books, FeedbackLane, closings
+from tallystick_stream_jobs.triage.quality import Verdict
+
+WRONG = [Verdict(f"F{n}", "D01", 1, "false-positive", n) for n in range(4)]
+POLICY = DetectionPolicy(bar_default=Bar(0.5, 4))
+
+
+class Sent:
+    """An outlet that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.findings = []
+
+    async def send(self, topic, key, value, partition=None):
+        self.findings.append(parse_finding(value))
+
+        async def done() -> None:
+            return None
+
+        return done()
+
+
+def acts(*actions: str) -> Message:
+    events = [
+        (n, make_event(n, action=action, actor=Actor("ann", "human"), resource=Resource("finding", f"F{n}")))
+        for n, action in enumerate(actions)
+    ]
+    return Message(0, 0, 0, None, encode_batch(VerifiedBatch(1, 2, [VerifiedSegment(7, "cli", "0" * 32, 0, 0, events)], [])))
+
+
+def weigh(lane: FeedbackLane, *messages: Message) -> None:
+    async def run() -> None:
+        commit = await lane.process(list(messages))
+        if commit is not None:
+            await commit()
+
+    asyncio.run(run())
+
+
+def test_closings_are_found_by_place() -> None:
+    assert closings(acts("incident.close", "credential.suspend", "incident.close").value or b"") == [(2, 7, 0), (2, 7, 2)]
+    assert closings(b"garbage") == []
+
+
+def test_a_detector_that_was_wrong_too_often_is_demoted_once_and_it_is_said(tmp_path: Path) -> None:
+    settings, sent = agent_settings(tmp_path, "detectors"), Sent()
+    with Recorder.open(settings) as recorder:
+        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder)
+        weigh(lane, acts("incident.close"))
+        demoted = FeedbackLane(
+            tmp_path, lambda: replace(POLICY, demoted={"D01": "x"}), Books(lambda _: True, lambda: WRONG), sent, recorder
+        )
+        weigh(demoted, acts("incident.close"))
+    (told,) = sent.findings
+    assert (told.detector, told.value, told.threshold, told.act) == ("Q01", 0.0, 0.5, "alert")
+    assert "tallystick detect policy restore D01" in told.text
+    standing = read_standings(tmp_path)["D01"]
+    assert (standing.demoted, standing.by) == (True, "detectors")
+    opened = [event for events in spooled(settings).values() for event in events if event.action == "incident.open"]
+    assert [event.resource.id for event in opened] == [told.id]
+
+
+def test_a_crash_before_the_demotion_tells_it_under_the_same_id_and_records_it_once(tmp_path: Path, monkeypatch) -> None:
+    settings, sent = agent_settings(tmp_path, "detectors"), Sent()
+    with Recorder.open(settings) as recorder:
+        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder)
+        with monkeypatch.context() as broken:
+            broken.setattr(feedback, "change_standing", lambda *_: None)
+            weigh(lane, acts("incident.close"))
+        weigh(lane, acts("incident.close"))
+    assert len({one.id for one in sent.findings}) == 1
+    opened = [event for events in spooled(settings).values() for event in events if event.action == "incident.open"]
+    assert len(opened) == 1
+    assert read_standings(tmp_path)["D01"].demoted
+
+
+def test_a_person_gives_it_back_and_old_verdicts_count_no_more(tmp_path: Path) -> None:
+    change_standing(tmp_path, "D01", Standing(True, "wrong", "detectors", 1.0))
+    change_standing(tmp_path, "D01", Standing(False, "mended", "ann", 100.0))
+    sent = Sent()
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        weigh(FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder), acts("incident.close"))
+    assert sent.findings == []
+
+
+def test_a_store_that_is_away_or_late_is_asked_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(feedback, "_RETRY_S", 0.0)
+    answers = [OSError("away"), False, True]
+    asked = []
+
+    def held(places) -> bool:
+        asked.append(list(places))
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    sent = Sent()
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        weigh(FeedbackLane(tmp_path, lambda: POLICY, Books(held, lambda: WRONG), sent, recorder), acts("incident.close"))
+    assert asked == [[(2, 7, 0)]] * 3
+    assert len(sent.findings) == 1
+
+
+def test_orders_alone_ask_nothing(tmp_path: Path) -> None:
+    def never(*_: object):
+        raise AssertionError("the store was asked")
+
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(never, never), Sent(), recorder)
+        weigh(lane, acts("credential.suspend"), Message(0, 1, 0, None, b"garbage"))
