@@ -195,3 +195,15 @@ def test_signing_out_ends_the_page_and_its_socket(console: RunningConsole, brows
     watched.page.goto(link)
     expect(watched.page.get_by_role("heading")).to_have_text("This link has been used.")
     watched.context.close()
+
+
+def test_a_page_that_never_hears_anything_says_so(console: RunningConsole, browser: Browser) -> None:
+    watched = Watched(browser)
+    # Dash's socket lives in a shared worker; this one takes everything and never answers.
+    watched.page.add_init_script(
+        "window.SharedWorker = function () { const quiet = () => {};"
+        " this.port = { start: quiet, postMessage: quiet, addEventListener: quiet, close: quiet }; };"
+    )
+    watched.page.goto(console.link())
+    expect(watched.page.locator("#health-note")).to_contain_text("Nothing heard", timeout=60_000)
+    watched.context.close()

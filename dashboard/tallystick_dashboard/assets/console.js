@@ -11,7 +11,7 @@
   const TONES = { denied: "critical", error: "high" };
 
   const client = Math.random().toString(36).slice(2) + Date.now().toString(36);
-  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", heard: 0, beats: 0, beaten: 0, path: null };
+  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", heard: 0, opened: Date.now(), beats: 0, beaten: 0, path: null };
   const byId = (id) => document.getElementById(id);
   const put = (id, text) => { const node = byId(id); if (node && node.textContent !== text) node.textContent = text; };
 
@@ -26,10 +26,13 @@
 
   setInterval(function () {
     const now = Date.now();
-    const silent = now - state.heard > SILENT_MS;
-    document.body.classList.toggle("stale", state.heard > 0 && silent);
-    if (silent && state.heard > 0) {
-      put("health-note", "Nothing heard for " + Math.round((now - state.heard) / 1000) + " s. What you see is old.");
+    // A page that never hears anything, since its session ended before the first push, must say so as well.
+    const quiet = now - (state.heard || state.opened);
+    const silent = quiet > SILENT_MS;
+    const shown = silent && byId("health") !== null;
+    document.body.classList.toggle("stale", shown);
+    if (shown) {
+      put("health-note", "Nothing heard for " + Math.round(quiet / 1000) + " s. What you see is old.");
     } else {
       put("health-note", "");
     }
