@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
@@ -26,6 +26,9 @@ from .forking import forget_in_children, keep_forever
 from .keyfile import load_key
 from .parts import Parts, start_parts
 from .writer import Writer
+
+if TYPE_CHECKING:
+    from .enforcement.sdk import LockCache, LockState
 
 log: Final = logging.getLogger(__name__)
 _AGENT: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
@@ -62,6 +65,7 @@ class Recorder:
         self._closed = False
         self._writer: Writer | None = None
         self._parts: Parts | None = None
+        self._locks: LockCache | None = None
         self._encode = Encoder().encode
         self._heart = threading.Event()
         self._actor = Actor(settings.agent, "service")
@@ -188,6 +192,27 @@ class Recorder:
             trouble,
         )
 
+    def is_locked(self, principal: str, credential: str | None = None, *, issued: float | None = None, wait_s: float = 5.0) -> "LockState":
+        """Whether `principal` or its `credential` is locked now, or that cannot be known: true in a condition, with the sentence to show.
+
+        The first call makes this process an enforcement point: it reads the locks from then on, says that it is there and acknowledges each lock.
+        It waits `wait_s` at the most until it knows; later calls look into memory. `issued` (Unix seconds): when the credential was issued, which
+        passes a step-up of before. RecorderClosed.
+        """
+        locks = self._locks or self._start_locks()
+        return locks.check(principal, credential, issued, wait_s)
+
+    def _start_locks(self) -> "LockCache":
+        from .enforcement.sdk import LockCache
+
+        self._ready()
+        with self._guard:
+            if self._closed:
+                raise RecorderClosed(self.settings.agent)
+            if self._locks is None:
+                self._locks = LockCache(self.settings, self.record)
+            return self._locks
+
     @property
     def is_open(self) -> bool:
         return not self._closed
@@ -197,6 +222,10 @@ class Recorder:
 
         SpoolFailed when the disk did not take everything in `timeout` seconds: what is still in memory is lost, and the error says how much.
         """
+        with self._guard:
+            locks, self._locks = self._locks, None
+        if locks is not None:
+            locks.close()
         with self._guard:
             if self._closed:
                 return
@@ -243,6 +272,9 @@ class Recorder:
         if self._parts is not None:
             self._parts.forget()
             keep_forever(self._parts)
+        if self._locks is not None:
+            self._locks.forget()
+        self._locks = None
         self._guard = threading.RLock()
         self._writer = self._parts = None
         self._encode = Encoder().encode

@@ -137,6 +137,9 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     alternatives: list[Alternative] = []
     lock: Lock | None = None
     """The lock that was written for it; `outbox` carries it to the outside."""
+    proposed: Lock | None = None
+    """The lock that the same order by a second person would write, until `expires`."""
+    expires: str | None = None
     drill: str | None = None
 
 

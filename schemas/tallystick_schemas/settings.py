@@ -101,6 +101,8 @@ class AgentSettings:
     when_full: Literal["block", "raise"] = "block"
     heartbeat_s: float = 30.0
     resend_s: float = 10.0
+    lock_stale_s: float = 30.0
+    """After so long without a word of the responder, `is_locked` says yes to everybody."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ class JobSettings:
     breaker_limit: int = 3
     """Automatic suspensions within ten minutes; after that, people decide."""
     protected: tuple[str, ...] = ()
-    """Principals that are never suspended automatically."""
+    """Principals that are never suspended automatically, beside those of detection.yaml."""
+    two_people_minutes: float = 30.0
+    """How long an order that needs two people waits for the second."""
     policy_file: str = ""
     """detection.yaml; empty: the defaults are in force."""
     instance: str = ""

@@ -11,7 +11,8 @@ TallystickError
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
-    └── LockUnconfirmed      an order was recorded, and no lock appeared in time
+    ├── LockUnconfirmed      an order was recorded, and no lock appeared in time
+    └── OrderHeld            an order was refused, or waits for a second person
 """
 
 from collections.abc import Sequence
@@ -90,3 +91,10 @@ class LockUnconfirmed(JobError):
             f"the order {command} is recorded, but no lock appeared within {seconds:.0f} s; is the responder running? "
             "`tallystick doctor` tells"
         )
+
+
+class OrderHeld(JobError):
+    """Nothing was locked or lifted; the sentence is the responder's."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"{reason} (command {command})")

@@ -15,7 +15,7 @@ from tallystick_infra.errors import AlreadyRunning
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
 from tallystick_infra.supervisor.parts import own_command
-from tallystick_producers import Recorder
+from tallystick_producers import Actor, Recorder, Resource, Source
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
 
@@ -105,9 +105,45 @@ def test_an_agent_that_was_killed_leaves_nothing_behind(supervisor):
 def test_orders_lock_and_unlock(supervisor):
     made = cli(supervisor, "lock", "mallory@example.org", "--reason", "a drill", "--by", "ann")
     assert (made["subject"], made["state"], made["by"]) == ("principal:mallory@example.org", "locked", "ann")
+    assert made["decision"]["choice"] == "suspend"
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:mallory@example.org"]
+    kept = cli(supervisor, "lock", "mallory@example.org", "--confirm", "--reason", "it was", "--by", "ann")
+    assert (kept["reason"], "until" in kept) == ("a drill. Confirmed: it was", False)
     cli(supervisor, "unlock", "mallory@example.org", "--reason", "over", "--by", "ben")
     assert cli(supervisor, "locks")["locks"] == []
+
+
+def test_two_people_revoke_and_nobody_lifts_it(supervisor):
+    order = ("revoke", "credential:cred-1", "--reason", "it was sold")
+    first = cli(supervisor, *order, "--by", "ann", code=4)
+    assert first["decision"]["proposed"]["level"] == "revoke"
+    assert [one["id"] for one in cli(supervisor, "locks")["pending"]] == [first["decision"]["id"]]
+    same = cli(supervisor, *order, "--by", "Ann", code=5)
+    assert "Ann is not a second person" in same["decision"]["reason"]
+    done = cli(supervisor, *order, "--by", "ben")
+    assert (done["level"], done["by"]) == ("revoke", "ann and ben")
+    refused = cli(supervisor, "unlock", "credential:cred-1", "--reason", "please", "--by", "ann", code=5)
+    assert "the way back is a new credential" in refused["decision"]["reason"]
+
+
+def test_a_plan_shows_whom_a_lock_would_hit(supervisor):
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder:
+        for number in range(7):
+            actor = Actor("shared@example.org", "human", credential="cred-s", session=f"s{number % 2}")
+            part = Resource("model", "m", part=f"p{number}")
+            recorder.record("artifact.read", actor=actor, resource=part, source=Source(ip="192.0.2.1"), attrs={"job": "train-7"})
+        recorder.record("model.load", actor=Actor("robot", "agent", credential="cred-s"), resource=Resource("model", "m"))
+        recorder.record("artifact.read", actor=Actor("shared@example.org", "human"), resource=Resource("model", "x"), outcome="denied")
+        wait_confirmed(supervisor, recorder)
+    plan = cli(supervisor, "lock", "shared@example.org", "--plan")
+    counts = {name: plan[name]["count"] for name in ("principals", "credentials", "sessions", "jobs", "agents", "addresses", "artifacts")}
+    assert counts == {"principals": 2, "credentials": 1, "sessions": 2, "jobs": 1, "agents": 1, "addresses": 1, "artifacts": 8}
+    assert (plan["events"], plan["agents"]["examples"], len(plan["artifacts"]["examples"])) == (9, ["robot"], 5)
+    by_credential = cli(supervisor, "lock", "credential:cred-s", "--plan")
+    assert (by_credential["events"], by_credential["principals"]["examples"]) == (8, ["robot", "shared@example.org"])
+    nobody = cli(supervisor, "lock", "nobody@example.org", "--plan")
+    assert (nobody["events"], nobody["artifacts"]["count"], nobody.get("last_seen")) == (0, 0, None)
+    assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["credential:cred-1"], "a plan locks nobody"
 
 
 def test_doctor_sees_what_runs(supervisor):

@@ -84,7 +84,7 @@ def check_exactly_once(supervisor, ids, principal):
     assert sorted(found) == sorted(ids)
 
 
-def cli(supervisor, *arguments):
+def cli(supervisor, *arguments, code=0):
     done = subprocess.run(
         [sys.executable, "-m", "tallystick_infra.cli", *arguments, "--data", str(supervisor.deployment.path), "--json"],
         capture_output=True,
@@ -92,5 +92,5 @@ def cli(supervisor, *arguments):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

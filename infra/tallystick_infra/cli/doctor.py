@@ -40,7 +40,7 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks: list[Check] = []
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _spools, _policy):
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _spools, _policy):
         checks += _guarded(look, deployment)
     good = all(check.ok for check in checks)
     if as_json:
@@ -160,6 +160,22 @@ def _responder(deployment: Deployment) -> list[Check]:
         return [Check("responder", False, "no heartbeat", "see logs/responder.log")]
     age = time.time() - datetime.fromisoformat(newest.at).timestamp()
     return [Check("responder", age < _STALE_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away")]
+
+
+def _points(deployment: Deployment) -> list[Check]:
+    """Enforcement points: each says every few seconds that it is there, and which locks it has applied."""
+    from tallystick_stream_jobs.responder.client import read_locks
+    from tallystick_stream_jobs.responder.points import read_enforcement, standing
+    from tallystick_stream_jobs.responder.policy import holds
+
+    now = time.time()
+    held = [lock for lock in read_locks(deployment.kafka()) if holds(lock, now)]
+    checks = []
+    for one in standing(read_enforcement(deployment.kafka()), held, now):
+        missing = sum(ms is None for ms in one.acked_ms.values())
+        seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {len(one.acked_ms)} locks acknowledged"
+        checks.append(Check(f"point {one.point.name}", not one.silent and not missing, seen, "does it run? who is locked may get in there"))
+    return checks
 
 
 def _spools(deployment: Deployment) -> list[Check]:

@@ -1,103 +1,142 @@
-"""Response from a terminal: `tallystick lock / unlock / locks / findings`. Orders are signed events; the responder carries them out."""
+"""Response from a terminal: `tallystick lock / unlock / revoke`. Orders are signed events; the responder carries them out.
+
+Exit codes: 0 done; 1 nothing was decided in time; 4 it waits for a second person; 5 it was refused.
+"""
 
 import getpass
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
-from rich.table import Table
 
+from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
 
+if TYPE_CHECKING:
+    from tallystick_schemas.messages import Decision
+    from tallystick_stream_jobs.responder.client import Ordering
+
 _AGENT = "cli"
+WAITS, REFUSED = 4, 5
 
 
-def _subject(text: str) -> str:
+def subject_of(text: str) -> str:
+    """`principal:…` or `credential:…`; a bare name is a principal's."""
     kind, _, name = text.partition(":")
-    if kind in ("principal", "credential") and name:
-        return text
-    return f"principal:{text}"
+    return text if kind in ("principal", "credential") and name else f"principal:{text}"
+
+
+def _ordering(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every order has."""
+    for option in (
+        click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until it is decided."),
+        click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history."),
+        click.argument("subject"),
+        json_option,
+        data_option,
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
-@data_option
-@json_option
-@click.argument("subject")
+@_ordering
+@click.option("--reason", help="Why; the locked person and the auditor will read it.")
 @click.option("--minutes", type=float, help="How long; without it, until somebody lifts it.")
 @click.option("--finding", help="Id of the finding that led to it.")
-@click.option("--reason", required=True, help="Why; the locked person and the auditor will read it.")
-@click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history.")
-@click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until it is in force.")
-def lock(data: Path, as_json: bool, subject: str, minutes: float | None, finding: str | None, reason: str, by: str, timeout: float) -> None:
-    """Suspend SUBJECT: a principal's name, or credential:ID."""
-    from tallystick_producers import Recorder
-    from tallystick_stream_jobs.responder.client import order_lock, wait_applied
+@click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
+@click.option("--confirm", is_flag=True, help="Keep the lock that stands: it no longer ends by itself (or ends after --minutes).")
+@click.option("--plan", is_flag=True, help="Only show what the lock would hit, by the last 24 hours.")
+def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan: bool, **order: Any) -> None:
+    """Suspend SUBJECT: a principal's name, or credential:ID. --plan shows first whom that would hit."""
+    from tallystick_stream_jobs.responder.client import suspend
 
     deployment = open_deployment(data)
-    with Recorder.open(deployment.agent(_AGENT)) as recorder:
-        command = order_lock(recorder, _subject(subject), reason, by, minutes, finding)
-        made = wait_applied(deployment.kafka(), command, timeout)
-    if as_json:
-        emit_json(made)
+    if plan:
+        from .respond_show import show_plan
+
+        show_plan(deployment, subject_of(subject), as_json=as_json)
         return
-    out().print(
-        f"[bold]{made.subject}[/] is locked{f' until {made.until[:16]}Z' if made.until else ''}: {made.reason} (command {made.command})"
-    )
+    if not order["reason"]:
+        raise click.UsageError("Missing option '--reason'.")
+    level = "step-up" if order["step_up"] else "suspend"
+    given = _Given(deployment, subject_of(subject), order["reason"], by, timeout, order["finding"])
+    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
 
 @click.command()
-@data_option
-@json_option
-@click.argument("subject")
+@_ordering
 @click.option("--reason", required=True, help="Why; it stands in the history.")
-@click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history.")
-@click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until it is in force.")
-def unlock(data: Path, as_json: bool, subject: str, reason: str, by: str, timeout: float) -> None:
+def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str) -> None:
     """Lift the lock of SUBJECT: a principal's name, or credential:ID."""
-    from tallystick_producers import Recorder
-    from tallystick_stream_jobs.responder.client import order_unlock, wait_applied
+    from tallystick_stream_jobs.responder.client import resume
 
-    deployment = open_deployment(data)
-    with Recorder.open(deployment.agent(_AGENT)) as recorder:
-        command = order_unlock(recorder, _subject(subject), reason, by)
-        made = wait_applied(deployment.kafka(), command, timeout)
-    if as_json:
-        emit_json(made)
-        return
-    out().print(f"[bold]{made.subject}[/] may go on: {made.reason} (command {made.command})")
+    _Given(open_deployment(data), subject_of(subject), reason, by, timeout).carry_out(resume, as_json=as_json)
 
 
 @click.command()
-@data_option
-@json_option
-@click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
-def locks(data: Path, as_json: bool, everything: bool) -> None:
-    """Who is locked, why, by whom, until when."""
-    from tallystick_stream_jobs.responder.client import read_locks
+@_ordering
+@click.option("--reason", required=True, help="Why; the locked person and the auditor will read it.")
+@click.option("--finding", help="Id of the finding that led to it.")
+def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, finding: str | None) -> None:
+    """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
+    from tallystick_stream_jobs.responder.client import revoke as order_revoke
 
-    found = [lock for lock in read_locks(open_deployment(data).kafka()) if everything or lock.state == "locked"]
-    if as_json:
-        emit_json({"locks": found})
-        return
-    table = Table("subject", "state", "since", "until", "by", "why", box=None, header_style="bold")
-    for one in sorted(found, key=lambda lock: lock.at, reverse=True):
-        table.add_row(one.subject, one.state, one.at[:19], (one.until or "lifted by hand")[:19], one.by, one.reason)
-    out().print(table if found else "Nobody is locked.")
+    _Given(open_deployment(data), subject_of(subject), reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
 
 
-@click.command()
-@data_option
-@json_option
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
-def findings(data: Path, as_json: bool, limit: int) -> None:
-    """What the detectors found, newest first."""
-    from tallystick_stream_jobs.responder.client import read_findings
+@dataclass(frozen=True)
+class _Given:
+    """An order from the command line."""
 
-    found = read_findings(open_deployment(data).kafka(), limit)
-    if as_json:
-        emit_json({"findings": [msgspec.to_builtins(one) for one in found]})
-        return
-    table = Table("time", "severity", "detector", "about", "value", "what", box=None, header_style="bold")
-    for one in found:
-        table.add_row(one.time[:19], one.severity, one.detector, one.principal, f"{one.value:g} (line {one.threshold:g})", one.text)
-    out().print(table if found else "Nothing was found.")
+    deployment: Deployment
+    subject: str
+    reason: str
+    by: str
+    timeout: float
+    finding: str | None = None
+
+    def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool) -> None:
+        """Give it, wait for what the responder makes of it, show that, and exit with its meaning."""
+        from tallystick_producers import Recorder
+        from tallystick_stream_jobs.responder.client import Ordering, wait_decided
+
+        with Recorder.open(self.deployment.agent(_AGENT)) as recorder:
+            order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
+            decision = wait_decided(self.deployment.kafka(), give(order), self.timeout)
+        emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
+        if decision.lock is None:
+            sys.exit(WAITS if decision.proposed is not None else REFUSED)
+
+    def _owner(self) -> str | None:
+        """Whose credential it is, where this machine's token file says so: protection goes by the person."""
+        from tallystick_producers.gateway.token_file import read_tokens
+
+        path = Path(self.deployment.gateway().tokens_file)
+        if not self.subject.startswith("credential:") or not path.exists():
+            return None
+        wanted = self.subject.partition(":")[2]
+        return next((record.principal for record in read_tokens(path).records() if record.credential == wanted), None)
+
+
+def _told(decision: "Decision") -> object:
+    """The lock's own fields, as ever, and the decision around it."""
+    import msgspec
+
+    lock = msgspec.to_builtins(decision.lock) if decision.lock is not None else {}
+    return {**lock, "decision": msgspec.to_builtins(decision)}
+
+
+def _sentence(decision: "Decision") -> str:
+    made = decision.lock
+    if made is None:
+        return f"{decision.subject}: {decision.reason} (command {decision.id})"
+    if made.state == "unlocked":
+        return f"{made.subject} may go on: {made.reason} (command {made.command})"
+    words = {"step-up": "must show a fresh token", "suspend": "is locked", "revoke": "is revoked for good"}
+    until = f" until {made.until[:16]}Z" if made.until else ""
+    return f"{made.subject} {words[made.level]}{until}: {made.reason} (by {made.by}, command {made.command}, {time.strftime('%H:%M:%S')})"

@@ -2,44 +2,75 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Finding, Lock, parse_finding, parse_lock
+from tallystick_schemas.messages import Decision, Finding, Lock, parse_finding, parse_lock, parse_message
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import FINDINGS, LOCKS
+from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS
 
 from ..detectors.job import read_compacted
-from ..errors import LockUnconfirmed
+from ..errors import LockUnconfirmed, OrderHeld
+
+_LOOK_BACK: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Who orders, about whom, and why. `subject`: `principal:…` or `credential:…`; `principal`: whose credential it is, where that is known."""
+
+    recorder: Recorder
+    subject: str
+    reason: str
+    by: str
+    principal: str | None = None
+    finding: str | None = None
+
+    def give(self, action: str, **more: str | None) -> str:
+        """Record the order durably; its command id."""
+        kind, _, name = self.subject.partition(":")
+        command = f"cmd-{secrets.token_hex(8)}"
+        attrs = {"command": command, "principal": self.principal, "finding": self.finding, **more}
+        self.recorder.record(
+            action,
+            actor=Actor(self.by, "human"),
+            resource=Resource(kind, name),
+            why=Why(text=self.reason),
+            attrs={key: value for key, value in attrs.items() if value},
+            durable=True,
+        )
+        return command
 
 
 def order_lock(recorder: Recorder, subject: str, reason: str, by: str, minutes: float | None = None, finding: str | None = None) -> str:
     """Order that `principal:…` or `credential:…` is locked; the command id. `minutes` None: until somebody lifts it."""
-    until = {"until": wire_time(time.time() + minutes * 60)} if minutes is not None else {}
-    return _order(recorder, "credential.suspend", subject, reason, by, {**until, **({"finding": finding} if finding else {})})
+    return suspend(Ordering(recorder, subject, reason, by, finding=finding), minutes)
 
 
 def order_unlock(recorder: Recorder, subject: str, reason: str, by: str) -> str:
     """Order that a lock is lifted; the command id."""
-    return _order(recorder, "credential.resume", subject, reason, by, {})
+    return Ordering(recorder, subject, reason, by).give("credential.resume")
 
 
-def _order(recorder: Recorder, action: str, subject: str, reason: str, by: str, attrs: dict[str, str]) -> str:
-    kind, _, name = subject.partition(":")
-    command = f"cmd-{secrets.token_hex(8)}"
-    recorder.record(
-        action,
-        actor=Actor(by, "human"),
-        resource=Resource(kind, name),
-        why=Why(text=reason),
-        attrs={"command": command, **attrs},
-        durable=True,
-    )
-    return command
+def suspend(order: Ordering, minutes: float | None, *, level: str = "suspend", confirm: bool = False) -> str:
+    """Order a suspension or a step-up, or that the standing lock stays (`confirm`); the command id. `minutes` None: until somebody lifts it."""
+    until = None if minutes is None else wire_time(time.time() + minutes * 60)
+    return order.give("credential.suspend", until=until, level=level, confirm="true" if confirm else None)
+
+
+def resume(order: Ordering) -> str:
+    """Order that the lock is lifted; the command id."""
+    return order.give("credential.resume")
+
+
+def revoke(order: Ordering) -> str:
+    """Order that it is revoked for good, once a second person says so too; the command id."""
+    return order.give("credential.revoke")
 
 
 def read_locks(kafka: KafkaSettings) -> list[Lock]:
@@ -56,30 +87,34 @@ def read_locks(kafka: KafkaSettings) -> list[Lock]:
 
 
 def wait_applied(kafka: KafkaSettings, command: str, timeout_s: float) -> Lock:
-    """The lock that a command made; LockUnconfirmed when none appears in time."""
+    """The lock that a command made. LockUnconfirmed when nothing was decided in time; OrderHeld when it was refused, or waits for a second person."""
+    decision = wait_decided(kafka, command, timeout_s)
+    if decision.lock is None:
+        raise OrderHeld(command, decision.reason)
+    return decision.lock
+
+
+def wait_decided(kafka: KafkaSettings, command: str, timeout_s: float) -> Decision:
+    """What the responder made of a command; LockUnconfirmed when it says nothing in time."""
     deadline = time.monotonic() + timeout_s
-    for lock in _follow_locks(kafka, deadline):
-        if lock.command == command:
-            return lock
-    raise LockUnconfirmed(command, timeout_s)
-
-
-def _follow_locks(kafka: KafkaSettings, deadline: float) -> Iterator[Lock]:
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     try:
-        consumer.assign([TopicPartition(LOCKS, 0)])
-        consumer.seek_to_beginning()
+        partition = TopicPartition(DECISIONS, 0)
+        consumer.assign([partition])
+        end, begin = consumer.end_offsets([partition])[partition], consumer.beginning_offsets([partition])[partition]
+        # The order was given a moment ago: its decision is among the newest, or still to come.
+        consumer.seek(partition, max(begin, end - _LOOK_BACK))
         while time.monotonic() < deadline:
-            for records in consumer.poll(timeout_ms=100).values():
-                for record in records:
-                    try:
-                        lock = parse_lock(record.key, record.value or b"")
-                    except ParseError:
-                        continue  # as in read_locks
-                    if isinstance(lock, Lock):
-                        yield lock
+            for record in consumer.poll(timeout_ms=100).get(partition, []):
+                try:
+                    decision = parse_message(Decision, record.value or b"")
+                except ParseError:
+                    continue  # as in read_locks
+                if decision.id == command:
+                    return decision
     finally:
         consumer.close()
+    raise LockUnconfirmed(command, timeout_s)
 
 
 def read_findings(kafka: KafkaSettings, limit: int = 1000) -> list[Finding]:

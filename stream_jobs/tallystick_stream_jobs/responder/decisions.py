@@ -6,11 +6,13 @@ from typing import Final
 import msgspec
 
 from tallystick_schemas.events import Resource
-from tallystick_schemas.messages import Choice, Decision, Finding, Level, Lock
+from tallystick_schemas.messages import Alternative, Decision, Finding, Level, Lock
 from tallystick_schemas.signing import wire_time
 
 from .book import LEVELS, seconds_of
-from .memory import ME
+from .memory import ME, choice_of
+from .orders import Order
+from .people import Ruling
 from .policy import Verdict
 
 MAX_TEXT: Final = 1000
@@ -27,11 +29,6 @@ def command_of(finding: Finding) -> str:
 def subject_of(finding: Finding) -> str:
     """Whom a lock would name: the credential where all was done with one (docs/adr/0010), else the principal."""
     return f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
-
-
-def choice_of(lock: Lock) -> Choice:
-    """What was chosen, as the lock shows it."""
-    return "reinstate" if lock.state == "unlocked" else lock.level
 
 
 def automatic(finding: Finding, verdict: Verdict, standing: Lock | None, now: float, until: float) -> Lock | None:
@@ -81,8 +78,8 @@ def about_finding(finding: Finding, verdict: Verdict, lock: Lock | None, standin
     )
 
 
-def about_order(lock: Lock, principal: str | None, policy: dict[str, str], now: float) -> Decision:
-    """The decision that a carried-out order is. Its evidence is the order itself: a signed event of the history."""
+def about_lock(lock: Lock, principal: str | None, policy: dict[str, str], now: float) -> Decision:
+    """The decision that a written lock is. The evidence of an order is the order itself: a signed event of the history."""
     return Decision(
         id=lock.command,
         at=wire_time(now),
@@ -96,6 +93,23 @@ def about_order(lock: Lock, principal: str | None, policy: dict[str, str], now: 
         policy=policy,
         lock=lock,
         drill=lock.drill,
+    )
+
+
+def about_order(order: Order, ruling: Ruling, principal: str | None, now: float) -> Decision:
+    """The decision on a person's order: carried out, waiting for a second person (a recommendation until then), or refused."""
+    signed = {"order": f"signed by {order.lock.by}, at {order.lock.at}", **ruling.policy}
+    if ruling.lock is not None:
+        return about_lock(ruling.lock, principal, signed, now)
+    wanted = choice_of(order.lock)
+    return msgspec.structs.replace(
+        about_lock(order.lock, principal, signed, now),
+        choice="recommend" if ruling.proposed else "note",
+        reason=ruling.reason,
+        alternatives=[Alternative(wanted, ruling.reason)],
+        lock=None,
+        proposed=ruling.proposed,
+        expires=ruling.expires,
     )
 
 

@@ -25,10 +25,11 @@ from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
 
 from ..detectors.job import read_compacted
 from ..shell import Message, Outlet, run_jobs
-from .book import LockBook, lifted
+from .book import LockBook
 from .decisions import (
     MAX_TEXT,
     about_finding,
+    about_lock,
     about_order,
     automatic,
     command_of,
@@ -39,8 +40,10 @@ from .decisions import (
     subject_of,
 )
 from .memory import Memory
-from .orders import orders_of
+from .orders import Order, orders_of
+from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
+from .protected import Protected
 from .topics import read_decisions
 
 log: Final = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class Responder:
 
     def __init__(self, settings: JobSettings, outlet: Outlet, recorder: Recorder) -> None:
         self._settings, self._outlet, self._recorder = settings, outlet, recorder
-        self._protected = frozenset(settings.protected)
+        self._protected = Protected(settings)
         self._book, self._memory = LockBook(), Memory()
         self._loaded = False
         self._beat_at = 0.0
@@ -93,16 +96,28 @@ class Responder:
 
     def _weigh(self, finding: Finding, standing: Lock | None, now: float) -> Verdict:
         seconds = self._memory.seconds(finding, now)
-        return decide(Weighing(finding, seconds, self._memory, standing, self._protected, self._settings.breaker_limit, now))
+        return decide(Weighing(finding, seconds, self._memory, standing, self._protected.names(now), self._settings.breaker_limit, now))
 
-    async def order(self, order: Lock) -> None:
-        """Carry out a person's order, once."""
-        if (told := self._memory.told(order.command)) is not None:
+    async def order(self, order: Order) -> None:
+        """Carry out a person's order, keep it for a second person, or refuse it; once."""
+        command = order.lock.command
+        if (told := self._memory.told(command)) is not None:
             await self._write_down(told)
             return
-        lock = self._book.made_by(order.command) or lifted(order, self._book.locks.get(order.subject))
-        principal = self._memory.owner(lock.subject)
-        await self._carry_out(about_order(lock, principal, {"order": f"signed, at {order.at}"}, time.time()))
+        now = time.time()
+        owners = {name for name in (self._memory.owner(order.lock.subject), order.principal) if name}
+        made = self._book.made_by(command)
+        ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
+        decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
+        log.info("order %s about %s by %s: %s: %s", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
+        await self._carry_out(decision)
+
+    def _rule(self, order: Order, owners: set[str], now: float) -> Ruling:
+        guarded = sorted(owners & self._protected.names(now))
+        why = f"{guarded[0]} is protected: two people decide" if guarded else ""
+        standing = self._book.locks.get(order.lock.subject)
+        first = waiting(self._memory.first(standing if order.confirm and standing is not None else order.lock), now)
+        return rule(order, Situation(standing, first, why, now, self._settings.two_people_minutes * 60))
 
     async def _carry_out(self, decision: Decision) -> None:
         """Lock first, then tell it, then write it down: a thief does not wait for our records."""
@@ -137,7 +152,7 @@ class Responder:
         self._beat_at = now + _HEARTBEAT_S
         for lock in self._book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
-            await self._carry_out(about_order(lock, self._memory.owner(lock.subject), policy, now))
+            await self._carry_out(about_lock(lock, self._memory.owner(lock.subject), policy, now))
         await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now))))
 
 
@@ -181,8 +196,8 @@ async def _handle_finding(responder: Responder, value: bytes) -> None:
 
 
 async def _handle_acts(responder: Responder, value: bytes) -> None:
-    for lock in orders_of(parse_batch(value)):
-        await responder.order(lock)
+    for order in orders_of(parse_batch(value)):
+        await responder.order(order)
 
 
 def run_responder(settings: JobSettings, agent: AgentSettings) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tallystick_schemas.messages import Decision, Finding, Place
+from tallystick_schemas.messages import Choice, Decision, Finding, Lock, Place
 
 from .book import seconds_of
 from .ladder import seconds
@@ -19,6 +19,7 @@ ME: Final = "responder"
 WITNESS: Final = "witness"
 """In a decision's `policy`: as what its finding counts for others (signal, alert, …), or why not."""
 ACTS: Final = ("signal", "alert", "step-up", "suspend")
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -39,6 +40,7 @@ class Memory:
         self._said: dict[str, dict[str, Word]] = {}
         self._acted: list[tuple[float, str, str]] = []
         self._owners: dict[str, str] = {}
+        self._first: dict[tuple[str, str], Decision] = {}
 
     def put(self, decision: Decision) -> None:
         """The newest decision. One whose id is known changes nothing."""
@@ -47,7 +49,11 @@ class Memory:
         self._decisions[decision.id] = decision
         if len(self._decisions) > _MAX_DECISIONS:
             del self._decisions[next(iter(self._decisions))]
-        if decision.by == ME:
+        if decision.proposed is not None:
+            _put_bounded(self._first, (decision.subject, choice_of(decision.proposed)), decision, _MAX_ACTS)
+        elif decision.lock is not None:
+            self._first.pop((decision.subject, choice_of(decision.lock)), None)
+        if decision.detectors:
             self._note_act(decision)
             self._note_word(decision)
         if decision.principal and decision.subject.startswith("credential:"):
@@ -61,6 +67,10 @@ class Memory:
         """Whose subject it is, as far as decisions said: a principal is its own."""
         kind, _, name = subject.partition(":")
         return name if kind == "principal" else self._owners.get(subject)
+
+    def first(self, lock: Lock) -> Decision | None:
+        """The first of two orders for such a lock; whether it still waits, its `expires` says."""
+        return self._first.get((lock.subject, choice_of(lock)))
 
     def seconds(self, finding: Finding, now: float) -> list[str]:
         """The detectors that back a finding: they spoke of its principal within a day, of other evidence."""
@@ -99,7 +109,12 @@ class Memory:
         _put_bounded(self._said, decision.principal, words, _MAX_PRINCIPALS)
 
 
-def _put_bounded(into: dict[str, V], key: str, value: V, most: int) -> None:
+def choice_of(lock: Lock) -> Choice:
+    """What was chosen, as the lock shows it."""
+    return "reinstate" if lock.state == "unlocked" else lock.level
+
+
+def _put_bounded(into: dict[K, V], key: K, value: V, most: int) -> None:
     into.pop(key, None)
     into[key] = value
     if len(into) > most:

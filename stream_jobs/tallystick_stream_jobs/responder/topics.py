@@ -30,7 +30,7 @@ def read_decisions(kafka: KafkaSettings, newest: int = NEWEST) -> list[Decision]
             for record in consumer.poll(timeout_ms=500).get(partition, []):
                 try:
                     decision = parse_message(Decision, record.value or b"")
-                    sound = is_time(decision.at)
+                    sound = is_time(decision.at) and (decision.expires is None or is_time(decision.expires))
                 except ParseError:
                     sound = False
                 if sound:

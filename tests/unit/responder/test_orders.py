@@ -71,29 +71,38 @@ def order(action: str = "credential.suspend", kind: str = "principal", **attrs: 
 
 def test_a_persons_order_becomes_a_lock_with_its_words() -> None:
     until = wire_time(NOW + 60)
-    lock = order_of(parse_event(order(command="c-1", until=until, finding="F-9")), (1, 2, 3))
-    assert lock is not None
+    made = order_of(parse_event(order(command="c-1", until=until, finding="F-9", principal="mal")), (1, 2, 3))
+    assert made is not None
+    assert (made.confirm, made.principal) == (False, "mal")
+    lock = made.lock
     assert (lock.subject, lock.state, lock.command, lock.by, lock.reason) == ("principal:mallory", "locked", "c-1", "ana", "seen twice")
     assert (lock.until, lock.finding, lock.evidence) == (until, "F-9", [(1, 2, 3)])
     lifted = order_of(parse_event(order("credential.resume")), (1, 2, 3))
     assert lifted is not None
-    assert (lifted.state, lifted.command) == ("unlocked", "order-1-2-3")
+    assert (lifted.lock.state, lifted.lock.command) == ("unlocked", "order-1-2-3")
+    gone = order_of(parse_event(order("credential.revoke", until=until)), (1, 2, 3))
+    assert gone is not None
+    assert (gone.lock.level, gone.lock.until) == ("revoke", None), "for good"
+    kept = order_of(parse_event(order(confirm="true", level="step-up")), (1, 2, 3))
+    assert kept is not None
+    assert (kept.confirm, kept.lock.level) == (True, "step-up")
 
 
-@pytest.mark.parametrize("raw", [order("artifact.read"), order(kind="model"), order("credential.revoke")])
+@pytest.mark.parametrize("raw", [order("artifact.read"), order(kind="model"), order("credential.issue")])
 def test_what_is_no_order_orders_nothing(raw: bytes) -> None:
     assert order_of(parse_event(raw), (0, 0, 0)) is None
 
 
 def test_a_strange_command_or_end_is_not_believed() -> None:
-    lock = order_of(parse_event(order(command="x" * 101, until="tomorrow")), (1, 2, 3))
-    assert lock is not None
-    assert (lock.command, lock.until) == ("order-1-2-3", None)
+    for until in ("tomorrow", "2026-02-31T00:00:00.000000Z"):
+        made = order_of(parse_event(order(command="x" * 101, until=until)), (1, 2, 3))
+        assert made is not None
+        assert (made.lock.command, made.lock.until) == ("order-1-2-3", None)
 
 
 def test_a_batch_gives_its_orders_in_order() -> None:
     segment = VerifiedSegment(
         4, "console", "0" * 32, 0, 0, [(0, order(command="a")), (1, order("artifact.read")), (5, order("credential.resume"))]
     )
-    assert [lock.command for lock in orders_of(VerifiedBatch(1, 2, [segment], []))] == ["a", "order-2-4-5"]
-    assert msgspec.structs.asdict(orders_of(VerifiedBatch(1, 2, [segment], []))[0])["evidence"] == [(2, 4, 0)]
+    assert [one.lock.command for one in orders_of(VerifiedBatch(1, 2, [segment], []))] == ["a", "order-2-4-5"]
+    assert msgspec.structs.asdict(orders_of(VerifiedBatch(1, 2, [segment], []))[0].lock)["evidence"] == [(2, 4, 0)]

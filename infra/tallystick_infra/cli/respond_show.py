@@ -1,0 +1,146 @@
+"""What response looks like from a terminal: `tallystick locks`, `findings`, and the plan of a lock."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from ..deployment import Deployment
+from .common import data_option, emit_json, json_option, open_deployment, out
+
+if TYPE_CHECKING:
+    from tallystick_schemas.blast_radius import Plan
+    from tallystick_schemas.messages import Decision, Lock
+    from tallystick_stream_jobs.responder.points import Standing
+
+_RECENT = 2_000
+
+
+def read_plan(deployment: Deployment, subject: str) -> "Plan":
+    """What a lock would hit, from the store."""
+    import clickhouse_connect
+
+    from tallystick_schemas.blast_radius import plan_of, query
+
+    now = time.time()
+    sql, parameters = query(subject, now)
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    try:
+        return plan_of(subject, now, client.query(sql, parameters=parameters).result_rows[0])
+    finally:
+        client.close()
+
+
+def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
+    """The plan, for people or for programs."""
+    from tallystick_schemas.blast_radius import GROUPS
+
+    plan = read_plan(deployment, subject)
+    if as_json:
+        emit_json(plan)
+        return
+    seen = f", the last at {plan.last_seen[:19]}Z" if plan.last_seen else ""
+    out().print(f"A lock of {subject} would hit, by its {plan.events} events of the last 24 hours{seen}:", markup=False)
+    table = Table("what", "how many", "for example", box=None, header_style="bold")
+    for name in GROUPS:
+        hit = getattr(plan, name)
+        table.add_row(name, str(hit.count), Text(", ".join(hit.examples) or "–"))
+    out().print(table)
+    out().print("Nothing is locked yet. Order it without --plan.")
+
+
+@click.command()
+@data_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
+def locks(data: Path, as_json: bool, everything: bool) -> None:
+    """Who is locked, why, by whom, until when; which points have said that they deny them; and what waits for people."""
+    from tallystick_stream_jobs.responder.client import read_locks
+    from tallystick_stream_jobs.responder.notices import notices, pending
+    from tallystick_stream_jobs.responder.points import read_enforcement, standing
+    from tallystick_stream_jobs.responder.policy import holds
+    from tallystick_stream_jobs.responder.topics import read_decisions
+
+    kafka, now = open_deployment(data).kafka(), time.time()
+    known = sorted(read_locks(kafka), key=lambda lock: lock.at, reverse=True)
+    held = [lock for lock in known if holds(lock, now)]
+    points = standing(read_enforcement(kafka), held, now)
+    decisions = read_decisions(kafka, _RECENT)
+    waiting, told = pending(decisions, now), notices(decisions, now)
+    if as_json:
+        emit_json(
+            {
+                "locks": [lock for lock in known if everything or lock.state == "locked"],
+                "points": [_point(one) for one in points],
+                "pending": waiting,
+                "notices": told,
+            }
+        )
+        return
+    _print_locks([lock for lock in known if everything or lock.state == "locked"])
+    _print_points(points)
+    for one in waiting:
+        out().print(f"Waits for a second person until {(one.expires or '')[11:16]} UTC: {_wish(one)}", markup=False)
+    for sentence in told:
+        out().print(sentence, style="bold red", markup=False)
+
+
+def _wish(decision: "Decision") -> str:
+    lock = decision.proposed
+    assert lock is not None
+    verb = "lift the lock of" if lock.state == "unlocked" else lock.level
+    return f"{verb} {lock.subject}, ordered by {lock.by}: {lock.reason} (command {decision.id})"
+
+
+def _point(one: "Standing") -> dict[str, Any]:
+    facts = msgspec.to_builtins(one.point)
+    return {**facts, "age_s": round(one.age_s, 1), "silent": one.silent, "acked_ms": one.acked_ms}
+
+
+def _print_locks(found: "list[Lock]") -> None:
+    table = Table("subject", "state", "since", "until", "by", "why", box=None, header_style="bold")
+    for one in found:
+        state = one.level if one.state == "locked" else "lifted"
+        end = (one.until or "for good" if one.level == "revoke" else one.until or "lifted by hand")[:19]
+        table.add_row(Text(one.subject), state, one.at[:19], end, Text(one.by), Text(one.reason))
+    out().print(table if found else "Nobody is locked.")
+
+
+def _print_points(points: "list[Standing]") -> None:
+    if not points:
+        out().print("No enforcement point has registered: nothing is denied anywhere. Is a gateway running?", style="bold red")
+        return
+    table = Table("enforcement point", "kind", "heard", "locks acknowledged", box=None, header_style="bold")
+    for one in points:
+        missing = [subject for subject, ms in one.acked_ms.items() if ms is None]
+        took = [ms for ms in one.acked_ms.values() if ms is not None]
+        said = f"{len(took)} of {len(one.acked_ms)}" + (f", the slowest after {max(took):.0f} ms" if took else "")
+        if missing:
+            said += f"; not: {', '.join(missing[:5])}"
+        heard = f"SILENT for {one.age_s:.0f} s" if one.silent else f"{one.age_s:.0f} s ago"
+        table.add_row(Text(one.point.name), one.point.kind, heard, Text(said))
+    out().print(table)
+
+
+@click.command()
+@data_option
+@json_option
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
+def findings(data: Path, as_json: bool, limit: int) -> None:
+    """What the detectors found, newest first."""
+    from tallystick_stream_jobs.responder.client import read_findings
+
+    found = read_findings(open_deployment(data).kafka(), limit)
+    if as_json:
+        emit_json({"findings": [msgspec.to_builtins(one) for one in found]})
+        return
+    table = Table("time", "severity", "detector", "about", "value", "what", box=None, header_style="bold")
+    for one in found:
+        table.add_row(
+            one.time[:19], one.severity, one.detector, Text(one.principal), f"{one.value:g} (line {one.threshold:g})", Text(one.text)
+        )
+    out().print(table if found else "Nothing was found.")

@@ -1,0 +1,77 @@
+"""What an application asks before it lets somebody go on: a lock table of its own, fed like the gateway's, and a point that says so."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tallystick_schemas.messages import Level, Lock
+from tallystick_schemas.settings import AgentSettings
+
+from ..forking import keep_forever
+from ..instants import now
+from .announce import Announcer, Identity, KafkaTopic
+from .feed import LockFeed, connect
+from .table import Denial, LockTable
+
+
+@dataclass(frozen=True)
+class LockState:
+    """Whether somebody may go on; true in a condition when not. `known` false: the locks cannot be known now, which counts as locked.
+
+    `command` is the id to quote, `text` the sentence for whom it stops. A `step-up` is over for a credential that was issued after the lock;
+    who asks without an issue time is denied.
+    """
+
+    locked: bool
+    known: bool
+    level: Level | None = None
+    command: str | None = None
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return self.locked
+
+
+_FREE = LockState(False, True)
+
+
+class LockCache:
+    """Table, feed and announcer of one process. Starts at once; closes when its recorder does."""
+
+    def __init__(self, settings: AgentSettings, record: Callable[..., str]) -> None:
+        self._table = LockTable(settings.lock_stale_s)
+        self._known = threading.Event()
+        self.name = f"{settings.agent}@{socket.gethostname()}:{os.getpid()}"
+        self._announcer = Announcer(Identity(self.name, "sdk"), lambda: KafkaTopic(settings.kafka), record)
+        self._feed = LockFeed(self._table, lambda: connect(settings.kafka), self)
+
+    def applied(self, lock: Lock) -> None:
+        """From the feed."""
+        self._announcer.applied(lock)
+
+    def heard(self, at: str) -> None:
+        """From the feed: now the table knows."""
+        self._announcer.heard(at)
+        self._known.set()
+
+    def check(self, principal: str, credential: str | None, issued: float | None, wait_s: float) -> LockState:
+        """The answer of now. The first ones wait for the table to be fed, `wait_s` at the most."""
+        if not self._known.is_set():
+            self._known.wait(wait_s)
+        denial = self._table.check(principal, credential, now(), issued)
+        return _FREE if denial is None else _state(denial)
+
+    def close(self) -> None:
+        """Sign off."""
+        self._feed.close()
+        self._announcer.close()
+
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's, and so are the sockets, which must not be closed here."""
+        keep_forever(self)
+
+
+def _state(denial: Denial) -> LockState:
+    return LockState(True, denial.command is not None, denial.level, denial.command, denial.text)

@@ -1,0 +1,83 @@
+"""What becomes of people's orders: carried out, kept until a second person says the same, or refused with a sentence. Pure, and given the time."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.signing import wire_time
+
+from .book import lifted, seconds_of
+from .names import same_person
+from .orders import MAX_REASON, Order
+from .policy import holds
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """`lock`: to be written; `proposed`: what a second person's order would write until `expires`; neither: refused, and `reason` says why."""
+
+    reason: str
+    lock: Lock | None = None
+    proposed: Lock | None = None
+    expires: str | None = None
+    policy: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What an order meets. `first`: the same order by somebody, waiting; `protected`: why two people are needed, or nothing."""
+
+    standing: Lock | None
+    first: Decision | None
+    protected: str
+    now: float
+    two_people_s: float
+
+
+def rule(order: Order, met: Situation) -> Ruling:
+    """Carry out, keep, or refuse. What was revoked stays so: not even two people lift it."""
+    standing = met.standing
+    if standing is not None and standing.state == "locked" and standing.level == "revoke":
+        return Ruling(f"refused: {standing.subject} was revoked for good (command {standing.command}); the way back is a new credential")
+    if order.confirm and not holds(standing, met.now):
+        return Ruling(f"refused: {order.lock.subject} is not locked now, so there is nothing to confirm; `tallystick lock` locks it")
+    lock = _confirmed(order.lock, standing) if order.confirm and standing is not None else lifted(order.lock, standing)
+    why = "a revocation is for good: two people decide" if lock.level == "revoke" else met.protected
+    if not why:
+        return Ruling(lock.reason, lock=lock, policy={"two-people": "one person's order is enough"})
+    return _second(lock, why, met)
+
+
+def _confirmed(order: Lock, standing: Lock) -> Lock:
+    """The standing lock under a new command, with another end or none; its own words stay in front."""
+    reason = f"{standing.reason.rstrip('. ')}. Confirmed: {order.reason}"
+    kept = standing.evidence + order.evidence
+    return msgspec.structs.replace(
+        standing, command=order.command, by=order.by, at=order.at, until=order.until, reason=reason[:MAX_REASON], evidence=kept
+    )
+
+
+def _second(lock: Lock, why: str, met: Situation) -> Ruling:
+    first = met.first
+    if first is None or first.proposed is None:
+        expires = wire_time(met.now + met.two_people_s)
+        reason = f"waits for a second person until {expires[11:16]} UTC: {why}"
+        return Ruling(reason, proposed=lock, expires=expires, policy={"two-people": reason})
+    if same_person(first.proposed.by, lock.by):
+        return Ruling(
+            f"refused: {lock.by} is not a second person: {first.proposed.by} ordered the same at {first.at[11:16]} UTC (command {first.id}); "
+            "somebody else must order it as well"
+        )
+    both = msgspec.structs.replace(
+        lock, by=f"{first.proposed.by} and {lock.by}", evidence=first.proposed.evidence + lock.evidence, reason=lock.reason[:MAX_REASON]
+    )
+    said = f"{why}; {first.proposed.by} ordered it (command {first.id}), {lock.by} as well"
+    return Ruling(lock.reason, lock=both, policy={"two-people": said})
+
+
+def waiting(decision: Decision | None, now: float) -> Decision | None:
+    """A first order that still waits for its second."""
+    if decision is None or decision.expires is None or seconds_of(decision.expires) <= now:
+        return None
+    return decision

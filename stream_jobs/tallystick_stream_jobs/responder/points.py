@@ -1,0 +1,92 @@
+"""Which enforcement points there are, and which lock each has acknowledged, as topic `enforcement` says. `standing` is pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.messages import Lock, LockAck, Point, parse_message
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import ENFORCEMENT
+
+from .book import is_time, seconds_of
+
+SILENT_S: Final = 15.0
+"""Points say every 3 s that they are there."""
+FORGOTTEN_S: Final = 86_400.0
+SEPARATOR: Final = "\0"
+
+
+@dataclass
+class Enforcement:
+    """Points and acknowledgements by name, and by (name, subject); each with the broker's time in seconds since 1970."""
+
+    points: dict[str, tuple[Point, float]] = field(default_factory=dict)
+    acks: dict[tuple[str, str], tuple[LockAck, float]] = field(default_factory=dict)
+
+    def take(self, key: bytes, value: bytes | None, append_s: float) -> None:
+        """One value of the topic; None signs a point off. What cannot be read, or stands under another's key, is nobody's word."""
+        name, separator, subject = key.decode("utf-8", "replace").partition(SEPARATOR)
+        try:
+            if separator:
+                ack = parse_message(LockAck, value or b"")
+                if (ack.point, ack.subject) == (name, subject):
+                    self.acks[name, subject] = (ack, append_s)
+            elif value is None:
+                self.points.pop(name, None)
+            else:
+                point = parse_message(Point, value)
+                if point.name == name:
+                    self.points[name] = (point, append_s)
+        except ParseError:
+            return
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one point stands. `age_s` since it last said that it is there; `acked_ms` per subject that is locked: from the lock to the broker's
+    time of the acknowledgement, None where it is missing."""
+
+    point: Point
+    age_s: float
+    acked_ms: dict[str, float | None]
+
+    @property
+    def silent(self) -> bool:
+        return self.age_s > SILENT_S
+
+
+def standing(enforcement: Enforcement, locks: Iterable[Lock], now: float) -> list[Standing]:
+    """Every point that was heard of within a day, by name, against the locks in force."""
+    held = list(locks)
+    return [
+        Standing(point, now - at, {lock.subject: _acked(enforcement, name, lock) for lock in held})
+        for name, (point, at) in sorted(enforcement.points.items())
+        if now - at < FORGOTTEN_S
+    ]
+
+
+def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
+    found = enforcement.acks.get((point, lock.subject))
+    if found is None or found[0].command != lock.command or not is_time(lock.at):
+        return None
+    return round((found[1] - seconds_of(lock.at)) * 1000, 1)
+
+
+def read_enforcement(kafka: KafkaSettings) -> Enforcement:
+    """The topic as it is now."""
+    found = Enforcement()
+    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    try:
+        partition = TopicPartition(ENFORCEMENT, 0)
+        consumer.assign([partition])
+        end = consumer.end_offsets([partition])[partition]
+        consumer.seek_to_beginning(partition)
+        while consumer.position(partition) < end:
+            for record in consumer.poll(timeout_ms=500).get(partition, []):
+                found.take(record.key or b"", record.value, record.timestamp / 1000)
+    finally:
+        consumer.close()
+    return found

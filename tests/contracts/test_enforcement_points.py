@@ -1,0 +1,125 @@
+"""What every enforcement point must do, on a real broker: register, apply, acknowledge, deny, lift, deny in doubt, and all of it again after a restart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.enforcing import GatewayPoint, LockWriter, PointUnderTest, SdkPoint, read_events, running_point, until_answer
+from tests.support.recorder import wait_for
+from tests.support.recorder_kafka import Broker
+
+from tallystick_schemas.events import Event
+from tallystick_schemas.messages import Lock
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_stream_jobs.responder.points import Enforcement, read_enforcement
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+FREE = (False, None)
+UNKNOWN = (True, None)
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+        yield broker.kafka
+    finally:
+        broker.kill()
+
+
+@pytest.fixture
+def writer(kafka: KafkaSettings) -> Iterator[LockWriter]:
+    made = LockWriter(kafka)
+    made.alive.set()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=[GatewayPoint, SdkPoint], ids=["gateway", "sdk"])
+def point(request: pytest.FixtureRequest, tmp_path: Path, kafka: KafkaSettings) -> Iterator[PointUnderTest]:
+    with running_point(request.param, tmp_path / "point", kafka) as running:
+        yield running
+
+
+def names(found: Enforcement, kind: str) -> list[str]:
+    return [name for name, (point, _) in found.points.items() if point.kind == kind]
+
+
+def acked(kafka: KafkaSettings, lock: Lock) -> list[str]:
+    """The points that acknowledged this lock."""
+    return [
+        name for (name, subject), (ack, _) in read_enforcement(kafka).acks.items() if (subject, ack.command) == (lock.subject, lock.command)
+    ]
+
+
+def told(kafka: KafkaSettings, lock: Lock) -> list[Event]:
+    """Events about this lock."""
+    return [event for event in read_events(kafka) if (event.attrs or {}).get("command") == lock.command]
+
+
+def test_it_registers_applies_acknowledges_denies_and_lifts(kafka: KafkaSettings, writer: LockWriter, point: PointUnderTest) -> None:
+    until_answer(point, "ann", FREE, "it knows that nobody is locked")
+    wait_for(lambda: bool(names(read_enforcement(kafka), point.kind)), "it registers", 30)
+    [name] = names(read_enforcement(kafka), point.kind)
+    registered, _ = read_enforcement(kafka).points[name]
+    assert registered.version
+    assert (registered.probe is not None) == (point.kind == "gateway")
+
+    lock = writer.put("principal:ann", "locked")
+    until_answer(point, "ann", (True, lock.command), "the lock denies")
+    assert point.ask("bob-of-another-name") in (FREE, None)
+    wait_for(lambda: acked(kafka, lock) == [name], "it acknowledges", 30)
+    ack, append_s = read_enforcement(kafka).acks[name, lock.subject]
+    assert ack.state == "locked"
+    assert ack.applied_at >= lock.at, "one machine, one clock"
+    assert append_s > 0
+    wait_for(lambda: bool(told(kafka, lock)), "the history hears of it", 30)
+    [event] = told(kafka, lock)
+    assert (event.action, event.actor.principal, event.resource.id) == ("incident.update", name, "ann")
+    assert (event.attrs or {})["applied_at"] == ack.applied_at
+
+    lifted = writer.put("principal:ann", "unlocked")
+    until_answer(point, "ann", FREE, "the unlock lets in")
+    wait_for(lambda: acked(kafka, lifted) == [name], "it acknowledges the unlock too", 30)
+    point.stop()
+    wait_for(lambda: name not in read_enforcement(kafka).points, "it signs off", 30)
+
+
+def test_silence_denies_everybody_and_ends(writer: LockWriter, point: PointUnderTest) -> None:
+    until_answer(point, "carol", FREE, "it knows")
+    writer.alive.clear()
+    until_answer(point, "carol", UNKNOWN, "silence denies")
+    writer.alive.set()
+    until_answer(point, "carol", FREE, "a heartbeat ends it")
+
+
+def test_a_restart_denies_from_its_first_answer_and_acknowledges_again(
+    kafka: KafkaSettings, writer: LockWriter, point: PointUnderTest
+) -> None:
+    until_answer(point, "dora", FREE, "it knows")
+    lock = writer.put("principal:dora", "locked")
+    try:
+        wait_for(lambda: len(acked(kafka, lock)) == 1, "it acknowledges", 30)
+        [before] = acked(kafka, lock)
+        first, _ = read_enforcement(kafka).acks[before, lock.subject]
+        point.stop(kill=True)
+        point.start()
+        seen = until_answer(point, "dora", (True, lock.command), "the lock of before denies")
+        assert FREE not in seen, "not once"
+
+        def again() -> bool:
+            acks = [ack for (_, subject), (ack, _) in read_enforcement(kafka).acks.items() if subject == lock.subject]
+            return any(ack.command == lock.command and ack.applied_at > first.applied_at for ack in acks)
+
+        wait_for(again, "the new process acknowledges", 30)
+    finally:
+        writer.put("principal:dora", "unlocked")
+
+
+def test_a_step_up_denies_who_shows_nothing_newer(writer: LockWriter, point: PointUnderTest) -> None:
+    until_answer(point, "eve", FREE, "it knows")
+    lock = writer.put("principal:eve", "locked", "step-up")
+    until_answer(point, "eve", (True, lock.command), "a step-up denies")
+    writer.put("principal:eve", "unlocked")
+    until_answer(point, "eve", FREE, "and is lifted")

@@ -1,0 +1,137 @@
+"""Orders: one person's, two people's, confirming, lifting, revoking; and what they are refused."""
+
+from typing import Any
+
+import pytest
+from tests.support.responding import NOW, Deciding, finding
+
+from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.responder.decisions import about_order
+from tallystick_stream_jobs.responder.memory import Memory
+from tallystick_stream_jobs.responder.notices import notices, pending
+from tallystick_stream_jobs.responder.orders import Order
+from tallystick_stream_jobs.responder.people import Ruling, Situation, rule, waiting
+
+TWO_PEOPLE_S = 1800.0
+
+
+class Office:
+    """People order; book and memory keep what came of it, as the responder does."""
+
+    def __init__(self, protected: str = "") -> None:
+        self.deciding, self.protected, self.number = Deciding(), protected, 0
+        self.told: list[Decision] = []
+
+    def order(self, by: str, now: float = NOW, *, confirm: bool = False, until: float | None = None, **fields: Any) -> Decision:
+        self.number += 1
+        known: dict[str, Any] = {"subject": "principal:ann", "state": "locked", "reason": "seen twice", "evidence": [(9, self.number, 0)]}
+        end = None if until is None else wire_time(until)
+        lock = Lock(command=f"c{self.number}", by=by, at=wire_time(now), until=end, **{**known, **fields})
+        standing = self.deciding.book.locks.get(lock.subject)
+        first = waiting(self.deciding.memory.first(lock), now)
+        ruling = rule(Order(lock, confirm), Situation(standing, first, self.protected, now, TWO_PEOPLE_S))
+        decision = about_order(Order(lock, confirm), ruling, "ann", now)
+        if decision.lock is not None:
+            self.deciding.book.put(decision.lock)
+        self.deciding.memory.put(decision)
+        self.told.append(decision)
+        return decision
+
+
+def test_one_person_locks_and_lifts_who_is_not_protected() -> None:
+    office = Office()
+    locked, lifted = office.order("ana"), office.order("ana", state="unlocked")
+    assert (locked.choice, lifted.choice) == ("suspend", "reinstate")
+    assert locked.evidence == [(9, 1, 0)], "the order itself: a signed event"
+
+
+@pytest.mark.parametrize("fields", [{"level": "suspend"}, {"level": "step-up"}, {"state": "unlocked"}, {"level": "revoke"}])
+def test_a_protected_principal_needs_two_people_for_all_of_it(fields: dict[str, Any]) -> None:
+    office = Office("ann is protected: two people decide")
+    first = office.order("ana", **fields)
+    assert (first.choice, first.lock) == ("recommend", None)
+    assert first.proposed is not None
+    assert first.expires == wire_time(NOW + TWO_PEOPLE_S)
+    again = office.order("Ana ", NOW + 1, **fields)
+    assert (again.choice, again.lock, again.proposed) == ("note", None, None)
+    assert "Ana  is not a second person: ana ordered the same" in again.reason
+    second = office.order("ben", NOW + 2, **fields)
+    assert second.lock is not None
+    assert second.lock.by == "ana and ben"
+    assert second.evidence == [(9, 1, 0), (9, 3, 0)]
+    assert "ana ordered it (command c1), ben as well" in second.policy["two-people"]
+    third = office.order("cem", NOW + 3, **fields)
+    assert third.lock is None, "the two orders are used up"
+
+
+def test_a_revocation_always_needs_two_and_nobody_lifts_it() -> None:
+    office = Office()
+    assert office.order("ana", level="revoke").lock is None
+    done = office.order("ben", NOW + 1, level="revoke")
+    assert (done.choice, done.lock is not None and done.lock.until) == ("revoke", None)
+    for fields in ({"state": "unlocked"}, {"level": "suspend"}, {"level": "revoke"}):
+        refused = office.order("cem", NOW + 2, **fields)
+        assert (refused.choice, refused.lock, refused.proposed) == ("note", None, None)
+        assert "the way back is a new credential" in refused.reason
+
+
+def test_the_second_must_say_the_same_and_in_time() -> None:
+    office = Office("protected")
+    office.order("ana")
+    assert office.order("ben", state="unlocked").lock is None, "something else"
+    assert office.order("ben", subject="principal:bob").lock is None, "about somebody else"
+    late = office.order("ben", NOW + TWO_PEOPLE_S)
+    assert late.lock is None, "the first order is over; this is a first one again"
+    assert late.proposed is not None
+    assert office.order("ana", NOW + TWO_PEOPLE_S + 1).lock is not None
+
+
+def test_confirming_keeps_the_lock_and_its_words_and_takes_its_end() -> None:
+    office = Office()
+    automatic = office.deciding.on(finding()).lock
+    assert automatic is not None
+    kept = office.order("ana", NOW + 60, confirm=True, subject="credential:tok").lock
+    assert kept is not None
+    assert (kept.until, kept.level, kept.finding, kept.by, kept.command) == (None, "suspend", "F-1", "ana", "c1")
+    assert kept.reason == "Something. Confirmed: seen twice"
+    assert kept.evidence == [(0, 1, 2), (9, 1, 0)]
+    assert office.deciding.book.expired(NOW + 1e9) == []
+    longer = office.order("ana", NOW + 61, confirm=True, subject="credential:tok", until=NOW + 9000).lock
+    assert longer is not None
+    assert longer.until == wire_time(NOW + 9000)
+    nothing = office.order("ana", confirm=True, subject="principal:nobody")
+    assert nothing.lock is None
+    assert "nothing to confirm" in nothing.reason
+
+
+def test_what_waits_and_what_was_held_is_told() -> None:
+    office = Office("protected")
+    first = office.order("ana")
+    assert pending(office.told, NOW + 1) == [first]
+    assert pending(office.told, NOW + TWO_PEOPLE_S) == []
+    office.order("ben", NOW + 2)
+    assert pending(office.told, NOW + 3) == []
+    assert notices(office.told, NOW) == []
+    flood = Deciding(breaker_limit=1)
+    decisions = [flood.on(finding(who=f"u{n}", number=n, credential=f"c{n}")) for n in range(4)]
+    [sentence] = notices(decisions, NOW + 1)
+    assert sentence.startswith("The breaker is open: 3 findings about 3 subjects")
+    assert notices(decisions, NOW + 601) == []
+
+
+def test_a_new_process_knows_what_waits() -> None:
+    office = Office("protected")
+    first = office.order("ana")
+    fresh = Memory()
+    for decision in office.told:
+        fresh.put(decision)
+    assert first.proposed is not None
+    assert fresh.first(first.proposed) == first
+
+
+def test_a_refusal_is_a_decision_with_its_sentence() -> None:
+    order = Order(Lock(subject="principal:ann", state="locked", command="c", reason="r", by="ana", at=wire_time(NOW)))
+    decision = about_order(order, Ruling("refused: because"), None, NOW)
+    assert (decision.choice, decision.reason, decision.id, decision.lock) == ("note", "refused: because", "c", None)
+    assert [(other.choice, other.reason) for other in decision.alternatives] == [("suspend", "refused: because")]

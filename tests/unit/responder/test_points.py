@@ -1,0 +1,45 @@
+"""Which points are there, and which lock each acknowledged, from what stands on the topic."""
+
+from tallystick_schemas.messages import Lock, LockAck, Point, encode_json
+from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.responder.points import Enforcement, standing
+
+NOW = 1_795_406_400.0
+LOCK = Lock(subject="principal:a", state="locked", command="c1", reason="r", by="b", at=wire_time(NOW))
+
+
+def topic(*values: tuple[str, bytes | None, float]) -> Enforcement:
+    found = Enforcement()
+    for key, value, at in values:
+        found.take(key.encode(), value, at)
+    return found
+
+
+def point(name: str, at: float) -> tuple[str, bytes | None, float]:
+    return name, encode_json(Point(name=name, kind="gateway", version="1", at=wire_time(at))), at
+
+
+def ack(name: str, command: str, at: float, subject: str = "principal:a", state: str = "locked") -> tuple[str, bytes | None, float]:
+    assert state in ("locked", "unlocked")
+    told = LockAck(point=name, subject=subject, command=command, state="locked", applied_at=wire_time(at))
+    return f"{name}\0principal:a", encode_json(told), at
+
+
+def test_a_point_acknowledged_or_not_and_is_silent_or_not() -> None:
+    found = topic(point("g1", NOW), point("g2", NOW - 16), point("g3", NOW), ack("g1", "c1", NOW + 0.02), ack("g3", "c0", NOW + 0.01))
+    one, two, three = standing(found, [LOCK], NOW)
+    assert (one.silent, one.acked_ms) == (False, {"principal:a": 20.0})
+    assert (two.silent, two.acked_ms) == (True, {"principal:a": None})
+    assert three.acked_ms == {"principal:a": None}, "an older lock's acknowledgement is none of this one"
+
+
+def test_who_signed_off_or_was_not_heard_for_a_day_is_not_shown() -> None:
+    assert standing(topic(point("g1", NOW), ("g1", None, NOW + 1)), [], NOW + 2) == []
+    assert standing(topic(point("g1", NOW - 86_400)), [], NOW) == []
+
+
+def test_a_word_under_another_name_is_nobodys() -> None:
+    stolen = ("g2", point("g1", NOW)[1], NOW)
+    other = ("g1\0principal:b", ack("g1", "c1", NOW)[1], NOW)
+    found = topic(stolen, other, ("g9", b"garbage", NOW), ("g9\0principal:a", b"\xff", NOW))
+    assert (found.points, found.acks) == ({}, {})
