@@ -29,9 +29,11 @@ def make_order(verb: Literal["suspend", "resume"], subject: str, reason: str, se
     return Order(f"console-{secrets.token_hex(8)}", verb, subject, session.who, reason, now)
 
 
-def order_attrs(order: Order, until: float | None, finding: str | None) -> dict[str, str]:
-    """The event's attributes: by `command` the responder's lock is recognised as this order's."""
+def order_attrs(order: Order, until: float | None, finding: str | None, principal: str | None = None) -> dict[str, str]:
+    """The event's attributes: by `command` the responder's lock is recognised as this order's; `principal`: whose credential it is."""
     attrs = {"command": order.command}
+    if principal:
+        attrs["principal"] = principal
     if until is not None:
         attrs["until"] = wire_time(until)
     if finding:

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tallystick_schemas.messages import Finding, Lock, LockHeartbeat
+from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
+from tallystick_schemas.notices import notices, pending
 
 
 class FindingBoard:
@@ -82,7 +83,29 @@ def holds(lock: Lock, now: str) -> bool:
     return lock.state == "locked" and (lock.until is None or now < lock.until)
 
 
-Step = Literal["ordering", "ordered", "applied", "failed"]
+class DecisionBoard:
+    """The newest `keep` decisions, oldest first; each id once."""
+
+    def __init__(self, keep: int = 2_000) -> None:
+        self._keep = keep
+        self._by_id: OrderedDict[str, Decision] = OrderedDict()
+
+    def add(self, decision: Decision) -> None:
+        """Take one from the topic `decisions`."""
+        self._by_id.setdefault(decision.id, decision)
+        if len(self._by_id) > self._keep:
+            self._by_id.popitem(last=False)
+
+    def pending(self, now: float) -> list[Decision]:
+        """Orders that wait for a second person."""
+        return pending(self._by_id.copy().values(), now)
+
+    def notices(self, now: float) -> list[str]:
+        """Sentences that nobody may overlook."""
+        return notices(self._by_id.copy().values(), now)
+
+
+Step = Literal["ordering", "ordered", "applied", "held", "failed"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,7 @@ class OrderBoard:
     def put(self, order: Order) -> None:
         """A new order, or a new step of one. An order that was applied stays so: the lock may come before the recorder's answer."""
         known = self._by_command.get(order.command)
-        if known is not None and known.step == "applied":
+        if known is not None and known.step in ("applied", "held"):
             order = replace(known, event=order.event or known.event)
         self._by_command[order.command] = order
         if len(self._by_command) > self._keep:
@@ -124,6 +147,13 @@ class OrderBoard:
         order = self._by_command.get(command)
         if order is not None and order.step != "applied":
             self._by_command[command] = replace(order, step="applied", applied_at=now)
+            self.version += 1
+
+    def held(self, command: str, reason: str) -> None:
+        """The responder wrote no lock for it: it waits for a second person, or was refused."""
+        order = self._by_command.get(command)
+        if order is not None and order.step not in ("applied", "held"):
+            self._by_command[command] = replace(order, step="held", problem=reason)
             self.version += 1
 
     def get(self, command: str) -> Order | None:

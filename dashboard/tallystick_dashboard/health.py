@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from tallystick_schemas.notices import BREAKER_WINDOW_S
+
 Level = Literal["good", "late", "bad", "unknown"]
 
+_SILENT_S: Final = 15.0
 _LATE_S: Final = 10.0
 _STALE_S: Final = 30.0
 
@@ -41,11 +44,15 @@ class Observed:
     groups: Mapping[str, int] = field(default_factory=dict)
     """Detector groups -> members alive; empty until Kafka was asked."""
     seal_interval: float = 2.0
+    breaker_at: float | None = None
+    """When the breaker last held something back."""
+    points: Mapping[str, float] = field(default_factory=dict)
+    """Enforcement points -> when they last said that they are there, by their own clock."""
 
 
 def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
     """The strip's cells, in their order."""
-    return (_ingest(seen, now), _checkpoint(seen, now), _jobs(seen, now), _locks(seen, now))
+    return (_ingest(seen, now), _checkpoint(seen, now), _jobs(seen, now), _locks(seen, now), _points(seen, now))
 
 
 def age_text(seconds: float) -> str:
@@ -111,6 +118,21 @@ def _locks(seen: Observed, now: float) -> HealthItem:
     label = "Locks"
     if seen.locks_heartbeat is None:
         return HealthItem("locks", label, "no heartbeat", "unknown", "The responder has not spoken yet. Gateways deny until it does.")
+    if seen.breaker_at is not None and now - seen.breaker_at < BREAKER_WINDOW_S:
+        return HealthItem("locks", label, "breaker open", "bad", "Too many automatic locks in 10 minutes: findings wait for people.")
     age = now - seen.locks_heartbeat
     hint = "Age of the responder's heartbeat. Gateways deny everything when it is older than 30 s."
     return HealthItem("locks", label, f"heartbeat {age_text(age)}", _level(age, 5.0), hint)
+
+
+def _points(seen: Observed, now: float) -> HealthItem:
+    label = "Points"
+    if not seen.points:
+        return HealthItem("points", label, "none", "unknown", "No enforcement point has registered: nobody would deny who is locked.")
+    silent = sorted(name for name, at in seen.points.items() if now - at > _SILENT_S)
+    hint = (
+        f"Silent: {', '.join(silent[:5])}. Who is locked may get in there."
+        if silent
+        else "Each says every 3 s that it denies who is locked."
+    )
+    return HealthItem("points", label, f"{len(seen.points) - len(silent)} of {len(seen.points)} heard", "bad" if silent else "good", hint)

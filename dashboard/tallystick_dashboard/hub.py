@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tallystick_schemas.settings import LogSettings
 
-from .boards import FindingBoard, LockBoard, OrderBoard
+from .boards import DecisionBoard, FindingBoard, LockBoard, OrderBoard
 from .feed import Tail
 from .health import Observed
 from .ports import ActRecorder, HistoryView, Sources
@@ -26,6 +26,7 @@ class Hub:
     findings: FindingBoard = field(init=False)
     locks: LockBoard = field(init=False)
     orders: OrderBoard = field(init=False)
+    decisions: DecisionBoard = field(init=False)
     seen: Observed = field(init=False)
     history: HistoryView = field(default_factory=HistoryView)
 
@@ -34,4 +35,5 @@ class Hub:
         self.findings = FindingBoard(self.settings.findings)
         self.locks = LockBoard()
         self.orders = OrderBoard()
+        self.decisions = DecisionBoard()
         self.seen = Observed(seal_interval=self.log.seal_interval_s)

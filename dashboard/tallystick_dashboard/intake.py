@@ -3,11 +3,14 @@
 from datetime import datetime
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import LockHeartbeat, parse_batch, parse_finding, parse_lock
-from tallystick_schemas.topics import FINDINGS, LOCKS, VERIFIED
+from tallystick_schemas.messages import Decision, LockHeartbeat, Point, parse_batch, parse_finding, parse_lock, parse_message
+from tallystick_schemas.notices import breaker_held
+from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
 from .hub import Hub
 from .ports import HistoryView
+
+_FORGOTTEN_S = 86_400.0
 
 
 def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None) -> bool:
@@ -19,6 +22,10 @@ def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None) -
             hub.findings.add(parse_finding(value))
         elif topic == LOCKS:
             _take_lock(hub, key, value)
+        elif topic == DECISIONS and value is not None:
+            _take_decision(hub, parse_message(Decision, value))
+        elif topic == ENFORCEMENT:
+            _take_point(hub, (key or b"").decode("utf-8", "replace"), value)
         else:
             return False
     except ParseError:
@@ -36,6 +43,29 @@ def _take_lock(hub: Hub, key: bytes | None, value: bytes | None) -> None:
         hub.seen.locks_heartbeat = seconds_of(message.at)
     else:
         hub.orders.applied(message.command, hub.clock())
+
+
+def _take_decision(hub: Hub, decision: Decision) -> None:
+    hub.decisions.add(decision)
+    hub.locks.version += 1  # the page of locks shows what waits for people, too
+    if decision.lock is None:
+        hub.orders.held(decision.id, decision.reason)
+    if breaker_held(decision):
+        hub.seen.breaker_at = max(seconds_of(decision.at) or 0.0, hub.seen.breaker_at or 0.0)
+
+
+def _take_point(hub: Hub, name: str, value: bytes | None) -> None:
+    """Points alone: an acknowledgement's key holds a NUL, and is told by `tallystick locks`."""
+    if "\0" in name:
+        return
+    points = dict(hub.seen.points)
+    if value is None:
+        points.pop(name, None)
+    else:
+        points[name] = seconds_of(parse_message(Point, value).at) or 0.0
+    # A day is long enough to be missed; a name that was never signed off must not be shown for ever.
+    newest = max(points.values(), default=0.0)
+    hub.seen.points = {one: at for one, at in points.items() if newest - at < _FORGOTTEN_S}
 
 
 def take_history(hub: Hub, view: HistoryView) -> None:

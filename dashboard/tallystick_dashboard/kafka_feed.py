@@ -1,4 +1,4 @@
-"""Shell: one thread that reads Kafka into the hub. Topic `verified` from its end (the tail), `findings` and `locks` from the beginning.
+"""Shell: one thread that reads Kafka into the hub. Topic `verified` from its end (the tail), the others from the beginning.
 
 No consumer group: every console reads everything, and nothing is committed. The thread starts again after any failure of Kafka.
 """
@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import EVENTS, FINDINGS, LOCKS, VERIFIED
+from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, EVENTS, FINDINGS, LOCKS, VERIFIED
 
 from .hub import Hub
 from .intake import take_message
@@ -63,7 +63,7 @@ class KafkaFeed:
             fetch_max_wait_ms=500,
         )
         try:
-            parts = _partitions(consumer, (VERIFIED, FINDINGS, LOCKS))
+            parts = _partitions(consumer, (VERIFIED, FINDINGS, LOCKS, DECISIONS, ENFORCEMENT))
             if parts is None:
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
                 return

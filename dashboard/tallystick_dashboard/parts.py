@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dash_mantine_components as dmc
 
+from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Finding
 
 from .ui import Component, dcc, html
@@ -84,3 +85,15 @@ def act_button(verb: str, subject: str, finding: str, label: str, prominent: boo
     """Opens the dialog that locks or unlocks."""
     act = json.dumps({"verb": verb, "subject": subject, "finding": finding})
     return html.Button(label, className="button small danger" if prominent else "button small", type="button", **{"data-act": act})
+
+
+def plan_view(plan: Plan) -> Component:
+    """What a lock would hit: a number a kind, with examples in the title."""
+    seen = f", last seen {plan.last_seen[11:19]} UTC" if plan.last_seen else ""
+    cells = []
+    for name in GROUPS:
+        hit: Hit = getattr(plan, name)
+        more = ", …" if hit.count > len(hit.examples) else ""
+        examples = ", ".join(hit.examples) + more
+        cells.append(html.Div([html.B(f"{hit.count:,}"), html.Span(name)], className="plan-cell", title=examples or f"no {name}"))
+    return [html.P(f"Would hit, by the last 24 hours ({plan.events:,} events{seen}):"), html.Div(cells, className="plan-cells")]

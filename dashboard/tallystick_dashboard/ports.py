@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tallystick_schemas.blast_radius import Plan
 from tallystick_schemas.events import Actor, Event, Resource, Why
 from tallystick_schemas.messages import Place
 
@@ -79,6 +80,10 @@ class Sources(Protocol):
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         """What is stored at `places`, in their order; a place with nothing stored is absent."""
+        ...
+
+    def plan(self, subject: str, now: float) -> Plan:
+        """What locking `subject` (`principal:…` or `credential:…`) would hit, by its last day."""
         ...
 
     def history(self) -> HistoryView:

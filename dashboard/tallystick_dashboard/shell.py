@@ -15,7 +15,7 @@ NAV: Final = (
 )
 """What is shown today. Entities, cases and reports get their place here when they exist."""
 
-_HEALTH: Final = (("ingest", "Ingest"), ("sealed", "Sealed"), ("jobs", "Jobs"), ("locks", "Locks"))
+_HEALTH: Final = (("ingest", "Ingest"), ("sealed", "Sealed"), ("jobs", "Jobs"), ("locks", "Locks"), ("points", "Points"))
 _DURATIONS: Final = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "24 hours"), ("0", "Until lifted"))
 
 
@@ -119,6 +119,7 @@ def _dialog() -> Component:
             autosize=True,
             required=True,
         ),
+        html.Div(id="act-plan", className="plan", role="status"),
         html.Div(id="act-error", className="problem", role="alert"),
         html.Div(
             [dmc.Button("Cancel", id="act-cancel", variant="default"), dmc.Button("Confirm", id="act-confirm")], className="dialog-buttons"

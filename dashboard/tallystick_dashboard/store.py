@@ -9,6 +9,7 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from tallystick_schemas.blast_radius import Plan, plan_of, query
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
 from tallystick_schemas.entries import entry_leaf
 from tallystick_schemas.errors import ParseError, TallystickError
@@ -56,6 +57,11 @@ class ClickHouseSources:
             for at in wanted
             if at in raws
         ]
+
+    def plan(self, subject: str, now: float) -> Plan:
+        """What a lock would hit."""
+        sql, parameters = query(subject, now)
+        return plan_of(subject, now, self._query(sql, **parameters)[0])
 
     def history(self) -> HistoryView:
         """Newest entries, verdict counts and checkpoints of every shard."""

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import Watched
 from tests.support.console import CREDENTIAL, THIEF, RunningConsole, make_event
 
-from tallystick_schemas.messages import Lock
+from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.signing import wire_time
 
 pytestmark = pytest.mark.browser
@@ -84,6 +84,46 @@ def test_locking_waits_for_the_responder_and_says_so(console: RunningConsole, wa
     simulator.send_lock(Lock(subject=subject, state="locked", command=act["attrs"]["command"], reason="r", by="analyst", at=now))
     expect(dialog.locator(".step.done")).to_have_count(2)
     expect(dialog).to_contain_text("the lock is in force")
+
+
+def test_the_dialog_shows_whom_a_lock_hits_and_a_held_order_says_why(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.quiet_findings()
+    simulator.answer_orders = False
+    page.locator("#nav-findings").click()
+    page.get_by_role("link", name="Bytes far above").click()
+    page.locator(".lock-bar").get_by_role("button", name="Lock").click()
+    dialog = page.get_by_role("dialog", name="Lock")
+    expect(dialog.locator("#act-plan")).to_contain_text("Would hit, by the last 24 hours (61 events")
+    expect(dialog.locator(".plan-cell").last).to_have_text("29artifacts")
+    dialog.get_by_role("textbox", name="Reason").fill("Two people are needed here")
+    dialog.get_by_role("button", name="Lock").click()
+    expect(dialog).to_contain_text("waiting for the responder")
+    act = simulator.acts[0]
+    subject, now = f"{act['resource'].kind}:{act['resource'].id}", console.hub.clock()
+    lock = Lock(
+        subject=subject, state="locked", command=act["attrs"]["command"], reason="Two people are needed here", by="ana", at=wire_time(now)
+    )
+    waits = "waits for a second person until 12:00 UTC: root is protected: two people decide"
+    simulator.send_decision(
+        Decision(
+            id=lock.command,
+            at=wire_time(now),
+            by="ana",
+            choice="recommend",
+            subject=subject,
+            reason=waits,
+            proposed=lock,
+            expires=wire_time(now + 900),
+        )
+    )
+    expect(dialog).to_contain_text(waits)
+    expect(dialog).to_contain_text("not carried out")
+    dialog.get_by_role("button", name="Done").click()
+    page.goto(f"{console.url}/locks")
+    expect(page.locator("table[aria-label='Waiting for a second person'] tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Second it").click()
+    expect(page.get_by_role("dialog", name="Lock")).to_contain_text(subject.partition(":")[2])
 
 
 def test_a_record_that_fails_is_shown(console: RunningConsole, watched: Watched) -> None:

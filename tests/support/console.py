@@ -17,9 +17,11 @@ from tallystick_dashboard.intake import take_history, take_message
 from tallystick_dashboard.ports import CheckpointRow, EntryRow, EvidenceEvent, HistoryView, ShardRow
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.used_links import UsedLinks, sign_in_link
+from tallystick_schemas.blast_radius import Hit, Plan
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, Why, encode_event, event_leaf
 from tallystick_schemas.messages import (
     HEARTBEAT_KEY,
+    Decision,
     Finding,
     Lock,
     LockHeartbeat,
@@ -31,7 +33,7 @@ from tallystick_schemas.messages import (
 )
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import FINDINGS, LOCKS, VERIFIED
+from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS, VERIFIED
 
 SECRET = b"s" * 32
 LOG = LogSettings(deployment="example", shards=4)
@@ -99,6 +101,27 @@ class Simulator:
         return f"console/{'0' * 32}/{len(self.acts)}"
 
     # --- Sources ---
+    def plan(self, subject: str, now: float) -> Plan:
+        none, some = Hit(0, []), Hit(29, ["model acme/large-v3 model-00001-of-00048.safetensors"])
+        principal = Hit(1, [THIEF])
+        return Plan(
+            subject=subject,
+            since=wire_time(now - 86_400),
+            until=wire_time(now),
+            events=61,
+            last_seen=wire_time(now - 2),
+            principals=principal,
+            credentials=Hit(1, [CREDENTIAL]),
+            sessions=Hit(2, ["s-1", "s-2"]),
+            jobs=Hit(1, ["train-7"]),
+            agents=none,
+            addresses=Hit(1, ["203.0.113.77"]),
+            artifacts=some,
+        )
+
+    def send_decision(self, decision: Decision) -> None:
+        self.take(DECISIONS, decision.subject.encode(), encode_json(decision))
+
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         found = []
         for place in (tuple(p) for p in places):

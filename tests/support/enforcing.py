@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,13 +72,11 @@ class LockWriter:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._producer = KafkaProducer(**kafka.client_kwargs(), acks="all", enable_idempotence=True, linger_ms=0)
         self._ended, self.alive = threading.Event(), threading.Event()
-        self._number = 0
         self._thread = threading.Thread(target=self._beat)
         self._thread.start()
 
     def put(self, subject: str, state: Literal["locked", "unlocked"], level: Level = "suspend") -> Lock:
-        self._number += 1
-        command = f"cmd-{os.getpid()}-{self._number}"
+        command = f"cmd-{uuid.uuid4().hex}"
         lock = Lock(subject=subject, state=state, command=command, reason="Test.", by="r", at=wire_time(time.time()), level=level)
         self._producer.send(LOCKS, key=subject.encode(), value=encode_json(lock)).get(10)
         return lock

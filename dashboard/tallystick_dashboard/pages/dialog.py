@@ -6,12 +6,14 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, no_update
 
+from tallystick_schemas.errors import ParseError
+
 from ..acts import give_order, make_order, order_attrs
 from ..boards import Order
-from ..errors import BadOrder
+from ..errors import BadOrder, SourceUnavailable
 from ..guard import current_session
 from ..hub import Hub
-from ..parts import mono
+from ..parts import mono, plan_view
 from ..ui import App, Component, html
 
 _OPEN = ("act-dialog", "opened")
@@ -20,6 +22,7 @@ _OPEN = ("act-dialog", "opened")
 def register(app: App, hub: Hub) -> None:
     """Open, confirm, follow, close."""
     _open(app, hub)
+    _plan(app, hub)
     _confirm(app, hub)
     _follow_and_close(app, hub)
 
@@ -51,6 +54,18 @@ def _open(app: App, hub: Hub) -> None:
         return [True, title, draft, radios, choices[0][0], "", word, {} if locking else {"display": "none"}, None, ""]
 
 
+def _plan(app: App, hub: Hub) -> None:
+    @app.callback(Output("act-plan", "children"), Input("act-subject", "value"), Input("act-draft", "data"), prevent_initial_call=True)
+    async def show(subject: str | None, draft: dict[str, str] | None) -> Any:
+        """What the lock would hit, before anybody approves it."""
+        if not subject or not draft or draft["verb"] != "suspend":
+            return None
+        try:
+            return plan_view(await asyncio.to_thread(hub.sources.plan, subject, hub.clock()))
+        except (SourceUnavailable, ParseError) as error:
+            return html.P(f"What it would hit cannot be counted now: {error}", className="quiet")
+
+
 def _confirm(app: App, hub: Hub) -> None:
     running: set[asyncio.Task[None]] = set()
 
@@ -73,7 +88,8 @@ def _confirm(app: App, hub: Hub) -> None:
         except BadOrder as error:
             return no_update, str(error)
         seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
-        attrs = order_attrs(order, order.at + seconds if seconds else None, draft["finding"])
+        about = hub.findings.get(draft["finding"])
+        attrs = order_attrs(order, order.at + seconds if seconds else None, draft["finding"], about.principal if about else None)
         given = give_order(order, attrs, session=session, recorder=hub.recorder, board=hub.orders, timeout_s=hub.settings.act_timeout_s)
         # Kept in a set: the loop holds tasks weakly, and an order must not vanish half given.
         task = asyncio.create_task(given)
@@ -114,6 +130,10 @@ def _subjects(hub: Hub, verb: str, subject: str, finding_id: str) -> list[tuple[
     return [(s, f"{names.get(s.partition(':')[0], '')} {s.partition(':')[2]}".strip()) for s in unique]
 
 
+def _waits(order: Order) -> str:
+    return "not carried out" if order.step == "held" else "waiting for the responder"
+
+
 def _progress(order: Order) -> Component:
     locking = order.verb == "suspend"
     took = f"after {order.applied_at - order.at:.1f} s" if order.applied_at is not None else ""
@@ -121,7 +141,7 @@ def _progress(order: Order) -> Component:
         ("Ordered", "signed and durable in the record" if order.event else "waiting for the record", order.step in ("ordered", "applied")),
         (
             "Applied",
-            f"the lock is {'in force' if locking else 'lifted'} {took}" if took else "waiting for the responder",
+            f"the lock is {'in force' if locking else 'lifted'} {took}" if took else _waits(order),
             order.step == "applied",
         ),
     ]

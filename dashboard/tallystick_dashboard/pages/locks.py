@@ -2,7 +2,7 @@
 
 from dash import Input, Output
 
-from tallystick_schemas.messages import Lock
+from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.signing import wire_time
 
 from ..grid import table
@@ -36,7 +36,7 @@ def register(app: App, hub: Hub) -> None:
             first = empty(
                 "Nobody is locked", "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding."
             )
-        parts = [html.Div(first, className="card")]
+        parts = [*_waiting(hub), html.Div(first, className="card")]
         if lifted:
             rows = [_row(hub, lock) for lock in lifted[:50]]
             heads = ["Subject", "Reason", "By", "At (UTC)", "Until (UTC)", "Finding"]
@@ -45,6 +45,42 @@ def register(app: App, hub: Hub) -> None:
                 html.Div(table(heads, rows, "Lifted or over", _WIDTHS), className="card"),
             ]
         return parts
+
+
+def _waiting(hub: Hub) -> list[Component]:
+    """What people must decide: an open breaker, and orders that need a second person."""
+    now = hub.clock()
+    notices = [html.Div(sentence, className="notice", role="alert") for sentence in hub.decisions.notices(now)]
+    waiting = hub.decisions.pending(now)
+    if not waiting:
+        return notices
+    rows = [_waiting_row(one, lock) for one in waiting if (lock := one.proposed) is not None]
+    heads = ["Subject", "Reason", "Ordered by", "At (UTC)", "Waits until (UTC)", ""]
+    return [
+        *notices,
+        html.H2("Waiting for a second person"),
+        html.Div(
+            table(heads, rows, "Waiting for a second person", ["216px", "auto", "104px", "140px", "140px", "132px"]), className="card"
+        ),
+    ]
+
+
+def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
+    if lock.level == "revoke":
+        what, button = "revoke for good", mono("tallystick revoke")
+    elif lock.state == "unlocked":
+        what, button = "lift the lock", act_button("resume", order.subject, "", "Second it")
+    else:
+        what, button = "lock", act_button("suspend", order.subject, "", "Second it")
+    reason = f"{what}: {lock.reason}"
+    return [
+        mono(order.subject),
+        html.Span(reason, title=reason),
+        mono(lock.by),
+        clock_time(order.at),
+        clock_time(order.expires or ""),
+        button,
+    ]
 
 
 def _row(hub: Hub, lock: Lock) -> list[Component]:

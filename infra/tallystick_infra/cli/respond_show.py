@@ -59,8 +59,8 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
 def locks(data: Path, as_json: bool, everything: bool) -> None:
     """Who is locked, why, by whom, until when; which points have said that they deny them; and what waits for people."""
+    from tallystick_schemas.notices import notices, pending
     from tallystick_stream_jobs.responder.client import read_locks
-    from tallystick_stream_jobs.responder.notices import notices, pending
     from tallystick_stream_jobs.responder.points import read_enforcement, standing
     from tallystick_stream_jobs.responder.policy import holds
     from tallystick_stream_jobs.responder.topics import read_decisions

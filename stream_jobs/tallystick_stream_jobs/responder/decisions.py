@@ -7,10 +7,11 @@ import msgspec
 
 from tallystick_schemas.events import Resource
 from tallystick_schemas.messages import Alternative, Decision, Finding, Level, Lock
+from tallystick_schemas.notices import choice_of
 from tallystick_schemas.signing import wire_time
 
 from .book import LEVELS, seconds_of
-from .memory import ME, choice_of
+from .memory import ME
 from .orders import Order
 from .people import Ruling
 from .policy import Verdict

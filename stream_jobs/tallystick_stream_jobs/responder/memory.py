@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tallystick_schemas.messages import Choice, Decision, Finding, Lock, Place
+from tallystick_schemas.messages import Decision, Finding, Lock, Place
+from tallystick_schemas.notices import BREAKER_WINDOW_S, choice_of
 
 from .book import seconds_of
 from .ladder import seconds
 
 DAY_S: Final = 86_400.0
-BREAKER_WINDOW_S: Final = 600.0
 _MAX_PRINCIPALS: Final = 50_000
 _MAX_DETECTORS: Final = 32
 _MAX_DECISIONS: Final = 20_000
@@ -107,11 +107,6 @@ class Memory:
             act = known.act
         _put_bounded(words, detector, Word(at, act, frozenset(decision.evidence)), _MAX_DETECTORS)
         _put_bounded(self._said, decision.principal, words, _MAX_PRINCIPALS)
-
-
-def choice_of(lock: Lock) -> Choice:
-    """What was chosen, as the lock shows it."""
-    return "reinstate" if lock.state == "unlocked" else lock.level
 
 
 def _put_bounded(into: dict[K, V], key: K, value: V, most: int) -> None:

@@ -1,10 +1,11 @@
 """Which findings lock, by the ladder and its guards: pure, and given the time. Each guard says a sentence; the lowest rung that all allow is taken."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from tallystick_schemas.messages import Alternative, Finding, Lock
+from tallystick_schemas.notices import BREAKER_OPEN
 
 from .book import is_time, seconds_of
 from .ladder import DETERMINISTIC, RUNGS, Rung, asked, counts, lower, most
@@ -165,9 +166,9 @@ def _breaker(w: Weighing) -> Said:
         return "suspend", "no new lock: one is in force"
     suspended, stepped = w.memory.acted("suspend", w.now), w.memory.acted("step-up", w.now)
     if w.wish == "suspend" and suspended >= w.breaker_limit:
-        return "recommend", f"the breaker is open: {suspended} automatic suspensions within 10 minutes, people decide from here"
+        return "recommend", f"{BREAKER_OPEN}: {suspended} automatic suspensions within 10 minutes, people decide from here"
     if w.wish == "step-up" and stepped >= STEP_UPS * w.breaker_limit:
-        return "recommend", f"the breaker is open: {stepped} automatic step-ups within 10 minutes, people decide from here"
+        return "recommend", f"{BREAKER_OPEN}: {stepped} automatic step-ups within 10 minutes, people decide from here"
     return "suspend", f"{suspended} of {w.breaker_limit} automatic suspensions within 10 minutes"
 
 
@@ -189,8 +190,3 @@ GUARDS: Final[dict[str, Callable[[Weighing], Said]]] = {
     "breaker": _breaker,
 }
 """In the order in which they are asked. A decision's `policy` carries what each said."""
-
-
-def breaker_open(sentences: Iterable[str]) -> bool:
-    """Whether a decision's guards speak of an open breaker."""
-    return any(sentence.startswith("the breaker is open") for sentence in sentences)

@@ -22,9 +22,9 @@ from tallystick_dashboard.parts import act_button, badge, clock_time, finding_li
 from tallystick_dashboard.sessions import Session
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
-from tallystick_schemas.messages import Finding, Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_json
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import FINDINGS, LOCKS, VERIFIED
+from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
 NOW = 1_800_000_000.0
 FINDING = Finding(
@@ -178,6 +178,53 @@ def test_an_order_waits_for_the_responder() -> None:
     assert hub.orders.get(order.command).applied_at == NOW + 1  # type: ignore[union-attr]
 
 
+def test_an_order_that_is_held_says_why_and_is_listed() -> None:
+    simulator = Simulator(answer_orders=False)
+    hub = make_hub(simulator)
+    simulator.hub = hub
+    order = make_order("suspend", "principal:root", "checked with the owner", SESSION, NOW)
+    asyncio.run(give_order(order, order_attrs(order, None, None), session=SESSION, recorder=simulator, board=hub.orders, timeout_s=1))
+    proposed = Lock(subject=order.subject, state="locked", command=order.command, reason="r", by="ana", at=wire_time(NOW))
+    waits = Decision(
+        id=order.command,
+        at=wire_time(NOW),
+        by="ana",
+        choice="recommend",
+        subject=order.subject,
+        reason="waits for a second person",
+        proposed=proposed,
+        expires=wire_time(NOW + 60),
+    )
+    simulator.send_decision(waits)
+    held = hub.orders.get(order.command)
+    assert held is not None
+    assert (held.step, held.problem) == ("held", "waits for a second person")
+    assert hub.decisions.pending(NOW + 59) == [waits]
+    assert hub.decisions.pending(NOW + 60) == []
+    simulator.send_decision(msgspec.structs.replace(waits, id="c2", choice="suspend", proposed=None, expires=None, lock=proposed))
+    assert hub.decisions.pending(NOW + 1) == []
+
+
+def test_an_open_breaker_and_points_are_seen() -> None:
+    simulator = Simulator()
+    hub = make_hub(simulator)
+    simulator.hub = hub
+    said = {"breaker": "the breaker is open: 3 automatic suspensions within 10 minutes, people decide from here"}
+    simulator.send_decision(
+        Decision(id="d", at=wire_time(NOW), by="responder", choice="recommend", subject="principal:a", reason=said["breaker"], policy=said)
+    )
+    [notice] = hub.decisions.notices(NOW + 1)
+    assert "1 findings about 1 subjects" in notice
+    assert levels(hub.seen)["locks"] == "unknown", "no heartbeat comes first"
+    hub.seen.locks_heartbeat = NOW
+    assert levels(hub.seen)["locks"] == "bad"
+    simulator.take(ENFORCEMENT, b"gateway", encode_json(Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))))
+    assert levels(hub.seen)["points"] == "good"
+    simulator.take(ENFORCEMENT, b"gateway\0principal:a", b"an acknowledgement is not read here")
+    simulator.take(ENFORCEMENT, b"gateway", None)
+    assert levels(hub.seen)["points"] == "unknown"
+
+
 def test_an_order_that_is_not_recorded_says_so() -> None:
     class Stuck(Simulator):
         async def record_async(self, action: str, **fields: Any) -> str:  # type: ignore[override]
@@ -202,7 +249,9 @@ def test_nothing_is_green_until_it_was_seen() -> None:
 
 
 def test_health_grows_old() -> None:
-    fresh = Observed(ledger_read=NOW, newest_entry=NOW, checkpoint_time=NOW, checkpoint_size=3, locks_heartbeat=NOW)
+    fresh = Observed(
+        ledger_read=NOW, newest_entry=NOW, checkpoint_time=NOW, checkpoint_size=3, locks_heartbeat=NOW, points={"gateway": NOW}
+    )
     assert set(levels(fresh).values()) == {"good"}
     assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
     assert levels(replace(fresh, newest_entry=NOW - 20))["ingest"] == "late"
@@ -214,7 +263,11 @@ def test_health_grows_old() -> None:
         "sealed": "",
         "jobs": "bad",
         "locks": "late",
+        "points": "good",
     }
+    assert levels(replace(fresh, points={"gateway": NOW, "app": NOW - 16}))["points"] == "bad"
+    assert levels(replace(fresh, breaker_at=NOW - 599))["locks"] == "bad"
+    assert levels(replace(fresh, breaker_at=NOW - 600))["locks"] == "good"
     assert levels(replace(fresh, groups={"detectors": 0}))["jobs"] == "bad"
 
 

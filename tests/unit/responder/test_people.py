@@ -6,10 +6,10 @@ import pytest
 from tests.support.responding import NOW, Deciding, finding
 
 from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.notices import notices, pending
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.decisions import about_order
 from tallystick_stream_jobs.responder.memory import Memory
-from tallystick_stream_jobs.responder.notices import notices, pending
 from tallystick_stream_jobs.responder.orders import Order
 from tallystick_stream_jobs.responder.people import Ruling, Situation, rule, waiting
 
