@@ -11,7 +11,7 @@ from tallystick_schemas.messages import Finding
 from ..deployment import Deployment
 from ..errors import NoFinding
 from .common import data_option, emit_json, json_option, open_deployment, out
-from .respond import findings as _listing
+from .respond_show import findings as _listing
 
 _AGENT = "cli"
 _DISPOSITIONS = (

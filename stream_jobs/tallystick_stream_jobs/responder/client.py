@@ -47,11 +47,6 @@ class Ordering:
         return command
 
 
-def order_lock(recorder: Recorder, subject: str, reason: str, by: str, minutes: float | None = None, finding: str | None = None) -> str:
-    """Order that `principal:…` or `credential:…` is locked; the command id. `minutes` None: until somebody lifts it."""
-    return suspend(Ordering(recorder, subject, reason, by, finding=finding), minutes)
-
-
 def order_unlock(recorder: Recorder, subject: str, reason: str, by: str) -> str:
     """Order that a lock is lifted; the command id."""
     return Ordering(recorder, subject, reason, by).give("credential.resume")

@@ -8,7 +8,7 @@ from typing import Final
 from tallystick_schemas.settings import JobSettings
 
 from ..errors import PolicyRefused
-from ..policy import FILE_NAME, load
+from ..policy import load
 
 log: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 1.0
@@ -19,7 +19,7 @@ class Protected:
 
     def __init__(self, settings: JobSettings) -> None:
         self._always = frozenset(settings.protected)
-        self._path = Path(settings.state_dir).parent / FILE_NAME
+        self._path = Path(settings.policy_file) if settings.policy_file else None
         self._names = self._always
         self._mark: tuple[int, int, int] | None = None
         self._look_at = float("-inf")
@@ -32,6 +32,8 @@ class Protected:
         return self._names
 
     def _look(self) -> None:
+        if self._path is None:
+            return
         try:
             facts: os.stat_result | None = self._path.stat()
         except OSError:
