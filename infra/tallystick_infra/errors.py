@@ -9,7 +9,8 @@ TallystickError
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding                                       what a person asked about
     ├── OrderUnanswered, OrderRefused                   the operator's records
-    └── BadScenario, DrillUnusable, NoSuchRun           drills
+    ├── BadScenario, DrillUnusable, NoSuchRun           drills
+    └── EvaluationRefused                               a log that cannot be evaluated
 """
 
 from pathlib import Path
@@ -131,3 +132,10 @@ class NoFinding(InfraError):
 
     def __init__(self, finding: str) -> None:
         super().__init__(f"there is no finding {finding[:100]!r}; `tallystick findings` lists the newest with --json giving their ids")
+
+
+class EvaluationRefused(InfraError):
+    exit_code = 3
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} cannot be evaluated: {reason}")

@@ -32,6 +32,7 @@ _COMMANDS = {
     "topics": ("topics", "topics", "Kafka topics: make, check, announce."),
     "migrate": ("topics", "migrate", "Bring ClickHouse's tables up to date."),
     "drill": ("drill", "drill", "Exercises: attacks by nobody, graded against the record."),
+    "evaluate": ("evaluate", "evaluate", "How often the detectors are right and wrong, on any log."),
     "bench": ("bench", "bench", "Measure this machine: ingest, respond, verify."),
 }
 

@@ -20,6 +20,7 @@ from .d11_recon import Recon
 from .d12_telemetry import Telemetry
 from .d13_canary import Canary
 from .d14_together import Together
+from .d15_hijack import Hijack
 
 Factory = Callable[[Mapping[str, float] | None], Rule]
 
@@ -39,6 +40,7 @@ FACTORIES: Final[tuple[Factory, ...]] = (
     Telemetry,
     Canary,
     Together,
+    Hijack,
 )
 RULES: Final[tuple[Rule, ...]] = tuple(make(None) for make in FACTORIES)
 """All with their defaults."""

@@ -24,11 +24,12 @@ _ALONE: Final[dict[str, Rung]] = {
     "D12": "recommend",
     "D13": "suspend",
     "D14": "recommend",
+    "D15": "step-up",
     "R01": "recommend",
 }
 _TOGETHER: Final[dict[str, Rung]] = {
     **_ALONE,
-    **dict.fromkeys(("D01", "D05", "D07b", "D11"), "suspend"),
+    **dict.fromkeys(("D01", "D05", "D07b", "D11", "D15"), "suspend"),
     "D02": "recommend",
     "D04": "step-up",
     "D06": "recommend",
@@ -36,7 +37,7 @@ _TOGETHER: Final[dict[str, Rung]] = {
 }
 """With a second, independent detector behind it. D10 throttles, D12 and D14 point somewhere: they suspend nobody either way."""
 _FAMILIES: Final[dict[str, str]] = {
-    **dict.fromkeys(("D01", "D02", "D03", "D04", "D09"), "how much was read"),
+    **dict.fromkeys(("D01", "D02", "D03", "D04", "D09", "D15"), "how much was read"),
     "D05": "what was tried",
     "D06": "what is new",
     "D07a": "the credential",

@@ -1,0 +1,136 @@
+"""D15: an account that harvests, fast or slowly. The sum of two counts, without weights; measured by `tallystick evaluate` (docs/evaluation.md).
+
+volume = requests in 12 h
+steady = sum over the 144 ten-minute panes of 24 h of (requests in the pane) ^ 3/4
+score  = volume + steady
+
+Who reads a lot for honest reasons does it within a few panes; a power below 1 counts what is spread over a day higher than what comes at once. A thief in
+a hurry shows in the first count, a patient one in the second. Their sum withstands one odd client among those that the threshold was frozen on; the
+greater of the two does not.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from tallystick_schemas.messages import Finding, Place
+
+from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .facts import Fact
+
+PANE_S: Final = 600
+_DAY: Final = 144
+_HALF_DAY: Final = 72
+_AGAIN_S: Final = 3600
+_REPEAT_S: Final = 30
+"""The same object asked for again so soon is one request: its ranges, its retry, the redirect to it."""
+_EVIDENCE: Final = 32
+_SCALE: Final = 1000
+_WORTH: Final[tuple[int, ...]] = tuple(int(_SCALE * count**0.75) for count in range(2001))
+"""In thousandths, as whole numbers: sums do not depend on the order of their parts."""
+
+META: Final = Meta(
+    id="D15",
+    title="Account used for a harvest",
+    techniques=("T1078", "T1530", "AML.T0035"),
+    severity="high",
+    most="step-up",
+    blind_spots=(
+        "It counts requests, not worth: one huge object is one request (D02, D03). Below about 300 requests at once or 200 spread over a day it is silent "
+        "(D04). A client that polls as much every day is told like a thief: it has no memory beyond a day."
+    ),
+    parameters={"alarm": Parameter(400, "score", "6 in 612 ordinary users of EDGAR exceed it on a day; docs/evaluation.md")},
+)
+
+
+class Hijack:
+    """State: requests by pane, their sums, the newest object, the newest places. Below 1.5 KiB."""
+
+    actions = frozenset({"access.check", "artifact.download", "artifact.read", "dataset.read", "dataset.export"})
+
+    def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
+        self.meta = in_force(META, parameters)
+        self._alarm = self.meta.parameters["alarm"].value
+
+    def observe(self, state: State, fact: Fact) -> Finding | None:
+        if fact.event.action not in self.actions:
+            return None
+        score = self.take(state, fact)
+        credential = one_credential(state, fact.event.actor.credential or "", fact.time, _DAY * PANE_S)
+        if score < self._alarm or fact.time - state.get("told", -_AGAIN_S) < _AGAIN_S:
+            return None  # told already: an open finding is not told again for an hour
+        state["told"] = fact.time
+        return self._finding(state, fact, score, credential)
+
+    def take(self, state: State, fact: Fact) -> float:
+        """Count one fact that `actions` allow; the score with it."""
+        pane = int(fact.time // PANE_S)
+        sums: list[int] | None = state.get("sums")
+        if sums is None:
+            state["sums"] = sums = [pane, 0, 0]
+            state["panes"], state["places"] = {}, []
+        if self._counts(state, fact):
+            panes: dict[int, int] = state["panes"]
+            if pane > sums[0]:
+                state["sums"] = sums = _turned(panes, pane)
+            age = sums[0] - pane
+            if age < _DAY:
+                before = panes.get(pane, 0)
+                panes[pane] = before + 1
+                sums[1] += age < _HALF_DAY
+                sums[2] += _worth(before + 1) - _worth(before)
+                places: list[Place] = state["places"]
+                places.append(fact.place)
+                if len(places) > _EVIDENCE:
+                    del places[0]
+        return sums[1] + sums[2] / _SCALE
+
+    @staticmethod
+    def _counts(state: State, fact: Fact) -> bool:
+        """Whether it is a request of its own: refused ones too, but no decision that a download follows, and no second piece of the same object."""
+        event = fact.event
+        if event.action == "access.check" and event.outcome == "allowed" and not (event.usage and event.usage.objects):
+            return False
+        resource = event.resource
+        key = crc32(f"{resource.id}\0{resource.version or ''}\0{resource.part or ''}".encode("utf-8", "replace"))
+        last, at = state.get("last", (None, 0.0))
+        state["last"] = (key, max(at, fact.time))
+        return bool(key != last or abs(fact.time - at) >= _REPEAT_S)
+
+    def _finding(self, state: State, fact: Fact, score: float, credential: str | None) -> Finding:
+        _, volume, steady = state["sums"]
+        day, active = sum(state["panes"].values()), len(state["panes"])
+        finding = make_finding(
+            self.meta,
+            fact,
+            value=round(score, 1),
+            threshold=self._alarm,
+            window_s=_DAY * PANE_S,
+            evidence=[(shard, index, pos) for shard, index, pos in state["places"]],
+            act="step-up",
+            deterministic=False,
+            text=f"{fact.event.actor.principal} made {volume} requests in twelve hours, and {day} in a day, in {active} of its 144 ten-minute spans. "
+            f"That scores {volume} + {steady / _SCALE:.0f} = {score:.0f}; {self._alarm:.0f} is the line.",
+            credential=credential,
+        )
+        features = {
+            "requests_12h": float(volume),
+            "requests_24h": float(day),
+            "active_spans_24h": float(active),
+            "steady": steady / _SCALE,
+        }
+        return replace(finding, features=features)
+
+
+def _worth(count: int) -> int:
+    return _WORTH[min(count, len(_WORTH) - 1)]
+
+
+def _turned(panes: dict[int, int], pane: int) -> list[int]:
+    """A new pane begins: what is older than a day goes, and the sums (newest pane, volume, steady) are made anew."""
+    for old in [one for one in panes if one <= pane - _DAY]:
+        del panes[old]
+    volume = sum(count for one, count in panes.items() if one > pane - _HALF_DAY)
+    return [pane, volume, sum(map(_worth, panes.values()))]
