@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import threading
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +15,15 @@ from typing import Any
 
 import httpx
 from joserfc import jws
+from joserfc.jwk import RSAKey
 from tests.support.gateway import KeptEvents
 
 from tallystick_producers.gateway.protocol import Limits
-from tallystick_producers.gateway.tokens import add_token
+from tallystick_producers.gateway.tokens import add_token, ensure_token_file
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.shared_signals.keyfile import change_keyring
 from tallystick_stream_jobs.shared_signals.keyring import SigningKey, new_key
 from tallystick_stream_jobs.shared_signals.run import Signals, serve, server_of
 from tallystick_stream_jobs.shared_signals.settings import IssuerSettings, ReceiverSettings, SignalsSettings
@@ -27,6 +31,12 @@ from tallystick_stream_jobs.shared_signals.vocabulary import SESSION_REVOKED
 
 NOW = 1_795_406_400.0
 ISS, AUD = "https://idp.example.org", "https://tallystick.example.org"
+
+
+@functools.cache
+def _first_key() -> SigningKey:
+    """Making one takes half a second."""
+    return new_key(NOW - 1e6)
 
 
 def settings_in(folder: Path, **changes: Any) -> SignalsSettings:
@@ -40,6 +50,7 @@ def settings_in(folder: Path, **changes: Any) -> SignalsSettings:
         "enabled": True,
         "min_verification_interval": 60,
     }
+    change_keyring(folder / "keys" / "signals.json", lambda ring: ring if ring.keys else ring.begun(_first_key()))
     return SignalsSettings(agent, str(folder), str(folder / "keys" / "signals.json"), str(folder / "tokens.jsonl"), **{**known, **changes})
 
 
@@ -169,3 +180,62 @@ def served(settings: SignalsSettings, limits: Limits = Limits(), sink: KeptEvent
         thread.join(20)
         assert not thread.is_alive()
         signals.store.close()
+
+
+class Door:
+    """Signals at ASGI level, without server or loops, under a clock that tests set."""
+
+    def __init__(self, settings: SignalsSettings) -> None:
+        self.now, self.sink = NOW, KeptEvents()
+        ensure_token_file(Path(settings.tokens_file))
+        self.tokens = {
+            one.name: add_token(Path(settings.tokens_file), one.name, "service") for one in (*settings.receivers, *settings.issuers)
+        }
+        self.signals = Signals(settings, self.sink, lambda: self.now)
+        self.app = self.signals.app()
+
+    def ask(self, method: str, path: str, body: Any = None, *, who: str | None = "okta", **kwargs: Any) -> httpx.Response:
+        """One request, as the receiver `who`."""
+        headers = {**({"authorization": f"Bearer {self.tokens.get(who, who)}"} if who else {}), **kwargs.pop("headers", {})}
+        content = {"json": body} if isinstance(body, dict | list) else {"content": body}
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://signals.test") as client:
+                return await client.request(method, path, headers=headers, **content, **kwargs)
+
+        return asyncio.run(send())
+
+    def push(self, token: bytes, issuer: str = "idp", who: str | None = None, **headers: str) -> httpx.Response:
+        return self.ask("POST", f"/ssf/receive/{issuer}", token, who=who, headers={"content-type": "application/secevent+jwt", **headers})
+
+    def stream(self, who: str = "okta", **body: Any) -> dict[str, Any]:
+        """A new stream's configuration."""
+        made = self.ask("POST", "/ssf/streams", body, who=who)
+        assert made.status_code == 201, made.text
+        found: dict[str, Any] = made.json()
+        return found
+
+    def decide(self, one: Decision, offset: int = 1) -> list[str]:
+        return self.signals.transmitter.decided(one, ("decisions", offset), self.now)
+
+    def poll(self, stream_id: str, who: str = "okta", **body: Any) -> dict[str, Any]:
+        got = self.ask("POST", f"/ssf/poll/{stream_id}", {"returnImmediately": True, **body}, who=who)
+        assert got.status_code == 200, got.text
+        found: dict[str, Any] = got.json()
+        return found
+
+    def said(self, token: str) -> dict[str, Any]:
+        """The claims of a token of ours, checked against the key set that we show."""
+        kid = json.loads(_unpadded(token.partition(".")[0]))["kid"]
+        shown = {key["kid"]: key for key in self.ask("GET", "/ssf/jwks.json", who=None).json()["keys"]}
+        checked = jws.deserialize_compact(token, RSAKey.import_key(shown[kid]), algorithms=["RS256"])
+        claims: dict[str, Any] = json.loads(checked.payload or b"")
+        return claims
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.sink.events]
+
+
+def _unpadded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

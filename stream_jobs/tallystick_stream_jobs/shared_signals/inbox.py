@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from tallystick_schemas.events import Actor, Resource, Why
 from tallystick_schemas.signing import wire_time
 
+from .detached import detached
 from .errors import KeysUnavailable, SetRefused
 from .jwks import Key
 from .settings import IssuerSettings
@@ -117,7 +118,9 @@ class Inbox:
     async def accept(self, token: bytes, now: float) -> Heard:
         """Take a token in; returns when it is on disk. SetRefused for good, KeysUnavailable for now. A repeat returns what it says, again."""
         async with self._turn:
-            heard = await asyncio.to_thread(check_set, token, self.issuer, lambda kid: self._key_of(kid, now), now, self._max_age_s)
+            heard = await detached(
+                lambda: check_set(token, self.issuer, lambda kid: self._key_of(kid, now), now, self._max_age_s), "tallystick-check"
+            )
             if await asyncio.to_thread(self._store.heard, heard.iss, heard.jti):
                 return heard
             if await asyncio.to_thread(self._store.count_heard, heard.iss) >= _MAX_HEARD:

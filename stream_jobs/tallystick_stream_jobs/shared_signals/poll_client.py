@@ -14,6 +14,7 @@ from tallystick_schemas.errors import TallystickError
 
 from ..connectors.errors import Refused
 from ..connectors.http import Http
+from .detached import detached
 from .errors import SetRefused
 from .inbox import Inbox
 from .push import wait_s
@@ -58,7 +59,7 @@ class PollClient:
     async def once(self, *, wait: bool) -> int:
         """One request; how many tokens came. ConnectorError, or KeysUnavailable: then nothing of the rest is acknowledged."""
         request = {"maxEvents": _BATCH, "returnImmediately": not wait, "ack": self._acks, "setErrs": self._errors}
-        answer = await asyncio.to_thread(self._post, msgspec.json.encode(request))
+        answer = await detached(lambda: self._post(msgspec.json.encode(request)), f"tallystick-poll-{self._inbox.issuer.name}")
         self._acks, self._errors = [], {}
         for jti, token in list(answer.sets.items())[:_BATCH]:
             try:

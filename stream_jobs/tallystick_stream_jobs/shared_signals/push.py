@@ -11,6 +11,7 @@ import msgspec
 
 from ..connectors.errors import ConnectorError, Retry
 from ..connectors.http import Http
+from .detached import detached
 from .errors import SignalsError, TokenRefused
 from .keyfile import KeyFile
 from .sets import sign
@@ -102,7 +103,7 @@ class Pusher:
                 task.cancel()
 
     def _fly(self, stream: Stream) -> None:
-        task = asyncio.create_task(asyncio.to_thread(self.push_due, stream.id))
+        task = asyncio.create_task(detached(lambda: self.push_due(stream.id), f"tallystick-push-{stream.id[:8]}"))
         self._flying[stream.id] = task
         task.add_done_callback(lambda done: self._landed(stream.id, done))
 

@@ -15,7 +15,7 @@ from tallystick_schemas.strict_json import check_json
 from .errors import StreamRefused
 
 MAX_BODY: Final = 64 * 1024
-BODY_S: Final = 10.0
+BODY_S = 10.0
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -27,11 +27,11 @@ class BodyRefused(Exception):
         super().__init__(text)
 
 
-async def read_body(request: Request, limit: int = MAX_BODY, seconds: float = BODY_S) -> bytes:
-    """The body, read no further than `limit`. BodyRefused: 413 or 408."""
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The body, read no further than `limit`, within BODY_S seconds. BodyRefused: 413 or 408."""
     body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
