@@ -167,7 +167,7 @@ def test_a_refused_token_is_shown_with_the_receivers_words_and_the_next_one_goes
     ("reply", "says"),
     [
         (Reply(500), "answered 500"),
-        (Reply(401), "does not take the authorization"),
+        (Reply(401), "answered 401"),
         (Reply(404), "answered 404"),
         (json_reply({"err": "invalid_key"}, 400), "invalid_key"),
         (Reply(307, headers={"location": "http://127.0.0.1:1/"}), "redirects"),

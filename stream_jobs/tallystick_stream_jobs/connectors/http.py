@@ -1,5 +1,6 @@
 """The one way out: HTTP with a guard on addresses, time-outs, a size limit, TLS verified, no proxy and no redirect."""
 
+import logging
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import msgspec
 from .errors import Refused, Retry
 from .guard import GuardedBackend, Resolve, check_url, resolve
 
+# It tells each request's whole address, and with some receivers the address is the secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 _LATER: Final = frozenset({408, 409, 423, 425, 429})
 _LONGEST_AFTER_S: Final = 3_600.0
 

@@ -41,8 +41,6 @@ def push_set(http: Http, url: str, authorization: str, token: str) -> None:
     answer = http.send("POST", url, headers=headers, content=token.encode())
     if answer.status == 400:
         raise _refusal(answer.host, answer.body)
-    if answer.status in (401, 403):
-        raise Retry(f"{answer.host} answered {answer.status}: it does not take the authorization that it was given for")
     answer.check()
 
 
