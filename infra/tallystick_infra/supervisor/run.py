@@ -46,7 +46,7 @@ class Supervisor:
         self, deployment: Deployment, parts: Sequence[str] = ALL_PARTS, say: Say = lambda _: None, progress: Progress | None = None
     ) -> None:
         self.deployment, self._say, self._progress = deployment, say, progress
-        self._wanted = [name for name in parts if name != "signals" or _signals_on(deployment)]
+        self.wanted = [name for name in parts if name != "signals" or _signals_on(deployment)]
         self.children: dict[str, Child] = {}
         self._parts: dict[str, Part] = {}
         self._backoffs: dict[str, Backoff] = {}
@@ -69,7 +69,7 @@ class Supervisor:
             self._start_stores()
             self._prepare_stores()
             for name in START_ORDER:
-                if name in self._wanted and name not in self.children and name not in ("kafka", "clickhouse"):
+                if name in self.wanted and name not in self.children and name not in ("kafka", "clickhouse"):
                     self._start(self._own_part(name))
             self._await([name for name in self.children if name not in ("kafka", "clickhouse")])
             self._write_run()
@@ -137,7 +137,7 @@ class Supervisor:
         self._ports["gateway"] = check_port(self.deployment.gateway().port, "the gateway", "[gateway] port")
         self._ports["console"] = check_port(int(self.deployment.console_table().get("port", 47050)), "the console", "[console] port")
 
-        if "signals" in self._wanted:
+        if "signals" in self.wanted:
             self._ports["signals"] = check_port(signals_settings(self.deployment).port, "shared signals", "[signals] port")
 
     def _start_stores(self) -> None:

@@ -1,0 +1,150 @@
+"""Shared signals as they run: a part of a deployment on real Kafka and ClickHouse, told by and telling another one over HTTP."""
+
+import os
+import signal
+import time
+
+import clickhouse_connect
+import httpx
+import psutil
+import pytest
+from msgspec.structs import replace as changed
+from tests.support.deployment import TABLES, check_history, cli, running
+from tests.support.signals import decision, free_port, served, settings_in, until
+
+from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.shared_signals.settings import IssuerSettings, ReceiverSettings
+from tallystick_stream_jobs.shared_signals.vocabulary import ACCOUNT_DISABLED, PUSH, SESSION_REVOKED, VERIFICATION
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """(the supervisor of a deployment with shared signals, its address, the signals of another one that hears it and is heard)."""
+    ours, theirs = free_port(), free_port()
+    url, there_url = f"http://127.0.0.1:{ours}", f"http://127.0.0.1:{theirs}"
+    issuer = {
+        "iss": there_url,
+        "aud": "us",
+        "jwks_uri": f"{there_url}/ssf/jwks.json",
+        "allow_private": True,
+        "lock": True,
+        "lock_domains": ["example.org"],
+    }
+    tables = {
+        **TABLES,
+        "signals": {"enabled": True, "port": ours, "receivers": {"there": {"allow_private": True}}, "issuers": {"there": issuer}},
+        "log": {"command_agents": ["console", "cli", "signals"]},
+    }
+    hears = IssuerSettings("here", iss=url, aud="there", jwks_uri=f"{url}/ssf/jwks.json", allow_private=True)
+    settings = settings_in(
+        tmp_path_factory.mktemp("there"), port=theirs, issuers=(hears,), receivers=(ReceiverSettings("us", allow_private=True),)
+    )
+    parts = ["notary", "responder", "sealer", "signals"]
+    with running(tmp_path_factory.mktemp("here"), parts, tables=tables) as supervisor, served(settings) as there:
+        yield supervisor, url, there
+
+
+@pytest.fixture(scope="module")
+def stream(both):
+    """Ours, pushed to the other one. Once it is there, decisions reach it."""
+    supervisor, url, there = both
+    token = cli(supervisor, "signals", "token", "there")["token"]
+    headers = {"authorization": f"Bearer {token}"}
+    until(lambda: httpx.get(f"{url}/ssf/streams", headers=headers).status_code == 200, "the token is read")
+    made = httpx.post(
+        f"{url}/ssf/streams", headers=headers, json={"delivery": {"method": PUSH, "endpoint_url": f"{there.url}/ssf/receive/here"}}
+    )
+    assert made.status_code == 201, made.text
+    return made.json()["stream_id"]
+
+
+def heard_there(there, event):
+    return [one for one in there.sink.events if (one.attrs or {}).get("event") == event]
+
+
+def test_a_lock_is_told_to_the_other_one(both, stream):
+    supervisor, _, there = both
+    made = cli(supervisor, "lock", "mallory@example.org", "--reason", "a drill", "--by", "ann")
+    until(lambda: heard_there(there, ACCOUNT_DISABLED), "it is heard", 60)
+    (first,) = heard_there(there, SESSION_REVOKED)
+    assert (first.attrs["txn"], first.resource.id) == (made["command"], "mallory@example.org")
+    assert first.why.text.endswith("says session-revoked: a drill")
+
+
+def test_a_verification_is_sent_and_taken(both, stream):
+    supervisor, _, there = both
+    assert cli(supervisor, "signals", "verify", stream)["taken"] is True
+    assert heard_there(there, VERIFICATION)
+    (row,) = cli(supervisor, "signals", "streams")["streams"]
+    assert (row["id"], row["status"], row["waiting"], row["refused"], row["last_error"]) == (stream, "enabled", 0, 0, "")
+    assert "authorization" not in row
+
+
+def test_a_killed_part_goes_on_where_it_was(both, stream):
+    supervisor, _, there = both
+    os.killpg(supervisor.children["signals"].pid, signal.SIGKILL)
+    made = cli(supervisor, "lock", "ben@example.org", "--reason", "while signals are away", "--by", "ann")
+    told = lambda: [one for one in heard_there(there, SESSION_REVOKED) if one.attrs["txn"] == made["command"]]  # noqa: E731
+
+    def look():
+        supervisor.watch()
+        return bool(told())
+
+    until(look, "it is told after the restart", 60)
+    assert len(told()) == 1
+
+
+def test_a_signal_from_the_other_one_locks_here_and_is_not_told_back(both, stream):
+    supervisor, _, there = both
+    token = there.token("us")
+    delivery = {"method": PUSH, "endpoint_url": f"{both[1]}/ssf/receive/there"}
+    there.ask("POST", "/ssf/streams", token, json={"delivery": delivery, "events_requested": [SESSION_REVOKED]})
+    one = decision("cmd-there", "principal:eve@example.org")
+    there.decide(changed(one, lock=changed(one.lock, at=wire_time(time.time()))))
+
+    def lock():
+        return next((one for one in cli(supervisor, "locks")["locks"] if one["subject"] == "principal:eve@example.org"), None)
+
+    until(lambda: lock() is not None, "eve is locked here", 60)
+    made = lock()
+    assert made["command"].startswith("set-")
+    assert (made["by"], bool(made["until"])) == ("signals:there", True)
+    # A lock of ours that comes after it is told; the one that they caused is not.
+    after = cli(supervisor, "lock", "zoe@example.org", "--reason", "the one after", "--by", "ann")
+    until(lambda: after["command"] in {one.attrs["txn"] for one in heard_there(there, SESSION_REVOKED)}, "the next one is told", 60)
+    assert "eve@example.org" not in {one.resource.id for one in heard_there(there, SESSION_REVOKED)}
+
+
+def test_the_history_has_it_all_and_holds(both, stream):
+    supervisor, _, _ = both
+    check_history(supervisor)
+    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
+    query = (
+        "SELECT action, count() FROM events AS e INNER JOIN ledger_entries AS l ON l.shard = e.shard AND l.index = e.index "
+        "WHERE l.agent = 'signals' GROUP BY action"
+    )
+    counts = dict(client.query(query).result_rows)
+    assert (counts["incident.open"], counts["credential.suspend"]) == (1, 1)
+    assert counts["policy.update"] >= 1
+    assert counts["incident.note"] >= 4
+
+
+def test_keys_rotate_while_it_runs(both):
+    supervisor, url, _ = both
+    before = {key["kid"] for key in httpx.get(f"{url}/ssf/jwks.json").json()["keys"]}
+    rows = cli(supervisor, "signals", "keys", "rotate")["keys"]
+    assert {row["state"] for row in rows} == {"signs", "comes"}
+    assert {key["kid"] for key in httpx.get(f"{url}/ssf/jwks.json").json()["keys"]} == {row["kid"] for row in rows} > before
+    status = cli(supervisor, "signals", "status")
+    assert (status["signer"], status["enabled"], status["heard"], status["wrong"]) == (*before, True, {"there": 1}, [])
+
+
+def test_nothing_is_loaded_that_is_not_needed(both):
+    supervisor, _, _ = both
+    guard = psutil.Process(supervisor.children["signals"].pid)
+    (process,) = guard.children()
+    files = {mapped.path for mapped in process.memory_maps()}
+    assert any("rust" in path or "cryptography" in path for path in files)
+    assert not [path for path in files if "chdb" in path or "datasketches" in path or "aiokafka" in path]
