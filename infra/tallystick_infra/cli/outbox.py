@@ -1,6 +1,7 @@
 """`tallystick outbox`: what waits to be told elsewhere, what was given up, and whether locks hold where they must."""
 
 import getpass
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,27 @@ def _list(data: Path, as_json: bool, *, everything: bool) -> None:
         last = one.error or one.detail or ""
         table.add_row(one.id, one.decision.subject, one.state, one.created_at[:19], str(one.attempts), (one.next_at or "")[:19], last)
     out().print(table if shown else "Nothing waits, and nothing was given up.")
+
+
+@outbox.command()
+@data_option
+@json_option
+@click.option("--command", "command", help="Of one lock alone.")
+def proofs(data: Path, as_json: bool, command: str | None) -> None:
+    """Whether locks hold: each point as it was tried, and the milliseconds from finding to refusal. Exits 1 when one does not."""
+    from tallystick_stream_jobs.outbox.orders import read_proofs
+
+    found = [one for one in read_proofs(open_deployment(data).kafka()) if command in (None, one.command)]
+    if as_json:
+        emit_json({"proofs": found})
+    else:
+        table = Table("about", "point", "state", "locked", "to denial", "tries", "how", "command", box=None, header_style="bold")
+        for one in found:
+            denial = f"{one.hops_ms['denial']:.0f} ms" if "denial" in one.hops_ms else ""
+            table.add_row(one.subject, one.point, one.state, one.locked_at[:19], denial, str(one.attempts), one.how, one.command)
+        out().print(table if found else "No lock was to be proven.")
+    if any(one.state == "still-works" for one in found):
+        sys.exit(1)
 
 
 def _ordered(verb: Literal["retry", "cancel"], data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:

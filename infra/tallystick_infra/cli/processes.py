@@ -112,6 +112,7 @@ def responder(data: Path, instance: str) -> None:
 @data_option
 def outbox(data: Path) -> None:
     """Carry locks to other systems, and prove that they hold. One a deployment."""
+    from tallystick_producers.gateway.probe import canary_token
     from tallystick_schemas.settings import build
     from tallystick_stream_jobs.connectors.registry import load
     from tallystick_stream_jobs.outbox.job import run_outbox
@@ -121,7 +122,7 @@ def outbox(data: Path) -> None:
     deployment = open_deployment(data)
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
     connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment)
-    run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors)
+    run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
 
 
 @jobs.command()

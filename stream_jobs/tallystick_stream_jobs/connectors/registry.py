@@ -11,6 +11,10 @@ from .base import Connector
 from .setup import Setup
 
 KINDS: Final[Mapping[str, str]] = {
+    "aws-iam": "aws_iam",
+    "keycloak": "keycloak",
+    "rfc7009": "rfc7009",
+    "vault": "vault",
     "ssf-push": "ssf_push",
     "webhook": "webhook",
 }

@@ -1,6 +1,7 @@
 """The outbox's loop: decisions in, attempts in threads, their outcomes written down. `tallystick jobs outbox`."""
 
 import fcntl
+import functools
 import logging
 import os
 import random
@@ -16,12 +17,17 @@ from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Delivery, Finding, encode_json, parse_batch, parse_message
 from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
-from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, OUTBOX
+from tallystick_schemas.topics import ACTS, DECISIONS, ENFORCEMENT, FINDINGS, OUTBOX, PROOFS
 
 from ..connectors.base import Connector
+from ..responder.topics import read_decisions
+from .asking import Asker
 from .core import Outbox
 from .errors import OrderImpossible, OutboxBusy
+from .minted import History, minted_meanwhile
 from .orders import orders_of
+from .proofs import Prover
+from .proving import Proving, Tools
 from .settings import OutboxSettings
 from .topics import Feed, Pen, read_newest
 from .worker import Outcome, Worker, attempt
@@ -29,7 +35,8 @@ from .worker import Outcome, Worker, attempt
 log: Final = logging.getLogger(__name__)
 ME: Final = Actor("outbox", "service")
 _IDLE_MS: Final = 200
-_BUSY_MS: Final = 20
+_WAITING_MS: Final = 50
+_BUSY_MS: Final = 10
 _CLEAN_S: Final = 3_600.0
 
 
@@ -72,7 +79,7 @@ class KafkaGround:
 def load_outbox(kafka: KafkaSettings, own: OutboxSettings) -> Outbox:
     """The outbox as its topic has it. A value that cannot be read is told and left out."""
     outbox = Outbox(own.limits())
-    for key, value in read_newest(kafka, OUTBOX).items():
+    for key, (value, _) in read_newest(kafka, OUTBOX).items():
         try:
             delivery = parse_message(Delivery, value)
             if key != delivery.id.encode() or delivery.decision.lock is None:
@@ -86,17 +93,17 @@ def load_outbox(kafka: KafkaSettings, own: OutboxSettings) -> Outbox:
 class OutboxLoop:
     """One process's state: what is under way, and when to clean up."""
 
-    def __init__(self, worker: Worker, feed: Feed, own: OutboxSettings, clock: Callable[[], float] = time.time) -> None:
-        self._worker, self._feed, self._own, self._clock = worker, feed, own, clock
+    def __init__(self, worker: Worker, proving: Proving, feed: Feed, own: OutboxSettings, clock: Callable[[], float] = time.time) -> None:
+        self._worker, self._proving, self._feed, self._own, self._clock = worker, proving, feed, own, clock
         self._pool = ThreadPoolExecutor(own.in_flight, "tallystick-outbox")
         self._flying: set[Future[Outcome]] = set()
         self._clean_at = 0.0
 
     def turn(self) -> None:
         """Take in what came, write down what ended, begin what is due."""
-        for topic, offset, _, _, value in self._feed.poll(_BUSY_MS if self._flying else _IDLE_MS):
+        for topic, offset, broker_ms, key, value in self._feed.poll(self._wait_ms()):
             try:
-                self._take(topic, value)
+                self._take(topic, broker_ms, key or b"", value)
             except ParseError as error:
                 log.error("topic %s, offset %d cannot be read and is left out: %s", topic, offset, error)
         self._feed.commit()
@@ -104,16 +111,28 @@ class OutboxLoop:
         now = self._clock()
         for connector, delivery in self._worker.begin(now, self._own.in_flight - len(self._flying)):
             self._flying.add(self._pool.submit(attempt, connector, delivery, now))
+        self._proving.turn(self._clock(), list(self._worker.connectors))
         if now >= self._clean_at:
             self._clean_at = now + _CLEAN_S
             self._worker.clean(now)
+            self._proving.clean(now)
 
-    def _take(self, topic: str, value: bytes) -> None:
+    def _wait_ms(self) -> int:
+        if self._flying or self._proving.busy:
+            return _BUSY_MS
+        return _WAITING_MS if self._proving.waiting else _IDLE_MS
+
+    def _take(self, topic: str, broker_ms: int, key: bytes, value: bytes) -> None:
         now = self._clock()
-        if topic == DECISIONS:
+        if topic == ENFORCEMENT:
+            self._proving.enforcement(key, value, broker_ms)
+        elif topic == FINDINGS:
+            self._proving.finding(value)
+        elif topic == DECISIONS:
             decision = parse_message(Decision, value)
             if decision.lock is not None:
                 self._worker.take(decision, now)
+                self._proving.take(decision, now)
         elif topic == ACTS:
             for one in orders_of(parse_batch(value)):
                 try:
@@ -127,12 +146,16 @@ class OutboxLoop:
     def _finish(self) -> None:
         for future in [one for one in self._flying if one.done()]:
             self._flying.discard(future)
-            self._worker.finish(future.result(), self._clock())
+            outcome, now = future.result(), self._clock()
+            self._worker.finish(outcome, now)
+            if outcome.detail is not None:
+                self._proving.delivered(self._worker.outbox.deliveries[outcome.delivery], now)
 
     def close(self) -> None:
         """What is under way gets its time-out to end and is written down; if we are killed meanwhile, it is tried again."""
         self._pool.shutdown(wait=True)
         self._finish()
+        self._proving.close(list(self._worker.connectors))
 
 
 @contextmanager
@@ -150,16 +173,27 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings, connectors: Mapping[str, Connector]) -> None:
-    """The process: until SIGTERM. Whatever Kafka or the disk refuses ends it, and the next one goes on from the topic."""
+def known_locks(kafka: KafkaSettings) -> dict[str, Decision]:
+    """Newest decisions with a lock, by its command."""
+    return {one.lock.command: one for one in read_decisions(kafka) if one.lock is not None}
+
+
+def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings, connectors: Mapping[str, Connector], canary: str) -> None:
+    """The process: until SIGTERM. Whatever Kafka or the disk refuses ends it, and the next one goes on from the topics. `canary`: the probes' token."""
     stopping: list[bool] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))
+    kafka, history = settings.kafka, History(settings.clickhouse)
     with alone(Path(settings.state_dir)), Recorder.open(agent) as recorder:
-        pen, feed = Pen(settings.kafka), Feed(settings.kafka, (DECISIONS, ACTS), ())
+        pen, feed = Pen(kafka), Feed(kafka, (DECISIONS, ACTS, FINDINGS), (ENFORCEMENT,))
         try:
-            worker = Worker(load_outbox(settings.kafka, own), connectors, KafkaGround(pen, recorder), random.random)
-            loop = OutboxLoop(worker, feed, own)
+            worker = Worker(load_outbox(kafka, own), connectors, KafkaGround(pen, recorder), random.random)
+            tools = Tools(Asker(canary, connectors), functools.partial(minted_meanwhile, history), pen, recorder)
+            proving = Proving(Prover(own.proof_limits()), tools, own.kept_days)
+            for key, (value, broker_ms) in read_newest(kafka, ENFORCEMENT).items():
+                proving.enforcement(key, value, broker_ms)
+            proving.resume({key: value for key, (value, _) in read_newest(kafka, PROOFS).items()}, known_locks(kafka), time.time())
+            loop = OutboxLoop(worker, proving, feed, own)
             log.info("%d deliveries known; connectors: %s", len(worker.outbox.deliveries), ", ".join(connectors) or "none")
             while not stopping:
                 loop.turn()

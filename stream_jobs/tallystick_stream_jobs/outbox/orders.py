@@ -9,9 +9,9 @@ import msgspec
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import parse_event
-from tallystick_schemas.messages import Delivery, VerifiedBatch, parse_message
+from tallystick_schemas.messages import Delivery, Denial, VerifiedBatch, parse_message
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import OUTBOX
+from tallystick_schemas.topics import OUTBOX, PROOFS
 
 from .errors import OrderUnseen
 from .topics import read_newest
@@ -53,12 +53,23 @@ def order(recorder: Recorder, delivery: str, verb: Verb, by: str, reason: str) -
 def read_outbox(kafka: KafkaSettings) -> list[Delivery]:
     """Every delivery, oldest first; values that are none are left out, for nobody will deliver them."""
     found = []
-    for value in read_newest(kafka, OUTBOX).values():
+    for value, _ in read_newest(kafka, OUTBOX).values():
         try:
             found.append(parse_message(Delivery, value))
         except ParseError:
             continue
     return sorted(found, key=lambda one: one.created_at)
+
+
+def read_proofs(kafka: KafkaSettings) -> list[Denial]:
+    """The newest word about each proof, the newest lock first; values that are none are left out, for they prove nothing."""
+    found = []
+    for value, _ in read_newest(kafka, PROOFS).values():
+        try:
+            found.append(parse_message(Denial, value))
+        except ParseError:
+            continue
+    return sorted(found, key=lambda one: (one.locked_at, one.point), reverse=True)
 
 
 def wait_changed(kafka: KafkaSettings, before: Delivery, timeout_s: float) -> Delivery:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .core import Limits
+from .proofs import ProofLimits
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class OutboxSettings:
     prove_again_s: float = 60.0
     prove_for_h: float = 24.0
     """A point that nobody can reach is asked for so long."""
+
+    def proof_limits(self) -> ProofLimits:
+        return ProofLimits(self.prove_within_s, self.prove_again_s, self.prove_for_h)
 
     def limits(self) -> Limits:
         return Limits(self.base_s, self.cap_s, self.attempts, self.give_up_h, self.kept_days)

@@ -12,9 +12,9 @@ GROUP: Final = "tallystick-outbox"
 _SENT_S: Final = 30.0
 
 
-def read_newest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
-    """The newest value of each key of a topic of one partition, up to its end as it is now; what was removed is left out."""
-    newest: dict[bytes, bytes] = {}
+def read_newest(kafka: KafkaSettings, topic: str) -> dict[bytes, tuple[bytes, int]]:
+    """Key -> its newest value and the broker's time of it in ms, for a topic of one partition up to its end as it is now; removed ones are left out."""
+    newest: dict[bytes, tuple[bytes, int]] = {}
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     try:
         partition = TopicPartition(topic, 0)
@@ -24,10 +24,10 @@ def read_newest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
         while consumer.position(partition) < end:
             for record in consumer.poll(timeout_ms=500).get(partition, []):
                 if record.key is not None:
-                    newest[record.key] = record.value or b""
+                    newest[record.key] = record.value or b"", record.timestamp
     finally:
         consumer.close()
-    return {key: value for key, value in newest.items() if value}
+    return {key: found for key, found in newest.items() if found[0]}
 
 
 class Feed:

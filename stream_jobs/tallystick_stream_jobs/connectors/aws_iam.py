@@ -1,0 +1,180 @@
+"""AWS IAM: a deny policy for every session token issued before the lock, and a locked user's access keys switched off. An unlock takes both back.
+
+The inline policy `TallystickLock` denies everything to tokens with `aws:TokenIssueTime` before the lock, as the console's "revoke active sessions" does
+(IAM user guide, "Revoking IAM role temporary security credentials"). Requests with long-lived keys carry no such time, so those keys are set Inactive.
+Which ones were ours is noted in the policy itself, one statement a key, so that a crash in between loses nothing and an unlock switches
+on what we switched off and nothing else. Needs iam:GetUserPolicy, PutUserPolicy, DeleteUserPolicy, the same three of roles, ListAccessKeys,
+UpdateAccessKey and GetAccessKeyLastUsed. IAM takes some seconds until it holds everywhere.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from tallystick_schemas.messages import Delivery
+
+from .aws_http import iam_client
+from .base import Act, Connector, act_of, subject_of, whose
+from .errors import Refused, Retry
+from .setup import Common, Setup
+
+POLICY: Final = "TallystickLock"
+_KEY: Final = re.compile(r"AKIA[A-Z0-9]{12,}", re.ASCII)
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(user|role|assumed-role)/(.+)", re.ASCII)
+_SID: Final = "Key"
+_LATER: Final = frozenset(
+    {"Throttling", "ThrottlingException", "RequestLimitExceeded", "ConcurrentModification", "EntityTemporarilyUnmodifiable"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsSettings(Common):
+    """`secret_file` holds the secret of `access_key_id`. `endpoint_url` for a private endpoint."""
+
+    access_key_id: str
+    secret_file: str
+    region: str = "us-east-1"
+    endpoint_url: str | None = None
+
+
+class Identity(NamedTuple):
+    """`kind` is `user` or `role`."""
+
+    kind: str
+    name: str
+
+
+class AwsIam:
+    """A policy stands or does not: only the newest order counts."""
+
+    supersedes = True
+
+    def __init__(self, client: Any, names: dict[str, str]) -> None:
+        self._iam, self._names = client, names
+
+    def deliver(self, delivery: Delivery, now: float) -> str:  # noqa: ARG002 - the port's
+        """step-up denies what was issued before; suspend and revoke switch the keys off as well; unlock takes back what we did."""
+        lock = delivery.decision.lock
+        assert lock is not None
+        with _translated():
+            who = self._identity(delivery)
+            if who is None:
+                return "nothing to do: no AWS identity is known for this subject"
+            act = act_of(delivery)
+            return self._unlock(who) if act == "unlock" else self._lock(who, lock.at, act)
+
+    def still_works(self, delivery: Delivery, now: float) -> str | None:  # noqa: ARG002 - the port's
+        """Asked of IAM: whether the policy stands and no key of a locked user is active."""
+        with _translated():
+            who = self._identity(delivery)
+            if who is None:
+                return None
+            if self._policy(who) is None:
+                return "the deny policy is not there"
+            active = self._keys(who, "Active") if act_of(delivery) != "step-up" else []
+            return f"access key {active[0]} is active" if active else None
+
+    def _identity(self, delivery: Delivery) -> Identity | None:
+        """From an access key's id, the principal's own ARN, or the table [….principals] with `user/NAME` or `role/NAME`."""
+        kind, name = subject_of(delivery)
+        if kind == "credential" and _KEY.fullmatch(name):
+            user = self._iam.get_access_key_last_used(AccessKeyId=name).get("UserName")
+            return Identity("user", user) if user else None
+        principal = whose(delivery)
+        given = self._names.get(principal or "", "")
+        if given:
+            part, _, rest = given.partition("/")
+            if part not in ("user", "role") or not rest:
+                raise Refused(f"{given!r} in [….principals] is neither user/NAME nor role/NAME")
+            return Identity(part, rest)
+        found = _ARN.fullmatch(principal or "")
+        if found is None:
+            return None
+        path = found.group(2).split("/")
+        # An assumed role's ARN ends in the session's name; users and roles end in their own, after their path.
+        return Identity("role", path[0]) if found.group(1) == "assumed-role" else Identity(found.group(1), path[-1])
+
+    def _lock(self, who: Identity, at: str, act: Act) -> str:
+        keys = sorted({*_noted(self._policy(who)), *(self._keys(who, "Active") if act != "step-up" else [])})
+        # The note before the act: if we crash here, the repeat finds the keys in it.
+        self._put(who, _document(at, keys))
+        for key in keys if act != "step-up" else []:
+            self._iam.update_access_key(UserName=who.name, AccessKeyId=key, Status="Inactive")
+        return f"{who.kind} {who.name}: tokens issued before {at} are denied; {len(keys)} access keys switched off"
+
+    def _unlock(self, who: Identity) -> str:
+        policy = self._policy(who)
+        if policy is None:
+            return f"nothing to undo: {who.kind} {who.name} has no policy of ours"
+        existing = self._keys(who, "Inactive")
+        again = [key for key in _noted(policy) if key in existing]
+        for key in again:
+            self._iam.update_access_key(UserName=who.name, AccessKeyId=key, Status="Active")
+        # Last, since it says what is to be undone: if we crash before, the repeat undoes it again.
+        getattr(self._iam, f"delete_{who.kind}_policy")(**_name(who), PolicyName=POLICY)
+        return f"{who.kind} {who.name}: the deny policy is gone; {len(again)} access keys switched on"
+
+    def _keys(self, who: Identity, status: str) -> list[str]:
+        if who.kind == "role":
+            return []
+        found = self._iam.list_access_keys(UserName=who.name)["AccessKeyMetadata"]
+        return [one["AccessKeyId"] for one in found if one["Status"] == status]
+
+    def _policy(self, who: Identity) -> dict[str, Any] | None:
+        try:
+            found = getattr(self._iam, f"get_{who.kind}_policy")(**_name(who), PolicyName=POLICY)["PolicyDocument"]
+        except self._iam.exceptions.NoSuchEntityException:
+            # Either has no policy of ours, or is not there; the next call tells which.
+            return None
+        # botocore decodes it; a string is what older endpoints leave.
+        return dict(found) if isinstance(found, dict) else dict(json.loads(unquote(found)))
+
+    def _put(self, who: Identity, document: dict[str, Any]) -> None:
+        getattr(self._iam, f"put_{who.kind}_policy")(
+            **_name(who), PolicyName=POLICY, PolicyDocument=json.dumps(document, separators=(",", ":"))
+        )
+
+
+def _name(who: Identity) -> dict[str, str]:
+    return {"UserName" if who.kind == "user" else "RoleName": who.name}
+
+
+def _document(at: str, keys: list[str]) -> dict[str, Any]:
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"DateLessThan": {"aws:TokenIssueTime": at[:19] + "Z"}}}
+    return {"Version": "2012-10-17", "Statement": [deny, *({"Sid": _SID + key, **deny} for key in keys)]}
+
+
+def _noted(policy: dict[str, Any] | None) -> list[str]:
+    """The keys that a policy of ours says we switched off."""
+    statements = (policy or {}).get("Statement", [])
+    return [sid.removeprefix(_SID) for one in statements if (sid := one.get("Sid", "")).startswith(_SID)]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What boto3 raises becomes Retry or Refused, with AWS's code and never its text, which may hold the request."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))[:60]
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        kind = Retry if status >= 500 or status == 429 or code in _LATER else Refused
+        raise kind(f"AWS answered {status} {code}") from None
+    except BotoCoreError as error:
+        raise Retry(f"AWS could not be asked: {type(error).__name__}") from None
+
+
+def build(setup: Setup) -> Connector:
+    names = setup.names("principals")
+    table = {name: value for name, value in setup.table.items() if name != "principals"}
+    settings = Setup(setup.name, table, setup.read_secret, setup.deployment).settings(AwsSettings)
+    client = iam_client(
+        setup.http(settings), settings.region, settings.access_key_id, setup.secret(settings.secret_file), settings.endpoint_url
+    )
+    return AwsIam(client, names)
