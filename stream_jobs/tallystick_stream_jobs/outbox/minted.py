@@ -10,6 +10,7 @@ from tallystick_schemas.messages import Decision, Place
 from tallystick_schemas.settings import ClickHouseSettings
 from tallystick_schemas.signing import wire_time
 
+from ..connectors.errors import Retry
 from ..connectors.http import Http
 from .core import seconds_of
 
@@ -17,6 +18,8 @@ _BACK_S: Final = 3_600.0
 """How far to look back where the decision names no evidence before the lock."""
 _MOST: Final = 200
 _QUERY_S: Final = 20.0
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
+"""ClickHouse reads parameters as tab-separated text with escapes."""
 FIRST_EVIDENCE: Final = """
 SELECT toString(min(time)) FROM events
 WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))} AND principal = {principal:String}
@@ -59,24 +62,33 @@ class History:
         one = self._settings
         names = {
             "database": one.database,
-            "default_format": "JSONCompact",
+            "default_format": "JSONCompactEachRow",
             "output_format_json_quote_64bit_integers": "0",
             "max_execution_time": "15",
         }
-        given = {f"param_{name}": value if isinstance(value, str) else str(value) for name, value in parameters.items()}
+        given = {f"param_{name}": str(value).translate(_ESCAPED) for name, value in parameters.items()}
         url = f"{'https' if one.secure else 'http'}://{one.host}:{one.port}/?{urlencode({**names, **given})}"
         headers = {"x-clickhouse-user": one.username, "x-clickhouse-key": one.password}
         answer = self._http.send("POST", url, headers=headers, content=query.encode()).check()
-        return list(answer.json()["data"])
+        try:
+            return [msgspec.json.decode(line, type=list[object]) for line in answer.body.splitlines() if line]
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise Retry("the store answered with something that are no rows") from error
+
+
+def principal_of(decision: Decision) -> str | None:
+    """Whom it is about, where that is known."""
+    kind, _, name = decision.subject.partition(":")
+    return name if kind == "principal" else decision.principal
 
 
 def minted_meanwhile(history: History, decision: Decision) -> list[Minted]:
     """Other credentials of the principal that came up from the first evidence on until the lock; at most 200, the oldest first."""
-    lock = decision.lock
-    if lock is None or not decision.principal:
+    lock, principal = decision.lock, principal_of(decision)
+    if lock is None or not principal:
         return []
-    since = _since(history, decision.principal, decision.evidence, lock.at)
-    rows = history.rows(MINTED, principal=decision.principal, since=since, until=_plain(lock.at), most=_MOST)
+    since = _since(history, principal, decision.evidence, lock.at)
+    rows = history.rows(MINTED, principal=principal, since=since, until=_plain(lock.at), most=_MOST)
     found = [Minted(str(name), str(first), _place(place)) for name, first, place in rows]
     return [one for one in found if f"credential:{one.credential}" != lock.subject]
 

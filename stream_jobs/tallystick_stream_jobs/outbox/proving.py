@@ -16,7 +16,7 @@ from ..connectors.errors import ConnectorError
 from .asking import Asker
 from .core import seconds_of
 from .findings import minted
-from .minted import Minted
+from .minted import Minted, principal_of
 from .proofs import CONNECTOR, Key, Prover, Question, Seen
 
 log: Final = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class Proving:
         covered = decision.subject.startswith("principal:")
         for one in found:
             if (decision.id, one.credential) not in self._told:
-                principal = decision.principal or ""
+                principal = principal_of(decision) or ""
                 self._find(minted(decision, principal, one.credential, one.first, one.place, now, lock=not covered))
                 self._told.add((decision.id, one.credential))
 

@@ -1,0 +1,83 @@
+"""Credentials minted meanwhile, asked of a real ClickHouse over its own interface."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.clickhouse import running_clickhouse
+from tests.support.history_tables import insert_rows
+from tests.support.receiver import NOW, decision
+
+from tallystick_schemas.events import Actor, Event, Resource, encode_event, event_leaf
+from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.connectors.errors import ConnectorError
+from tallystick_stream_jobs.outbox.minted import History, Minted, minted_meanwhile
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
+
+
+def event(at, principal, credential, action="artifact.read", resource=Resource("model", "m"), outcome="allowed"):  # noqa: B008 - frozen
+    actor = Actor(principal, "human", credential=credential)
+    return encode_event(Event(1, "AAAAAAAAAAAAAAAAAAAAAA", wire_time(NOW + at), action, actor, resource, outcome))
+
+
+EVENTS = [
+    event(-9000, "ann", "old"),
+    event(-600, "ann", "tok-1"),  # the evidence
+    event(-500, "ann", "tok-1", "credential.issue", Resource("credential", "tok-2")),
+    event(-400, "ann", "tok-3", "auth.logon", Resource("endpoint", "sso")),
+    event(-390, "ann", "tok-3"),
+    event(-300, "ann", "old"),
+    event(-200, "eve", "tok-of-eve"),
+    event(-100, "ann", "tok-1", "credential.issue", Resource("credential", "tok-denied"), "denied"),
+    event(-7200, "ann", "earlier"),
+    event(60, "ann", "later"),
+    event(-5, "bob", "desk", "credential.suspend", Resource("principal", "ann")),  # the order
+]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    with running_clickhouse(Path(tmp_path_factory.mktemp("minted"))) as server:
+        client = server.client()
+        insert_rows(client, "events", [(0, 0, pos, raw, event_leaf(raw)) for pos, raw in enumerate(EVENTS)])
+        yield History(server.settings())
+
+
+def locked(evidence, subject="principal:ann"):
+    import msgspec
+
+    return msgspec.structs.replace(decision(subject=subject), evidence=evidence)
+
+
+def test_from_the_first_evidence_to_the_lock(history):
+    found = minted_meanwhile(history, locked([(0, 0, 4), (0, 0, 1)], "credential:tok-1"))
+    assert found == [
+        Minted("tok-2", "2026-11-23 03:51:40.000000", (0, 0, 2)),
+        Minted("tok-3", "2026-11-23 03:53:20.000000", (0, 0, 3)),
+    ]
+
+
+def test_the_evidence_of_an_order_is_the_order_so_an_hour_is_looked_through(history):
+    assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 10)]))] == ["tok-1", "tok-2", "tok-3"]
+    assert [one.credential for one in minted_meanwhile(history, locked([]))] == ["tok-1", "tok-2", "tok-3"]
+
+
+def test_somebody_without_a_name_has_nothing(history):
+    import msgspec
+
+    assert minted_meanwhile(history, msgspec.structs.replace(locked([], "credential:x"), principal=None)) == []
+
+
+def test_a_name_is_a_parameter_and_never_sql(history):
+    assert minted_meanwhile(history, locked([], "principal:' OR 1=1 --")) == []
+    assert minted_meanwhile(history, locked([], "principal:a\\\tb\n'{x:String}")) == []
+
+
+def test_a_store_that_does_not_answer_is_a_connectors_error(history):
+    import dataclasses
+
+    away = dataclasses.replace(history._settings, port=1)
+    with pytest.raises(ConnectorError):
+        minted_meanwhile(History(away), locked([]))
+    with pytest.raises(ConnectorError):
+        minted_meanwhile(History(dataclasses.replace(history._settings, password="wrong")), locked([]))
