@@ -1,12 +1,14 @@
 """Detection under a policy file that changes while it runs, and what people say about its findings: on real parts."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 
 import clickhouse_connect
 import pytest
-from tests.support.deployment import check_history, running, wait_confirmed
+from tests.support.deployment import check_history, cli, running, wait_confirmed
 
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
@@ -90,4 +92,78 @@ def test_every_finding_is_one_event(supervisor) -> None:
     events = history(supervisor, "incident.open")
     assert sorted(event["resource"]["id"] for event in events) == sorted(one.id for one in told)
     assert {event["actor"]["principal"] for event in events} == {"detectors"}
+    check_history(supervisor)
+
+
+def close(supervisor: Supervisor, one: Finding, disposition: str) -> dict:
+    return cli(supervisor, "findings", "close", one.id, "--disposition", disposition, "--reason", "asked the owner", "--by", "ann")
+
+
+def quality(supervisor: Supervisor, detector: str = "D01") -> dict:
+    return next((one for one in cli(supervisor, "detect", "quality")["detectors"] if one["detector"] == detector), {})
+
+
+def demotions(supervisor: Supervisor) -> list[str]:
+    """Who changed which detectors may act, in order."""
+    return [one["actor"]["principal"] for one in history(supervisor, "policy.update") if one["resource"]["id"] == "demotions.json"]
+
+
+def test_verdicts_give_precision_and_take_the_leave_to_act(supervisor) -> None:
+    write(supervisor, "detectors:\n  D01: {parameters: {alert: 12}, bar: {precision: 0.5, verdicts: 2}}\n")
+    (one,), (two,) = found(supervisor, "cleo"), found(supervisor, "dora")
+    closed = close(supervisor, one, "true-positive-malicious")
+    assert (closed["detector"], closed["disposition"], closed["by"]) == ("D01", "true-positive-malicious", "ann")
+    close(supervisor, two, "false-positive")
+    wait_for(supervisor, lambda: quality(supervisor).get("verdicts") == 2, "two verdicts in the store")
+    seen = quality(supervisor)
+    assert (seen["precision"], seen["mode"], seen["bar"]) == (0.5, "auto", 0.5)
+    assert 0 < seen["low"] < 0.5 < seen["high"] < 1
+    assert seen["median_seconds_to_verdict"] > 0
+    (third,) = found(supervisor, "ann")
+    close(supervisor, third, "false-positive")
+    wait_for(supervisor, lambda: quality(supervisor).get("mode") == "recommend", "the demotion")
+    (told,) = wait_for(supervisor, lambda: found(supervisor, "detectors", "Q01"), "the notice")  # type: ignore[misc]
+    assert "right in 1 of 3 verdicts" in told.text
+    wait_for(supervisor, lambda: demotions(supervisor) == ["detectors"], "the change in the history")
+    pull(supervisor, "eve", 12)
+    (late,) = wait_for(supervisor, lambda: found(supervisor, "eve"), "eve's finding")  # type: ignore[misc]
+    assert late.mode == "recommend"
+    assert cli(supervisor, "detect", "policy", "restore", "D01", "--reason", "threshold was mended", "--by", "ben")["restored"]
+    assert quality(supervisor)["mode"] == "auto"
+    assert wait_for(supervisor, lambda: len(demotions(supervisor)) == 2 and demotions(supervisor), "both changes") == ["detectors", "ben"]
+
+
+def test_the_reasoning_can_be_read(supervisor) -> None:
+    (one,) = found(supervisor, "cleo")
+    told = cli(supervisor, "detect", "explain", one.id)
+    text = "\n".join(line for section in told["explanation"] for line in section["lines"])
+    for part in (
+        "12 was measured over 1 hours; the line is 12",
+        "true-positive-malicious, by ann",
+        "artifact.download allowed acme/atlas p0",
+    ):
+        assert part in text, text
+    assert "D01.alert is 12" in text
+    assert "(from detection.yaml)" in text
+    assert any("guard mode: D01 is in mode auto" in line for section in told["explanation"] for line in section["lines"]), text
+    assert len(told["evidence"]) == 12
+    assert {entry["detector"] for entry in cli(supervisor, "detect", "list")["detectors"]} >= {"D01", "D13"}
+
+
+def test_a_person_changes_the_file_and_stands_in_the_history(supervisor, tmp_path) -> None:
+    before = len(history(supervisor, "policy.update"))
+    new = tmp_path / "new.yaml"
+    new.write_text("detectors:\n  D01: {parameters: {alert: 20}}\n")
+    assert cli(supervisor, "detect", "policy", "set", str(new), "--by", "ann", "--reason", "too loud")["changed"]
+    wait_for(supervisor, lambda: len(history(supervisor, "policy.update")) > before, "the change in the history")
+    assert cli(supervisor, "detect", "policy")["policy"]["detectors"]["D01"]["parameters"] == {"alert": 20.0}
+    assert {check["name"]: check["ok"] for check in cli(supervisor, "doctor")["checks"]}["policy"]
+    os.killpg(supervisor.children["detectors"].pid, signal.SIGKILL)
+    pull(supervisor, "fay", 20)
+    wait_for(supervisor, lambda: found(supervisor, "fay"), "fay's finding, after a kill")
+    changes = history(supervisor, "policy.update")[before:]
+    assert [(event["actor"]["principal"], event["actor"]["kind"]) for event in changes] == [("ann", "human")]
+    assert changes[0]["why"]["text"].startswith("too loud\n")
+    ids = [event["resource"]["id"] for event in history(supervisor, "incident.open")]
+    assert len(ids) == len(set(ids)), "a finding was opened twice"
     check_history(supervisor)

@@ -97,7 +97,8 @@ class Triage:
 
     def snapshot(self, offset: int) -> bytes:
         """The state, to be kept once the findings of all messages before `offset` were told and recorded."""
-        self._state.offset = offset
+        # After a restart the first batches are those that were told before: what is known of the later ones must not be forgotten.
+        self._state.offset = max(self._state.offset, offset)
         raw: bytes = encode_state(self._state)
         return raw
 

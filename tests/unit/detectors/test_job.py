@@ -1,0 +1,122 @@
+"""The detectors' shell without Kafka: what a crash between two durable steps means, and a policy that changes under way."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.support.detecting import batch, read, segment
+from tests.support.recorder import agent_settings, spooled
+
+from tallystick_producers import Recorder
+from tallystick_schemas.messages import encode_batch, parse_finding
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import DETECTOR_STATE, FINDINGS
+from tallystick_stream_jobs.detectors import job
+from tallystick_stream_jobs.detectors.job import DetectorsJob
+from tallystick_stream_jobs.shell import Message
+from tallystick_stream_jobs.triage.desk import open_desk
+
+POLICY = "detectors: {D01: {parameters: {alert: 3}}}\nnoise: {dedup_minutes: 180}\n"
+
+
+class Broker:
+    """Kafka as the job sees it: findings in order, and the compacted state of one partition. `dies_at`: the send that the process dies of."""
+
+    def __init__(self) -> None:
+        self.findings, self.state, self.sends, self.dies_at = [], {}, 0, -1
+
+    async def send(self, topic, key, value, partition=None):
+        self.sends += 1
+        if self.sends == self.dies_at:
+            raise KeyboardInterrupt
+        if topic == FINDINGS:
+            self.findings.append(parse_finding(value))
+        else:
+            assert topic == DETECTOR_STATE
+            self.state[key] = value
+
+        async def done() -> None:
+            return None
+
+        return done()
+
+
+def messages(count: int) -> list[Message]:
+    """One event a message: distinct objects of one principal, the second half more than an hour later."""
+    at = [n + (0.0 if n < count // 2 else 3700.0) for n in range(count)]
+    return [Message(0, n, 0, None, encode_batch(batch(segment(n, [read(when, f"part-{n}")], when)))) for n, when in enumerate(at)]
+
+
+def live(broker: Broker, directory: Path, sent: list[Message], *, every: int = 3) -> None:
+    """One life of the process: from the fence to the end or its death, keeping its state each `every` messages."""
+
+    async def run() -> None:
+        with Recorder.open(agent_settings(directory, "detectors")) as recorder:
+            desk = open_desk(str(directory / "detection.yaml"), str(directory), recorder)
+            made = DetectorsJob(KafkaSettings(), broker, desk)  # type: ignore[arg-type]
+            first = made.start([0])[0]
+            for n, message in enumerate(sent[first:]):
+                commit = await made.process([message])
+                assert commit is not None
+                await commit()
+                if n % every == 0:
+                    made._keep_at = 0.0
+                    await made.tick(1.0)
+            await made.stop()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch) -> Path:
+    (tmp_path / "detection.yaml").write_text(POLICY)
+    return tmp_path
+
+
+def events(directory: Path) -> list[tuple[str, str, str]]:
+    settings = agent_settings(directory, "detectors")
+    found = [event for events in spooled(settings).values() for event in events if event.action.startswith("incident.")]
+    return [(event.action, event.resource.id, event.attrs["count"]) for event in found]
+
+
+def test_a_crash_at_any_send_changes_neither_findings_nor_history(place, tmp_path_factory, monkeypatch) -> None:
+    sent = messages(10)
+    whole = Broker()
+    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: dict(whole.state))
+    live(whole, place, sent)
+    wanted = {(one.id, one.count, one.act) for one in whole.findings}
+    assert {count for _, count, _ in wanted} == {1, 2}
+    for dies_at in range(1, whole.sends + 1):
+        directory = tmp_path_factory.mktemp("life")
+        (directory / "detection.yaml").write_text(POLICY)
+        broker = Broker()
+        broker.dies_at = dies_at
+        monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition, kept=broker: dict(kept.state))
+        with pytest.raises(KeyboardInterrupt):
+            live(broker, directory, sent)
+        live(broker, directory, sent)
+        assert {(one.id, one.count, one.act) for one in broker.findings} == wanted, dies_at
+        told = events(directory)
+        assert len(told) == len(set(told)), (dies_at, told)
+        assert {(name, int(count)) for _, name, count in told} == {(name, count) for name, count, _ in wanted}, dies_at
+
+
+def test_a_change_of_the_policy_keeps_what_was_counted(place, monkeypatch) -> None:
+    broker = Broker()
+    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
+
+    async def run() -> None:
+        desk = open_desk(str(place / "detection.yaml"), str(place), None)
+        made = DetectorsJob(KafkaSettings(), broker, desk)  # type: ignore[arg-type]
+        made.start([0])
+        for message in messages(8)[:2]:
+            await made.process([message])
+        (place / "detection.yaml").write_text("detectors: {D01: {mode: observe, parameters: {alert: 4}}}\n# longer\n")
+        await made.tick(1e9)
+        for message in messages(8)[2:4]:
+            await made.process([message])
+        await asyncio.gather(*made._flying)
+
+    asyncio.run(run())
+    (one,) = broker.findings
+    assert (one.value, one.threshold, one.mode) == (4, 4, "observe")

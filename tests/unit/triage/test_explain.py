@@ -1,0 +1,111 @@
+"""The reasoning behind a finding, in words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from tests.support.policies import finding
+
+from tallystick_stream_jobs.detectors.registry import METAS
+from tallystick_stream_jobs.policy import DetectionPolicy, DetectorPolicy
+from tallystick_stream_jobs.triage.explain import Known, explain, window
+from tallystick_stream_jobs.triage.store import Closed
+
+POLICY = replace(
+    DetectionPolicy(), detectors={"D01": DetectorPolicy("observe", {"alert": 30.0})}, protected=frozenset({"dave@example.org"})
+)
+DECISION = {
+    "shard": 1,
+    "index": 7,
+    "pos": 2,
+    "time": "2026-11-23T04:00:05+00:00",
+    "by": "responder",
+    "text": "recommend: D01 alone may not suspend",
+    "attrs": {
+        "by": "responder",
+        "guard.mode": "D01 is in mode auto",
+        "alternatives": "suspend: a second detector has not spoken; note: too little",
+    },
+}
+
+
+def lines(**changes: object) -> dict[str, str]:
+    known = replace(Known(finding(), METAS["D01"], POLICY), **changes)  # type: ignore[arg-type]
+    return {section.title: "\n".join(section.lines) for section in explain(known)}
+
+
+def test_it_tells_what_was_counted_and_compared() -> None:
+    one = finding(
+        features={"distinct objects": 25.0, "own maximum": 4.0},
+        baseline=4,
+        peers=6,
+        credential="c-1",
+        count=3,
+        drill="r-1",
+        missing=["country"],
+    )
+    told = lines(finding=one)
+    assert "25 was measured over 1 hours; the line is 25.\ndistinct objects: 25\nown maximum: 4" in told["What was counted"]
+    assert "Its own past: 4." in told["What it was compared with"]
+    assert "Its peers: 6." in told["What it was compared with"]
+    assert "Missing: country. Without it the value is a floor" in told["What it was compared with"]
+    for part in ("D01 version 1", "with one credential, c-1", "found 3 times", "exercise r-1"):
+        assert part in told["What was found"]
+
+
+def test_it_says_what_was_not_there() -> None:
+    told = lines()
+    assert "own past was not asked" in told["What it was compared with"]
+    assert "Nothing that it asks for was missing" in told["What it was compared with"]
+    assert "Nothing is decided" in told["What was decided"]
+    assert "Nobody has closed it" in told["What people said"]
+    assert "shard 0, index 0, position 0: the store does not have it (yet)" in told["Where the evidence is"]
+    assert "No exemption, suppression" in told["How far it may go"]
+
+
+def test_it_tells_guards_decisions_and_what_would_have_changed_them() -> None:
+    told = lines(
+        finding=finding(mode="recommend", suppressed="exempt: known"),
+        decisions=[DECISION],
+        closed=Closed("false-positive", "ann", "nightly copy", datetime(2026, 11, 23, 5, tzinfo=UTC)),
+        evidence={(0, 0, 0): ("2026-11-23 04:00:00", "artifact.read", "allowed", "acme/atlas-7b p1")},
+        policy=replace(POLICY, demoted={"D01": "precision 0.2"}),
+    )
+    assert "by responder: recommend: D01 alone may not suspend (event 1/7/2)\nguard mode: D01 is in mode auto" in told["What was decided"]
+    assert told["What people said"] == "false-positive, by ann at 2026-11-23T05:00:00Z: nightly copy"
+    assert "artifact.read allowed acme/atlas-7b p1" in told["Where the evidence is"]
+    assert "tallystick audit verify" in told["Where the evidence is"]
+    reach = told["How far it may go"]
+    for part in (
+        "in mode recommend then; now it is in mode observe",
+        "demoted: precision 0.2",
+        "exempt: known",
+        "is protected: two people",
+    ):
+        assert part in reach
+    other = told["What would have made it different"]
+    for part in (
+        "Below 25 within 1 hours",
+        "D01.alert is 30",
+        "(from detection.yaml)",
+        "Not done: note: too little",
+        "It does not see:",
+        "In mode auto",
+    ):
+        assert part in other
+
+
+def test_a_rule_of_somebodys_own_is_explained_without_our_metadata() -> None:
+    told = lines(finding=finding("my-rule", subject="agent", window_s=0, deterministic=True), meta=None)
+    assert "the agent dave@example.org" in told["What was found"]
+    assert "in a single event" in told["What was counted"]
+    assert "follows from the events alone" in told["What it was compared with"]
+
+
+def test_windows_in_words() -> None:
+    assert [window(seconds) for seconds in (90, 600, 3600, 86_400, 30 * 86_400)] == [
+        "90 seconds",
+        "10 minutes",
+        "1 hours",
+        "1 days",
+        "30 days",
+    ]
