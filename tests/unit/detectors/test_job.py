@@ -24,19 +24,24 @@ class Broker:
 
     def __init__(self) -> None:
         self.findings, self.state, self.sends, self.dies_at = [], {}, 0, -1
+        self.held: list[asyncio.Event] = []
+        """What the next findings wait for until they are acknowledged."""
 
     async def send(self, topic, key, value, partition=None):
         self.sends += 1
         if self.sends == self.dies_at:
             raise KeyboardInterrupt
+        hold = None
         if topic == FINDINGS:
             self.findings.append(parse_finding(value))
+            hold = self.held.pop(0) if self.held else None
         else:
             assert topic == DETECTOR_STATE
             self.state[key] = value
 
         async def done() -> None:
-            return None
+            if hold is not None:
+                await hold.wait()
 
         return done()
 
@@ -120,3 +125,33 @@ def test_a_change_of_the_policy_keeps_what_was_counted(place, monkeypatch) -> No
     asyncio.run(run())
     (one,) = broker.findings
     assert (one.value, one.threshold, one.mode) == (4, 4, "observe")
+
+
+def test_nothing_is_kept_before_its_findings_are_told_and_no_finding_overtakes_another(place, monkeypatch) -> None:
+    broker = Broker()
+    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
+
+    async def run() -> None:
+        with Recorder.open(agent_settings(place, "detectors")) as recorder:
+            made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), recorder))  # type: ignore[arg-type]
+            made.start([0])
+            first, second = asyncio.Event(), asyncio.Event()
+            second.set()
+            broker.held = [first, second]
+            for message in messages(10):
+                await made.process([message])
+            one, two = made._flying
+            keeping = asyncio.create_task(made.tick(1e9))
+            while len(broker.findings) < 2 or not (place / "recorded-detection.yaml").exists():
+                await asyncio.sleep(0)
+            for _ in range(200):
+                await asyncio.to_thread(recorder.flush)  # whoever does not wait would be through by then
+            assert broker.state == {}
+            assert not two.done()
+            first.set()
+            await keeping
+            assert one.done()
+            assert b"fence" in broker.state
+
+    asyncio.run(run())
+    assert [(action, count) for action, _, count in events(place)] == [("incident.open", "1"), ("incident.update", "2")]
