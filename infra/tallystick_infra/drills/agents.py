@@ -1,5 +1,6 @@
 """Agents that misbehave, and files that are swapped: what a thief with a foothold beside an agent could do."""
 
+import dataclasses
 import hashlib
 import os
 import secrets
@@ -11,7 +12,7 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick_producers import Actor, Resource
+from tallystick_producers import Actor, Recorder, Resource
 from tallystick_producers.encoding import Encoder
 from tallystick_schemas.headers import Kind, SegmentHeader, encode_header
 from tallystick_schemas.keys import key_id
@@ -48,7 +49,9 @@ def fork(stage: Stage, agent: str) -> None:
 
 
 def fall_silent(stage: Stage, agent: str, stopping: threading.Event) -> None:
-    """A process of the agent's that beats each second, killed with -9 after a few beats."""
+    """A process of the agent's that beats each second, killed with -9 after a few beats. Its neighbour in the shard beats on until the stage is left."""
+    beating = dataclasses.replace(stage.deployment.agent(stage.witness(agent)), heartbeat_s=2 * HEARTBEAT_S)
+    stage.witnesses.append(Recorder.open(beating))
     command = [sys.executable, "-m", "tallystick_infra.drills.lonely", str(stage.deployment.path), stage.principal(agent), str(HEARTBEAT_S)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:

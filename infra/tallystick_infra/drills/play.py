@@ -86,13 +86,13 @@ class Play:
         client = Client(self._stage.gateway, self._stage.token(step.who))
         try:
             statuses = []
-            for _ in range(step.times):
-                statuses.append(client.get(self._stage.path(step.what)).status)
+            for what in [step.what, *step.also] * step.times:
+                statuses.append(client.get(self._stage.path(what)).status)
                 if self._stopping.wait(step.pause_s):
                     break
         finally:
             client.close()
-        self._say(f"{step.who} listed {step.what} {len(statuses)} times.")
+        self._say(f"{step.who} listed repositories {len(statuses)} times, {sum(status == 200 for status in statuses)} with an answer.")
 
     def record(self, step: Record) -> None:
         recorder, stage = self._stage.recorder, self._stage

@@ -112,9 +112,9 @@ def _mistakes(scenario: Scenario) -> Iterator[str]:
         cast: Any = scenario.agents if isinstance(step, AgentStep) else scenario.principals
         if isinstance(step, AgentStep | PrincipalStep) and step.who not in cast:
             yield f"step {number}: nobody is called {step.who}"
-        what = getattr(step, "what", None)
-        if what is not None and what not in scenario.resources:
-            yield f"step {number}: there is no resource {what}"
+        for what in (getattr(step, "what", None), *getattr(step, "also", ())):
+            if what is not None and what not in scenario.resources:
+                yield f"step {number}: there is no resource {what}"
     for sight in (*scenario.expect, *scenario.must_not):
         if sight.of is not None and sight.of not in (*scenario.principals, *scenario.agents):
             yield f"nobody is called {sight.of}, of whom the record should show: {sight.words()}"

@@ -1,6 +1,5 @@
 """Everything synthetic that one run needs: tokens, artifacts, an enrolled agent. All of it is named after the run, so that it is found again by name."""
 
-import dataclasses
 import json
 import os
 import random
@@ -8,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Final
+
+from kafka.partitioner.default import murmur2
 
 from tallystick_producers import Actor, Recorder, Resource
 from tallystick_producers.gateway.tokens import append_token, new_token, token_record
@@ -18,6 +19,7 @@ from ..deployment.keyfiles import make_key, read_key
 from ..errors import DrillUnusable
 from ..operator import Operator, enrol_agents
 from .scenario import Drill, Material, Principal
+from .steps import Silence
 
 SDK: Final = "sdk"
 """The agent that records for whoever does not pass the gateway."""
@@ -38,6 +40,8 @@ class Stage:
         self._guard = threading.Lock()
         self._known_at = 0.0
         self.recorder: Recorder | None = None
+        self.witnesses: list[Recorder] = []
+        """Agents that beat on beside one that falls silent."""
 
     @property
     def gateway(self) -> str:
@@ -64,9 +68,9 @@ class Stage:
 
     def leave(self) -> None:
         """Everything recorded goes out; nothing of the stage runs any more."""
-        if self.recorder is not None:
-            self.recorder.close()
-            self.recorder = None
+        for recorder in (*self.witnesses, *([self.recorder] if self.recorder else [])):
+            recorder.close()
+        self.witnesses, self.recorder = [], None
 
     def mint(self, name: str) -> str:
         """One more token of somebody; its credential id."""
@@ -124,6 +128,12 @@ class Stage:
         material = self.scenario.resources[name]
         return self.root / _FOLDERS.get(material.kind, material.kind) / self.repo(name)
 
+    def witness(self, agent: str) -> str:
+        """Another agent whose records go to the same shard as this one's."""
+        shards = self.deployment.log().shards
+        wanted = shard_of(self.principal(agent), shards)
+        return next(name for number in range(10_000) if shard_of(name := self.principal(f"{agent}.{number}"), shards) == wanted)
+
     def _make(self, name: str, material: Material) -> None:
         folder = self.folder(name)
         try:
@@ -136,12 +146,17 @@ class Stage:
             write_part(folder / part, material.part_bytes, self.random)
 
     def _enrol(self) -> None:
-        names = [drill_principal(self.run, agent) for agent in (SDK, *self.scenario.agents)]
+        quiet = [step.who for step in self.scenario.steps if isinstance(step, Silence)]
+        names = [self.principal(agent) for agent in (SDK, *self.scenario.agents)] + [self.witness(agent) for agent in quiet]
         publics = {name: make_key(self.deployment.agent_key(name)) for name in names}
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
         enrol_agents(self.deployment.kafka(), operator, publics, f"drill {self.run}", _ENROL_S)
-        settings = dataclasses.replace(self.deployment.agent(drill_principal(self.run, SDK)), heartbeat_s=3600.0)
-        self.recorder = Recorder.open(settings)
+        self.recorder = Recorder.open(self.deployment.agent(self.principal(SDK)))
+
+
+def shard_of(agent: str, shards: int) -> int:
+    """The partition of `events` that Kafka's default partitioner gives an agent's key (murmur2, as every client has it)."""
+    return int(murmur2(agent.encode()) & 0x7FFFFFFF) % shards
 
 
 def part_names(material: Material) -> list[str]:

@@ -37,9 +37,10 @@ class Download(PrincipalStep, frozen=True, tag="download"):
 
 
 class Browse(PrincipalStep, frozen=True, tag="browse"):
-    """List repositories of the gateway, `times` over."""
+    """List repositories of the gateway, `times` over: `what`, then each of `also`."""
 
     what: str
+    also: list[str] = []
     times: Count = 1
     pause_s: Seconds = 0.0
 
@@ -88,7 +89,7 @@ class Fork(AgentStep, frozen=True, tag="fork"):
 
 
 class Silence(AgentStep, frozen=True, tag="silence"):
-    """The agent falls silent without saying that it stops."""
+    """The agent falls silent without saying that it stops, while another agent of its shard beats on: by its clock silence is measured."""
 
 
 class Swap(PrincipalStep, frozen=True, tag="swap"):
