@@ -1,6 +1,6 @@
 """Removing what drills made: found again by its name alone, so that it is found after a kill -9 as well. One process a deployment drills at a time.
 
-Order: no new access (tokens), nothing unsent (spools), no more voice (agents' keys), locks lifted, files gone. Each step may be repeated.
+Order: no new access (tokens, grants), nothing unsent (spools), no more voice (agents' keys), locks lifted, files gone. Each step may be repeated.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import yaml
 
 from tallystick_producers import Recorder
 from tallystick_producers.gateway.tokens import TokenRecord, remove_tokens
@@ -26,6 +27,7 @@ from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
 from ..errors import DrillUnusable
 from ..operator import Operator, record_sender
+from .policy_file import take_out
 
 _REPO: Final = re.compile(r"drill-([a-z0-9]{1,16})", re.ASCII)
 _RECEIPTS_S: Final = 15.0
@@ -56,15 +58,17 @@ class Cleared(msgspec.Struct):
     agents: int = 0
     locks: int = 0
     folders: int = 0
+    policy: bool = False
     troubles: list[str] = []
 
     @property
     def anything(self) -> bool:
-        return bool(self.tokens or self.agents or self.locks or self.folders or self.troubles)
+        return bool(self.tokens or self.agents or self.locks or self.folders or self.policy or self.troubles)
 
     def words(self) -> str:
         """One sentence."""
         said = f"{self.tokens} tokens, {self.agents} agents' keys, {self.locks} locks and {self.folders} folders of artifacts are gone"
+        said += ", and detection.yaml is as before" if self.policy else ""
         return f"{said}; {'; '.join(self.troubles)}" if self.troubles else f"{said}."
 
 
@@ -75,10 +79,10 @@ def clear(deployment: Deployment, runs: set[str] | None = None) -> Cleared:
     def wanted(run: str | None) -> bool:
         return run is not None and (runs is None or run in runs)
 
-    for step in (_tokens, _agents, _locks, _folders):
+    for step in (_tokens, _policy, _agents, _locks, _folders):
         try:
             step(deployment, wanted, cleared)
-        except (TallystickError, OSError) as error:
+        except (TallystickError, OSError, yaml.YAMLError) as error:
             cleared.troubles.append(f"{step.__name__.strip('_')} are left over: {error}; `tallystick drill clean` tries again")
     return cleared
 
@@ -93,6 +97,10 @@ def _tokens(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     for record in records:
         if wanted(drill_of(record.principal)):
             cleared.tokens += remove_tokens(path, record.credential)
+
+
+def _policy(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:  # noqa: ARG001 - one file for all runs
+    cleared.policy = take_out(deployment, deployment.path / "drills")
 
 
 def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:

@@ -17,6 +17,7 @@ from .history import verify
 from .leftovers import Cleared, alone, clear
 from .narrator import Narrator, Say
 from .play import Play
+from .policy_file import put_in
 from .receiver import Receiver, receiver_port
 from .record import Record
 from .results import History, Result, keep
@@ -62,6 +63,8 @@ class Runner:
                 self._say(f"Removed what an earlier drill had left behind: {left.words()}")
             runs = {secrets.token_hex(4): drill for drill in drills}
             try:
+                if put_in(self._deployment, folder, runs):
+                    self._say("detection.yaml has the drills' grants and protected principals until they are over.")
                 played = self._play_all(runs)
             finally:
                 cleared = clear(self._deployment, set(runs))
