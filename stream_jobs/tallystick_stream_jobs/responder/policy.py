@@ -116,8 +116,10 @@ def _inputs(w: Weighing) -> Said:
 
 
 def _subject(w: Weighing) -> Said:
+    if w.finding.subject == "agent" and w.detector not in DETERMINISTIC:
+        return "recommend", f"it is about how the agent {w.finding.principal} records, which locks nobody out"
     if w.finding.subject == "agent":
-        return "recommend", f"it is about the agent {w.finding.principal}, not about somebody who can be locked"
+        return "suspend", f"about the agent {w.finding.principal}, whose key somebody else has as well"
     return "suspend", "about somebody whose accesses are recorded"
 
 

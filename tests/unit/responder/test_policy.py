@@ -7,7 +7,9 @@ from tests.support.responding import NOW, Deciding, finding
 
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.detectors.registry import build_rules
 from tallystick_stream_jobs.responder.decisions import event_attrs
+from tallystick_stream_jobs.responder.ladder import RUNGS, family, most
 from tallystick_stream_jobs.responder.memory import Memory
 from tallystick_stream_jobs.responder.names import imitated, same_person
 
@@ -81,7 +83,7 @@ def test_a_rule_that_saw_the_very_same_events_is_no_second() -> None:
         ({"mode": "recommend"}, "recommend", "mode"),
         ({"missing": ["peers"]}, "recommend", "inputs"),
         ({"evidence": []}, "recommend", "inputs"),
-        ({"subject": "agent"}, "recommend", "subject"),
+        ({"subject": "agent", "detector": "D03"}, "recommend", "subject"),
         ({"time": wire_time(NOW - 100_000)}, "recommend", "age"),
         ({"time": "yesterday"}, "recommend", "age"),
         ({"who": "root"}, "recommend", "protection"),
@@ -100,6 +102,22 @@ def test_what_may_not_act_is_no_second_either(more: dict[str, Any]) -> None:
     deciding = Deciding()
     deciding.on(finding("D05", "alert", **more))
     assert deciding.on(finding("D01", "step-up", number=2)).choice == "step-up"
+
+
+def test_an_agent_whose_key_was_copied_is_suspended() -> None:
+    decision = Deciding().on(finding("D07a", who="trainer", credential=None, subject="agent"))
+    assert decision.choice == "suspend"
+    assert decision.lock is not None
+    assert decision.lock.subject == "principal:trainer"
+
+
+def test_no_detector_does_more_than_its_own_row_and_none_is_missing() -> None:
+    """The table of detectors and what detectors say of themselves agree: alone, the ladder never goes beyond `most`."""
+    for rule in build_rules({}):
+        says = {"signal": "note", "alert": "recommend"}.get(rule.meta.most, rule.meta.most)
+        alone = most(rule.meta.id, seconded=False)
+        assert RUNGS.index(alone) <= RUNGS.index(says), rule.meta.id  # type: ignore[arg-type]  # acts are rungs or were mapped to one
+        assert family(rule.meta.id) != "own rules", f"{rule.meta.id} is not in the ladder's table"
 
 
 def test_what_people_lifted_is_not_locked_again_for_the_same_finding() -> None:
