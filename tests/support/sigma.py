@@ -24,6 +24,11 @@ def plain(detection: str, name: str = "base", number: int = 1, more: str = "") -
     )
 
 
+def base(name: str, action: str, number: int) -> str:
+    """A rule on an action, for correlations."""
+    return plain(f"sel: {{action: {action}}}\ncondition: sel", name, number)
+
+
 def selection(items: str) -> str:
     """One selection, and it is the condition."""
     return plain(f"sel: {items}\ncondition: sel", more=EXAMPLES)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
 
@@ -24,6 +25,7 @@ def detect() -> None:
 
 
 detect.add_command(policy)
+detect.add_command(backtest)
 
 
 def in_force(deployment: Deployment) -> "Reloader":

@@ -42,7 +42,7 @@ def window_of(path: str, rule: SigmaCorrelationRule, named: Mapping[str, Predica
         span_s=_span(path, rule.timespan.seconds),
         panes=PANES,
         group=_group(path, rule.group_by),
-        value=_value(path, rule.condition, measure),
+        values=_values(path, rule.condition, measure),
     )
 
 
@@ -101,9 +101,9 @@ def _group(path: str, names: list[str] | None) -> tuple[Field, ...]:
     return tuple(field for field in dict.fromkeys(fields) if field.name != PRINCIPAL)
 
 
-def _value(path: str, condition: Any, measure: Measure) -> Field | None:
+def _values(path: str, condition: Any, measure: Measure) -> tuple[Field, ...]:
     if measure not in ("distinct", "sum"):
-        return None
+        return ()
     part, name = "correlation.condition.field", condition.fieldref
     if not isinstance(name, str):
         raise RuleRefused(path, part, "one field is needed, by name")
@@ -114,4 +114,4 @@ def _value(path: str, condition: Any, measure: Measure) -> Field | None:
         raise RuleRefused(
             path, part, f"{field.name} is a {field.kind}; {'numbers can be summed' if measure == 'sum' else 'texts and numbers counted'}"
         )
-    return field
+    return (field,)

@@ -30,7 +30,8 @@ class Window:
     span_s: int = SINGLE_S
     panes: int = 1
     group: tuple[Field, ...] = ()
-    value: Field | None = None
+    values: tuple[Field, ...] = ()
+    """What is counted or summed. One field must be there for a hit to count; of several, the absent ones are ''."""
 
     def pane(self, micros: int) -> int:
         """The pane of a time in microseconds since 1970; panes are span / 12 long, or the whole span where there is one."""

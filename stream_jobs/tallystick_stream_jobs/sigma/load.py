@@ -1,11 +1,13 @@
 """A folder's rules: `load_rules` gives what can be used and, beside it, why the rest cannot. A broken rule never stops the others."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import RuleRefused
-from .rule import UserRule
 from .source import MAX_BYTES
+
+if TYPE_CHECKING:
+    from .rule import UserRule
 
 _MAX_FILES: Final = 200
 
@@ -17,7 +19,7 @@ def rule_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and path.is_file())
 
 
-def load_rules(folder: Path) -> tuple[tuple[UserRule, ...], tuple[RuleRefused, ...]]:
+def load_rules(folder: Path) -> "tuple[tuple[UserRule, ...], tuple[RuleRefused, ...]]":
     """(rules, errors) of the folder. Rules whose own examples fail are among the errors: what was never seen to work finds nothing, or everybody."""
     files = rule_files(folder)
     errors = (
@@ -28,7 +30,7 @@ def load_rules(folder: Path) -> tuple[tuple[UserRule, ...], tuple[RuleRefused, .
     return load_files(files[:_MAX_FILES], errors)
 
 
-def load_files(files: list[Path], errors: list[RuleRefused] | None = None) -> tuple[tuple[UserRule, ...], tuple[RuleRefused, ...]]:
+def load_files(files: list[Path], errors: list[RuleRefused] | None = None) -> "tuple[tuple[UserRule, ...], tuple[RuleRefused, ...]]":
     """The same for files by name."""
     rules: dict[str, UserRule] = {}
     refused = list(errors or [])
@@ -46,7 +48,7 @@ def load_files(files: list[Path], errors: list[RuleRefused] | None = None) -> tu
     return tuple(rules.values()), tuple(refused)
 
 
-def read_file(path: Path) -> list[UserRule]:
+def read_file(path: Path) -> "list[UserRule]":
     """The compiled rules of one file; RuleRefused."""
     try:
         with path.open("rb") as file:
@@ -54,13 +56,15 @@ def read_file(path: Path) -> list[UserRule]:
     except OSError as error:
         raise RuleRefused(str(path), "the file", f"it cannot be read: {error.strerror}") from error
     try:
+        # Here, so that a deployment without rules neither needs nor holds pySigma and RE2.
         from .parse import parse_rules
+        from .rule import UserRule
     except ImportError as error:
         raise RuleRefused(str(path), "the file", "Sigma rules need `tallystick[rules]`; install it") from error
     return [UserRule(definition) for definition in parse_rules(str(path), raw)]
 
 
-def _wrong(rule: UserRule, known: dict[str, UserRule]) -> list[RuleRefused]:
+def _wrong(rule: "UserRule", known: "dict[str, UserRule]") -> list[RuleRefused]:
     from .example_files import failures
 
     path = rule.definition.path

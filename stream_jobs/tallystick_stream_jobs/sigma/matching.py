@@ -159,9 +159,8 @@ class Cidr:
         if self.network.version == 4:
             between = f"BETWEEN {bind.number(first)} AND {bind.number(last)}"
             return f"(match({name}, {bind.text(_IPV4)}) AND IPv4StringToNumOrDefault({name}) {between})"
-        bounds = [f"reinterpret(unhex({bind.text(f'{bound:032x}')}), 'FixedString(16)')" for bound in (first, last)]
-        number = f"IPv6StringToNumOrDefault({name})"
-        return f"(isIPv6String({name}) AND {number} >= {bounds[0]} AND {number} <= {bounds[1]})"
+        between = f"BETWEEN {bind.text(f'{first:032X}')} AND {bind.text(f'{last:032X}')}"
+        return f"(isIPv6String({name}) AND hex(IPv6StringToNumOrDefault({name})) {between})"
 
 
 @dataclass(frozen=True)

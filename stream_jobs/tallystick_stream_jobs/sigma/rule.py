@@ -25,13 +25,13 @@ class _Reader:
     """The event of a fact, decoded once although several rules ask for it one after the other."""
 
     def __init__(self) -> None:
-        self._raw: bytes = b""
-        self._event: Event | None = None
+        self._last: tuple[bytes, Event] | None = None
 
     def event(self, raw: bytes) -> Event:
-        if raw is not self._raw or self._event is None:
-            self._raw, self._event = raw, _decode(raw)
-        return self._event
+        last = self._last  # read once: examples run in a thread of their own
+        if last is None or last[0] is not raw:
+            last = self._last = (raw, _decode(raw))
+        return last[1]
 
 
 _reader: Final = _Reader()
@@ -44,7 +44,7 @@ class UserRule:
         self.definition, self._window = definition, definition.window
         self._checks = [rule.check() for rule in definition.window.rules]
         self._group = [(field, field.reader()) for field in definition.window.group]
-        self._value = definition.window.value and definition.window.value.reader()
+        self._values = [field.reader() for field in definition.window.values[:1]]
         self.meta = _meta(definition)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
@@ -52,7 +52,7 @@ class UserRule:
         rules = tuple(number for number, check in enumerate(self._checks) if check(event))
         if not rules:
             return None
-        value: Any = self._value(event) if self._value else 0
+        value: Any = self._values[0](event) if self._values else 0
         if value is None:
             return None
         if self._window.measure == "distinct":
@@ -95,7 +95,7 @@ class UserRule:
         window = self._window
         if window.measure == "count" and window.threshold == 1:
             return f"{principal}: {self.definition.title}."
-        unit = UNITS[window.measure] + (f" of {window.value.name}" if window.value else "")
+        unit = UNITS[window.measure] + "".join(f" of {field.name}" for field in window.values)
         return (
             f"{principal}: {self.definition.title}: {value:,} {unit} within {span_text(window.span_s)}; {window.threshold:,} is the line."
         )

@@ -34,7 +34,7 @@ _COMPARE: Final[dict[Any, Op]] = {
     CompareOperators.GT: ">",
     CompareOperators.GTE: ">=",
 }
-_MAX_NUMBER: Final = 2**63 - 1
+_MAX_NUMBER: Final = 2**53
 
 
 class Unfit(Exception):
@@ -78,7 +78,7 @@ def _number(field: Field, value: Any) -> Number:
         raise Unfit(f"the value does not fit the {field.kind} field {field.name}")
     number = value.number
     if not isinstance(number, int) or abs(number) > _MAX_NUMBER:
-        raise Unfit(f"{number} is not a whole number of at most 63 bits, and {field.name} holds nothing else")
+        raise Unfit(f"{number} is not a whole number up to 2^53, and {field.name} holds nothing else")
     return Number(op, number)
 
 

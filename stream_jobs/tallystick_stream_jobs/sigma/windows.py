@@ -23,8 +23,8 @@ Hit = tuple[int, Place, tuple[int, ...], int]
 
 
 def late_panes(window: Window) -> int:
-    """Panes that are kept behind the window for what comes late."""
-    return -(-int(LATENESS_S) * window.panes // window.span_s) + 1
+    """Panes that are kept behind the window for what comes late: agents' clocks may be so far from the broker's, to both sides."""
+    return -(-2 * int(LATENESS_S) * window.panes // window.span_s) + 1
 
 
 def add(window: Window, group: State, hit: Hit) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from ..detectors.base import Rule
 from ..detectors.registry import build_rules
 from ..policy import DetectionPolicy, Reloader
 from ..policy.changes import record_change
+from ..sigma.folder import FOLDER, RuleFolder
 from .core import Triage, roles_of
 from .record import record_findings
 from .state import State
@@ -27,8 +28,8 @@ log: Final = logging.getLogger(__name__)
 class Desk:
     """`recorder` None: nothing is recorded (tests and benchmarks of detection alone)."""
 
-    def __init__(self, reloader: Reloader, recorder: Recorder | None) -> None:
-        self._reloader, self._recorder = reloader, recorder
+    def __init__(self, reloader: Reloader, recorder: Recorder | None, own: RuleFolder | None = None) -> None:
+        self._reloader, self._recorder, self._own = reloader, recorder, own
         self._triages: dict[int, Triage] = {}
 
     def policy(self) -> DetectionPolicy:
@@ -36,13 +37,14 @@ class Desk:
         return self._reloader.policy
 
     def rules(self) -> tuple[Rule, ...]:
-        """The detectors with the thresholds in force."""
-        return build_rules(self._reloader.policy.parameters)
+        """The detectors with the thresholds in force, and the deployment's own rules."""
+        return (*build_rules(self._reloader.policy.parameters), *(self._own.rules if self._own else ()))
 
     def check(self, now: float) -> bool:
-        """Whether another policy is in force than a moment ago; the triages have it then."""
+        """Whether another policy or other rules are in force than a moment ago; the triages have the policy then."""
+        other_rules = self._own is not None and self._own.check(now)
         if not self._reloader.check(now):
-            return False
+            return other_rules
         policy = self._reloader.policy
         log.info("another policy is in force: %s", policy.sha256[:12] or "the defaults")
         for triage in self._triages.values():
@@ -53,7 +55,7 @@ class Desk:
         """Blocking: what is in force stands in the history afterwards, whoever of us recorded it."""
         if self._recorder is None:
             return
-        for name, text in list(self._reloader.texts.items()):
+        for name, text in [*self._reloader.texts.items(), *(self._own.texts.items() if self._own else ())]:
             record_change(self._recorder, self._reloader.state_dir, name, text)
 
     def open(self, partition: int, kept: bytes | None) -> None:
@@ -95,5 +97,7 @@ class Desk:
 
 
 def open_desk(policy_file: str, state_dir: str, recorder: Recorder | None) -> Desk:
-    """A desk over the files of a deployment."""
-    return Desk(Reloader(Path(policy_file) if policy_file else Path(state_dir) / "no-detection.yaml", Path(state_dir)), recorder)
+    """A desk over the files of a deployment; its own rules are in a folder beside the policy."""
+    if not policy_file:
+        return Desk(Reloader(Path(state_dir) / "no-detection.yaml", Path(state_dir)), recorder)
+    return Desk(Reloader(Path(policy_file), Path(state_dir)), recorder, RuleFolder(Path(policy_file).parent / FOLDER))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.detecting import T0, findings, read, timeline
-from tests.support.sigma import EXAMPLES, SHIPPED, compiled, correlation, plain
+from tests.support.sigma import EXAMPLES, SHIPPED, base, compiled, correlation, plain
 
 from tallystick_schemas.messages import Finding
 from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
@@ -24,10 +24,6 @@ HOUR = "group-by: [user]\ntimespan: 1h\n"
 
 def rule(body: str, *bases: str) -> UserRule:
     return compiled(correlation(body, *bases))
-
-
-def base(name: str, action: str, number: int) -> str:
-    return plain(f"sel: {{action: {action}}}\ncondition: sel", name, number)
 
 
 def found(one: UserRule, events: list[tuple[float, bytes]], engine: Engine | None = None) -> list[Finding]:

@@ -1,0 +1,52 @@
+"""A detector run again over the history: its events read by SQL in the order in which the broker took them, through the engine of the stream."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
+
+from ..detectors.base import Rule
+from ..detectors.engine import Engine
+
+_BLOCK: Final = 65_536
+_SETTINGS: Final = {"max_block_size": _BLOCK, "max_memory_usage": 1 << 30, "max_execution_time": 3600}
+_ROWS: Final = """
+    SELECT toUnixTimestamp64Milli(taken_at) AS ms, shard, `index`, pos, raw
+    FROM (SELECT shard, `index`, pos, raw FROM events WHERE (shard, `index`) IN
+        (SELECT shard, `index` FROM ledger_entries WHERE verdict <= 1
+            AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64}))
+        LIMIT 1 BY shard, `index`, pos) AS rows
+    INNER JOIN (SELECT shard, `index`, any(append_time) AS taken_at FROM ledger_entries WHERE verdict <= 1
+        AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64})
+        GROUP BY shard, `index`) AS taken USING (shard, `index`)
+    ORDER BY ms, shard, `index`, pos"""
+Row = tuple[int, int, int, int, str | bytes]
+
+
+def replay_findings(
+    client: Client, rule: Rule, start: float, end: float, most: int, progress: Callable[[int], None] | None = None
+) -> list[Finding]:
+    """What the rule finds in events that the broker took from start to end, at most `most`; it knows nothing of the time before."""
+    engine, found, done = Engine((rule,)), list[Finding](), 0
+    for ms, shard, segment in _segments(client, start, end):
+        found += engine.process(VerifiedBatch(1, shard, [VerifiedSegment(segment[0][2], "history", "0" * 32, 0, ms, _events(segment))], []))
+        done += len(segment)
+        if progress is not None:
+            progress(done)
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _segments(client: Client, start: float, end: float) -> Iterator[tuple[int, int, list[Row]]]:
+    parameters = {"first": round(start * 1e6), "last": round(end * 1e6)}
+    with client.query_rows_stream(_ROWS, parameters=parameters, settings=_SETTINGS, query_formats={"String": "bytes"}) as rows:
+        for (ms, shard, _), segment in groupby(rows, key=lambda row: row[:3]):
+            yield ms, shard, list(segment)
+
+
+def _events(rows: list[Row]) -> list[tuple[int, bytes]]:
+    return [(row[3], row[4] if isinstance(row[4], bytes) else row[4].encode()) for row in rows]
