@@ -58,9 +58,13 @@ def _builtins(known: Any) -> Any:
 @click.argument("file", type=click.File("rb"))
 def set(data: Path, as_json: bool, by: str, reason: str, file: Any) -> None:
     """Put FILE (`-`: standard input) in force as detection.yaml; a running detection picks it up within seconds."""
-    from tallystick_stream_jobs.policy.load import text_of
+    from tallystick_stream_jobs.policy.load import read_text, text_of
+    from tallystick_stream_jobs.policy.yaml_text import MAX_BYTES
 
-    _put(open_deployment(data), text_of(getattr(file, "name", "the file"), file.read()), by, reason, as_json)
+    text = text_of("standard input", sys.stdin.buffer.read(MAX_BYTES + 1)) if str(file) == "-" else read_text(file)
+    if text is None:
+        raise click.UsageError(f"there is no file {file}")
+    _put(open_deployment(data), text, by, reason, as_json)
 
 
 @policy.command()
