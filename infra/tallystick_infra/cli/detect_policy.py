@@ -55,8 +55,8 @@ def _builtins(known: Any) -> Any:
 @json_option
 @by_option
 @reason_option
-@click.argument("file", type=click.File("rb"))
-def set(data: Path, as_json: bool, by: str, reason: str, file: Any) -> None:
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+def set(data: Path, as_json: bool, by: str, reason: str, file: Path) -> None:
     """Put FILE (`-`: standard input) in force as detection.yaml; a running detection picks it up within seconds."""
     from tallystick_stream_jobs.policy.load import read_text, text_of
     from tallystick_stream_jobs.policy.yaml_text import MAX_BYTES

@@ -93,7 +93,7 @@ def short_diff(before: str | None, after: str | None, *, known: bool = True) -> 
 
 
 def _copy(state_dir: Path, name: str) -> Path:
-    return state_dir / f"recorded-{name}"
+    return state_dir / f"recorded-{name.replace('%', '%25').replace('/', '%2f')}"
 
 
 def _keep_text(state_dir: Path, name: str, text: str | None) -> None:
