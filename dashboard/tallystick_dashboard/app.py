@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from .guard import CSRF_COOKIE, CSRF_HEADER, Guard, GuardPolicy, current_session
 from .hub import Hub
-from .pages import dialog, evidence, findings, history, live, locks
+from .pages import closing, dialog, evidence, findings, history, live, locks
 from .parts import empty
 from .sessions import SessionTable
 from .shell import frame, index_page
@@ -83,7 +83,7 @@ def _dash(server: FastAPI, hub: Hub) -> Any:
         app.clientside_callback(ClientsideFunction("tallystick", name), Input(store, "data"))
     app.clientside_callback(ClientsideFunction("tallystick", "mounted"), Input("tail-body", "id"))
     _register_routes(app, hub)
-    for page in (live, findings, evidence, locks, history, dialog):
+    for page in (live, findings, evidence, closing, locks, history, dialog):
         page.register(app, hub)
     return app
 

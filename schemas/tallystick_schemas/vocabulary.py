@@ -62,3 +62,14 @@ ACTIONS: Final[dict[str, int]] = {
     "agent.stop": _API,
 }
 """Action -> OCSF class uid."""
+
+DISPOSITIONS: Final = (
+    "false-positive",
+    "testing-or-maintenance",
+    "remediated",
+    "case-opened",
+    "true-positive-benign",
+    "true-positive-malicious",
+    "other",
+)
+"""What a person may say that a finding was: attribute `disposition` of `incident.close`."""

@@ -247,3 +247,27 @@ def test_a_page_that_never_hears_anything_says_so(console: RunningConsole, brows
     watched.page.goto(console.link())
     expect(watched.page.locator("#health-note")).to_contain_text("Nothing heard", timeout=60_000)
     watched.context.close()
+
+
+def test_a_finding_is_closed_with_what_it_was_and_why(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.quiet_findings()
+    page.locator("#nav-findings").click()
+    page.get_by_role("link", name="Bytes far above").click()
+    closing = page.locator(".closing")
+    closing.get_by_role("button", name="Close the finding").click()
+    expect(closing.get_by_role("alert")).to_contain_text("Choose what it was")
+    closing.locator("#close-disposition").click()
+    page.get_by_role("option", name="False positive").click()
+    closing.get_by_role("button", name="Close the finding").click()
+    expect(closing.get_by_role("alert")).to_contain_text("Give a reason")
+    assert simulator.acts == []
+    closing.get_by_role("textbox", name="Reason").fill("Asked the owner: a planned copy")
+    closing.get_by_role("button", name="Close the finding").click()
+    expect(closing).to_contain_text("Closed as false positive.")
+    (act,) = simulator.acts
+    assert (act["action"], act["resource"].kind, act["attrs"]["disposition"]) == ("incident.close", "finding", "false-positive")
+    assert (act["actor"].principal, act["why"].text) == ("analyst", "Asked the owner: a planned copy")
+    simulator.recorder_error = OSError("disk is full")
+    closing.get_by_role("button", name="Close the finding").click()
+    expect(closing.get_by_role("alert")).to_contain_text("disk is full")

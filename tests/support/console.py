@@ -85,7 +85,7 @@ class Simulator:
             raise self.recorder_error
         attrs = attrs or {}
         self.acts.append({"action": action, "actor": actor, "resource": resource, "why": why, "attrs": attrs})
-        if self.answer_orders:
+        if self.answer_orders and action.startswith("credential."):
             self.send_lock(
                 Lock(
                     subject=f"{resource.kind}:{resource.id}",

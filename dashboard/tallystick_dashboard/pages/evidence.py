@@ -16,6 +16,7 @@ from ..hub import Hub
 from ..parts import act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton
 from ..ports import EvidenceEvent
 from ..ui import App, Component, dcc, html
+from . import closing
 
 _SHOWN = 100
 
@@ -100,6 +101,8 @@ def _body(finding: Finding) -> Component:
             html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in facts], className="facts"),
             html.H2("Evidence"),
             html.Div(skeleton(6), id="drawer-evidence"),
+            html.H2("Close it"),
+            closing.form(),
         ],
         className="finding",
     )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tallystick_schemas.messages import Finding
+from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
 from ..errors import NoFinding
@@ -14,15 +15,6 @@ from .common import data_option, emit_json, json_option, open_deployment, out
 from .respond_show import findings as _listing
 
 _AGENT = "cli"
-_DISPOSITIONS = (
-    "false-positive",
-    "testing-or-maintenance",
-    "remediated",
-    "case-opened",
-    "true-positive-benign",
-    "true-positive-malicious",
-    "other",
-)
 _MIN_REASON = 8
 
 
@@ -44,7 +36,7 @@ findings = click.Group(
 @data_option
 @json_option
 @click.argument("finding")
-@click.option("--disposition", required=True, type=click.Choice(_DISPOSITIONS), help="What it was.")
+@click.option("--disposition", required=True, type=click.Choice(DISPOSITIONS), help="What it was.")
 @click.option("--reason", required=True, help=f"Why, in at least {_MIN_REASON} characters; it stands in the history.")
 @click.option("--by", default=getpass.getuser, show_default="your user name", help="Who says so; it stands in the history.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait until the history has confirmed it.")

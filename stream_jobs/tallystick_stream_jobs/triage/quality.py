@@ -8,15 +8,6 @@ from typing import Final
 from ..policy.demotions import Standing
 from ..policy.model import DetectionPolicy
 
-DISPOSITIONS: Final = (
-    "false-positive",
-    "testing-or-maintenance",
-    "remediated",
-    "case-opened",
-    "true-positive-benign",
-    "true-positive-malicious",
-    "other",
-)
 RIGHT: Final = frozenset({"remediated", "case-opened", "true-positive-benign", "true-positive-malicious"})
 WRONG: Final = frozenset({"false-positive"})
 """What is in neither says nothing about the detector."""

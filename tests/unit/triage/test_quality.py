@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallystick_schemas.vocabulary import DISPOSITIONS
 from tallystick_stream_jobs.policy import Bar, DetectionPolicy, DetectorPolicy
 from tallystick_stream_jobs.policy.demotions import Standing
-from tallystick_stream_jobs.triage.quality import DISPOSITIONS, RIGHT, WRONG, Verdict, fallen, wilson
+from tallystick_stream_jobs.triage.quality import RIGHT, WRONG, Verdict, fallen, wilson
 
 POLICY = DetectionPolicy(bar_default=Bar(0.5, 4))
 

@@ -1,0 +1,71 @@
+"""Closing a finding in its drawer: what it was, and why. The words become a signed event, and teach how good the detector is."""
+
+import asyncio
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, no_update
+
+from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.vocabulary import DISPOSITIONS
+
+from ..acts import MAX_REASON, MIN_REASON
+from ..guard import current_session
+from ..hub import Hub
+from ..ui import App, Component, html
+
+_WORDS: Final = {name: name.replace("-", " ").capitalize() for name in DISPOSITIONS}
+
+
+def form() -> Component:
+    """The lower end of the drawer."""
+    choices = [{"value": name, "label": words} for name, words in _WORDS.items()]
+    return html.Div(
+        [
+            dmc.Select(id="close-disposition", label="What it was", data=choices, placeholder="Choose", allowDeselect=False),
+            dmc.TextInput(id="close-reason", label="Reason", placeholder="What you checked", required=True),
+            dmc.Button("Close the finding", id="close-confirm", variant="default"),
+            html.Div(id="close-told", role="status"),
+        ],
+        className="closing",
+    )
+
+
+def register(app: App, hub: Hub) -> None:
+    """One button."""
+
+    @app.callback(
+        Output("close-told", "children"),
+        Input("close-confirm", "n_clicks"),
+        State("evidence-of", "data"),
+        State("close-disposition", "value"),
+        State("close-reason", "value"),
+        prevent_initial_call=True,
+    )
+    async def confirm(clicks: int | None, finding_id: str, disposition: str | None, reason: str | None) -> Any:
+        session, finding = current_session.get(), hub.findings.get(finding_id)
+        if not clicks or session is None or finding is None:
+            return no_update
+        words = " ".join((reason or "").split())
+        if disposition not in DISPOSITIONS:
+            return _problem("Choose what it was.")
+        if not MIN_REASON <= len(words) <= MAX_REASON:
+            return _problem(f"Give a reason of {MIN_REASON} to {MAX_REASON:,} characters. It is kept in the record.")
+        record = hub.recorder.record_async(
+            "incident.close",
+            actor=Actor(principal=session.who, kind="human", session=session.id),
+            resource=Resource(kind="finding", id=finding.id),
+            why=Why(text=words),
+            attrs={"disposition": disposition, "detector": finding.detector, "version": str(finding.version)},
+        )
+        try:
+            event = await asyncio.wait_for(record, hub.settings.act_timeout_s)
+        except TimeoutError:
+            return _problem("Not durable yet. It may still be recorded: the recorder keeps trying.")
+        except Exception as error:  # noqa: BLE001  # whatever the recorder raises, the analyst must see that nothing is recorded
+            return _problem(f"Could not be recorded: {error}")
+        return html.P([html.B(f"Closed as {_WORDS[disposition].lower()}. "), html.Span(f"Signed and durable: {event}", className="quiet")])
+
+
+def _problem(text: str) -> Component:
+    return html.Div(text, className="problem", role="alert")
