@@ -21,6 +21,7 @@ from tallystick_schemas.topics import ACTS, DECISIONS, ENFORCEMENT, FINDINGS, OU
 
 from ..connectors.base import Connector
 from ..responder.topics import read_decisions
+from ..triage.record import record_told
 from .asking import Asker
 from .core import Outbox
 from .errors import OrderImpossible, OutboxBusy
@@ -54,6 +55,7 @@ class KafkaGround:
 
     def find(self, finding: Finding) -> None:
         self._pen.write(FINDINGS, finding.principal, encode_json(finding))
+        record_told(self._recorder, finding, ME)
 
     def record(self, delivery: Delivery) -> None:
         attrs = {

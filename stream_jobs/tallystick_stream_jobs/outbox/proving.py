@@ -13,6 +13,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, PROOFS
 
 from ..connectors.errors import ConnectorError
+from ..triage.record import record_told
 from .asking import Asker
 from .core import seconds_of
 from .findings import minted
@@ -155,6 +156,7 @@ class Proving:
 
     def _find(self, finding: Finding) -> None:
         self._tools.writer.write(FINDINGS, finding.principal, encode_json(finding))
+        record_told(self._tools.recorder, finding, ME)
 
     def _record(self, denial: Denial, why: str = "") -> None:
         attrs = {

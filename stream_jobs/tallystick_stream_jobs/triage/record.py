@@ -13,7 +13,7 @@ _ROOM: Final = 15_000
 """Bytes of an event's text and attributes; the whole may have 16 KiB."""
 
 
-def finding_event(finding: Finding) -> dict[str, Any]:
+def finding_event(finding: Finding, actor: Actor = _ME) -> dict[str, Any]:
     """What the recorder takes. Attribute `finding` is the finding as JSON; the others are for whoever searches.
 
     Names in it come from whoever was found, so it is cut until it fits: a finding that cannot be recorded would stop detection.
@@ -28,7 +28,7 @@ def finding_event(finding: Finding) -> dict[str, Any]:
         attrs, text = _attrs(finding, None, 200), finding.text[:200]
     return {
         "action": "incident.open" if finding.count == 1 else "incident.update",
-        "actor": _ME,
+        "actor": actor,
         "resource": Resource("finding", finding.id),
         "why": Why(text=text),
         "attrs": attrs,
@@ -68,4 +68,13 @@ def record_findings(recorder: Recorder, epoch: str, partition: int, offset: int,
     if place is not None and int(place) >= offset:
         return False
     recorder.record_batch_at(source, str(offset), [finding_event(finding) for finding in findings])
+    return True
+
+
+def record_told(recorder: Recorder, finding: Finding, actor: Actor) -> bool:
+    """Record a finding that another part than detection tells, once each time that it comes again. Whether it was new."""
+    source, place = f"told/{finding.id}", f"{finding.count}/{finding.updated or ''}"
+    if recorder.place(source) == place:
+        return False
+    recorder.record_batch_at(source, place, [finding_event(finding, actor)])
     return True

@@ -24,7 +24,7 @@ class Topics:
 
     def __init__(self, faults=None):
         self.faults = faults or Faults()
-        self.proofs, self.enforcement, self.findings, self.events = {}, {}, [], []
+        self.proofs, self.enforcement, self.findings, self.events, self.told = {}, {}, [], [], {}
 
     def write(self, topic, key, value):
         def act():
@@ -40,6 +40,12 @@ class Topics:
     def record(self, action, **fields):
         self.faults.do("record", lambda: self.events.append((action, fields)))
         return "id"
+
+    def place(self, source):
+        return self.told.get(source)
+
+    def record_batch_at(self, source, place, events):
+        self.told[source] = place
 
     def denials(self):
         return {key: parse_message(Denial, value) for key, value in self.proofs.items()}
@@ -170,6 +176,7 @@ def test_minted_credentials_are_reported_once_and_recommended_where_the_lock_doe
         ("ann", "tok-2", [(1, 2, 3)], "suspend", "recommend")
     ]
     assert isinstance(found[0], Finding)
+    assert f"told/{found[0].id}" in topics.told, "it is an event as well"
 
 
 def test_the_canary_goes_to_a_probe_and_nowhere_else():

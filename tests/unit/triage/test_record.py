@@ -7,9 +7,9 @@ import pytest
 from tests.support.policies import finding
 from tests.support.recorder import agent_settings, spooled
 
-from tallystick_producers import Recorder
+from tallystick_producers import Actor, Recorder
 from tallystick_schemas.messages import parse_finding
-from tallystick_stream_jobs.triage.record import finding_event, record_findings
+from tallystick_stream_jobs.triage.record import finding_event, record_findings, record_told
 
 
 def recorded(settings):
@@ -68,3 +68,16 @@ def test_a_big_finding_loses_the_oldest_evidence_first() -> None:
     big = finding(text="t" * 900, features={f"feature-{n}": n / 3 for n in range(900)}, evidence=[(1, n, 0) for n in range(50)])
     kept = parse_finding(finding_event(big)["attrs"]["finding"].encode())
     assert (kept.evidence, len(kept.features), len(kept.text)) == ([(1, n, 0) for n in range(40, 50)], 20, 500)
+
+
+def test_what_other_parts_tell_is_recorded_once_each_time(tmp_path: Path) -> None:
+    settings, outbox = agent_settings(tmp_path, "outbox"), Actor("outbox", "service")
+    first = finding("R01", id="R-1")
+    for _ in range(2):
+        with Recorder.open(settings) as recorder:
+            for told in (first, first, msgspec.structs.replace(first, count=2, updated="2026-11-23T04:10:00.000000Z")):
+                record_told(recorder, told, outbox)
+    assert [(event.action, event.actor.principal) for event in recorded(settings)][:2] == [
+        ("incident.open", "outbox"),
+        ("incident.update", "outbox"),
+    ]
