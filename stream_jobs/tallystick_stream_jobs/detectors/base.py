@@ -46,7 +46,7 @@ class Meta:
 class Rule(Protocol):
     """Deterministic: the same facts in the same order give the same findings, however they were cut into batches.
 
-    A class attribute `actions` (a set of words of the vocabulary) spares a rule the facts that it would leave alone.
+    A class attribute `actions` (words of the vocabulary) or a method `cares(action, outcome)` spares a rule the facts that it would leave alone.
     """
 
     meta: Meta
@@ -175,6 +175,9 @@ def one_credential(state: State, credential: str, at: float, window_s: float) ->
     Two are remembered, the ones that spoke last: a token of yesterday must not make today's finding one about a principal.
     """
     spoke: dict[str, float] = state.setdefault("spoke", {})
+    if len(spoke) == 1 and credential in spoke:
+        spoke[credential] = max(spoke[credential], at)
+        return credential or None
     spoke[credential] = max(at, spoke.get(credential, at))
     if len(spoke) > 1:
         newest = max(spoke.values())

@@ -7,12 +7,13 @@ from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .distinct import Distinct, own_peak, raise_peak
-from .facts import DAY_S, OBJECT_ACTIONS, Fact, settled_day
+from .facts import DAY_S, Fact, settled_day, touches
 from .peers import level
 
 WINDOW_S: Final = 3600
 _AGAIN_S: Final = 3600
 _PANES: Final = Distinct(300, 12)
+_LOW: Final = 0.4
 META: Final = Meta(
     id="D01",
     title="Bulk pull of distinct objects",
@@ -34,13 +35,15 @@ META: Final = Meta(
 class BulkObjects:
     """Panes of five minutes. The own maximum and the peers' are those of days before."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._alert, self._step_up = values["alert"], values["step_up"]
         self._times_own, self._share = values["times_own"], values["peers_share"]
+        self._low = int(min(self._alert, self._step_up) * _LOW)
+        """A day's maximum below it is kept as this: it could not keep anybody from stepping up, and need not be counted each time."""
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object
@@ -48,17 +51,24 @@ class BulkObjects:
             return None
         credential = one_credential(state, fact.event.actor.credential or "", fact.time, WINDOW_S)
         bound = _PANES.add(state, fact.time, key, fact.place)
-        if bound < self._alert and bound <= state.get("d", _NONE).get(int(fact.time // DAY_S), 0):
+        today = state.get("d", _NONE).get(int(fact.time // DAY_S))
+        if today is None:
+            self._raise(state, fact, int(fact.time // DAY_S), self._low)
+        elif bound <= today and bound < self._alert:
+            return None
+        if bound <= self._low:
             return None
         value = best = 0
         for end, count in _PANES.counts(state, fact.time):
-            day = _PANES.day(end)
-            old = raise_peak(state, day, count)
-            if old != -1:
-                fact.peers.move("D01", day, None if old is None else level(old), level(count))
+            self._raise(state, fact, _PANES.day(end), count)
             if count > value:
                 value, best = count, end
         return self._judge(state, fact, value, best, credential) if value >= min(self._alert, self._step_up) else None
+
+    def _raise(self, state: State, fact: Fact, day: int, count: int) -> None:
+        old = raise_peak(state, day, max(count, self._low))
+        if old != -1:
+            fact.peers.move("D01", day, None if old is None else level(old), level(max(count, self._low)))
 
     def _judge(self, state: State, fact: Fact, value: int, end: int, credential: str | None) -> Finding | None:
         day = settled_day(fact.time)

@@ -46,23 +46,29 @@ class Volume:
         size = event.usage.bytes if event.usage else None
         if not size or event.outcome != "allowed":
             return None
-        panes: dict[int, int] = state.setdefault("p", {})
-        pane = int(fact.time // _PANE_S)
-        newest = max(panes, default=pane)
-        if pane <= newest - _KEPT:
+        pane, newest = int(fact.time // _PANE_S), state.get("n")
+        if newest is None:
+            newest = state["n"] = pane
+            state["p"], state["t"] = {}, 0
+        elif pane <= newest - _KEPT:
             return None
+        panes: dict[int, int] = state["p"]
         panes[pane] = panes.get(pane, 0) + size
+        state["t"] += size
         if pane > newest:
+            state["n"] = newest = pane
             _close(state, panes, pane)
+        credential = one_credential(state, event.actor.credential or "", fact.time, _PANE_S * _PANES)
+        if 4 * state["t"] <= self._floor:
+            return None
         places: list[Any] = state.setdefault("e", [])
         places.append([pane, *fact.place])
         del places[:-_MAX_EVIDENCE]
-        credential = one_credential(state, event.actor.credential or "", fact.time, _PANE_S * _PANES)
-        if sum(panes.values()) <= self._floor:
+        if state["t"] <= self._floor:
             return None
         value = max(
             sum(volume for one, volume in panes.items() if end - _PANES < one <= end)
-            for end in range(pane, min(max(panes), pane + _PANES - 1) + 1)
+            for end in range(pane, min(newest, pane + _PANES - 1) + 1)
         )
         return self._judge(state, fact, value, credential) if value > self._floor else None
 
@@ -103,7 +109,7 @@ def _close(state: State, panes: dict[int, int], newest: int) -> None:
             state["h"] = {number: count // 2 for number, count in hours.items() if count > 1}
     state["c"] = max(closed, hour - 1)
     for old in [pane for pane in panes if pane <= newest - _KEPT - _PANES]:
-        del panes[old]
+        state["t"] -= panes.pop(old)
 
 
 def _percentile(hours: dict[int, int], share: float) -> float | None:

@@ -1,16 +1,18 @@
 """D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import OBJECT_ACTIONS, Fact
+from .facts import Fact, touches
 
 WINDOW_S: Final = 86_400
 _MAX_MODELS: Final = 16
 _MAX_PARTS: Final = 4096
+_EACH: Final = 64
+"""How often the parts of all models together are counted; the model with the least coverage goes when they are too many."""
 _EXEMPT_ROLES: Final = frozenset({"deploy", "train"})
 
 META: Final = Meta(
@@ -30,47 +32,52 @@ META: Final = Meta(
 class WholeModel:
     """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
+        self._line, self._least = self.meta.parameters["coverage"].value, self.meta.parameters["min_parts"].value
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        total = (event.attrs or {}).get("parts", "")
-        if not total.isascii() or not total.isdigit() or len(total) > 6 or not event.resource.part or fact.object is None:
+        total = event.attrs.get("parts") if event.attrs else None
+        part = event.resource.part
+        if total is None or not part or fact.object is None or not total.isascii() or not total.isdigit() or len(total) > 6:
             return None
-        if int(total) < self.meta.parameters["min_parts"].value or _EXEMPT_ROLES.intersection(event.actor.roles or ()):
+        if int(total) < self._least or (event.actor.roles and not _EXEMPT_ROLES.isdisjoint(event.actor.roles)):
             return None
         models: dict[str, State] = state.setdefault("models", {})
         name = f"{event.resource.id}@{event.resource.version or ''}"
         model = models.get(name)
         if model is None:
-            if len(models) >= _MAX_MODELS:
-                # Not the one that was silent longest: whoever takes turns among many models would hide them all.
-                del models[min(models, key=lambda one: (fact.time - models[one]["at"] <= WINDOW_S, len(models[one]["parts"]), one))]
+            if models:
+                _make_room(models, fact.time)
             model = models[name] = {"parts": {}, "at": fact.time, "told": 0.0}
+        if len(model["parts"]) % _EACH == _EACH - 1 and sum(len(one["parts"]) for one in models.values()) > _MAX_PARTS:
+            del models[min((one for one in models if one != name), key=lambda one: (len(models[one]["parts"]), one), default=name)]
         return self._cover(model, fact, int(total))
 
     def _cover(self, model: State, fact: Fact, total: int) -> Finding | None:
-        parts: dict[str, list[Any]] = model["parts"]
+        parts: dict[int, list[int]] = model["parts"]
+        part, second = fact.object or 0, int(fact.time)
         credential = one_credential(model, fact.event.actor.credential or "", fact.time, WINDOW_S)
-        part = fact.event.resource.part or ""
         model["at"] = max(model["at"], fact.time)
-        if part not in parts and len(parts) >= _MAX_PARTS:
-            _forget(model)
+        known = parts.get(part)
+        if known is None:
             if len(parts) >= _MAX_PARTS:
-                return None
-        if part not in parts or parts[part][0] < fact.time:
+                _forget(model)
+                if len(parts) >= _MAX_PARTS:
+                    return None
+            parts[part] = [second, *fact.place]
+        elif known[0] < second:
             # A part that is read again counts from now on; last in the evidence, too.
-            parts.pop(part, None)
-            parts[part] = [fact.time, *fact.place]
-        line = self.meta.parameters["coverage"].value
-        if len(parts) / total < line or fact.time - model["told"] < WINDOW_S:
+            del parts[part]
+            parts[part] = [second, *fact.place]
+        if len(parts) < self._line * total or fact.time - model["told"] < WINDOW_S:
             return None
         _forget(model)
         share = len(parts) / total
-        if share < line:
+        if share < self._line:
             return None
         model["told"] = fact.time
         restricted = fact.event.resource.sensitivity == "restricted"
@@ -78,20 +85,29 @@ class WholeModel:
             self.meta,
             fact,
             value=round(share, 4),
-            threshold=line,
+            threshold=self._line,
             window_s=WINDOW_S,
             evidence=[(shard, index, pos) for _, shard, index, pos in parts.values()],
             act="suspend" if restricted else "alert",
-            deterministic=False,
             text=f"{fact.event.actor.principal} asked for {len(parts)} of the {total} parts of {fact.event.resource.id} within 24 hours "
             "and has neither a deploy nor a train role.",
             credential=credential,
             severity="critical" if restricted else "high",
+            features={"parts_read": len(parts), "parts": total, "share": share},
         )
+
+
+def _make_room(models: dict[str, State], time: float) -> None:
+    """Models that nobody touched for a day, and when there are too many others, the ones with the least coverage."""
+    for old in [name for name, model in models.items() if time - model["at"] > WINDOW_S]:
+        del models[old]
+    while len(models) >= _MAX_MODELS:
+        # Not the one that was silent longest: whoever takes turns among many models would hide them all.
+        del models[min(models, key=lambda one: (len(models[one]["parts"]), one))]
 
 
 def _forget(model: State) -> None:
     """Parts that nobody touched for a day."""
-    parts: dict[str, list[Any]] = model["parts"]
+    parts: dict[int, list[int]] = model["parts"]
     for old in [name for name, seen in parts.items() if model["at"] - seen[0] > WINDOW_S]:
         del parts[old]

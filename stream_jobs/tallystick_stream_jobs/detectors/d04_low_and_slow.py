@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .distinct import Distinct, raise_peak
-from .facts import DAY_S, OBJECT_ACTIONS, Fact, settled_day
+from .facts import DAY_S, Fact, settled_day, touches
 from .peers import level
-from .sketches import sketch_add, sketch_count
+from .sketches import sketch_count
 
 _PANES: Final = Distinct(14_400, 6)
 _DAYS: Final = 30
@@ -34,13 +34,14 @@ META: Final = Meta(
 class LowAndSlow:
     """Panes of four hours for the day; one sketch a day for the month, which is counted once a day. What was told is not scored again that day."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._day, self._month = values["day"], values["month_floor"]
         self._times_own, self._share = values["times_own"], values["peers_share"]
+        self._low = int(self._month / max(1.0, self._times_own))
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object
@@ -54,7 +55,6 @@ class LowAndSlow:
         bound = _PANES.add(state, fact.time, key, fact.place)
         if not bound:
             return found
-        _remember(state, int(fact.time // DAY_S), key)
         if bound < min(self._day, 64) or found:
             return found
         credential = one_credential(state, fact.event.actor.credential or "", fact.time, DAY_S)
@@ -78,11 +78,17 @@ class LowAndSlow:
 
     def _month_over(self, state: State, fact: Fact, settled: int) -> Finding | None:
         """Once a day: the thirty days before, against the own median and the peers'."""
-        days: dict[int, bytes] = state.get("m", {})
+        days: dict[int, list[Any]] = state.setdefault("m", {})
+        for day in range(max(state["s"], settled - _DAYS), settled):
+            count, sketch = _PANES.day_sketch(state, day)
+            if count:
+                days[day] = [count, sketch]
         for old in [day for day in days if day < settled - _DAYS]:
             del days[old]
-        whole = [sketch for day, sketch in days.items() if day < settled]
-        value = sketch_count(whole)
+        whole = [sketch for _, sketch in days.values()]
+        # The sum of the days bounds the month: below the floor's third, no own median could keep anybody from being found, and none is counted.
+        bound = sum(count for count, _ in days.values())
+        value = sketch_count(whole) if bound > self._low else self._low
         history = [count for day, count in state.get("d", {}).items() if day < settled]
         peers = fact.peers.quantile("D04", settled, self._share)
         old_level = raise_peak(state, settled, value)
@@ -108,8 +114,3 @@ class LowAndSlow:
             peers=peers,
             missing=["peers"] if peers is None else [],
         )
-
-
-def _remember(state: State, day: int, key: int) -> None:
-    days: dict[int, bytes] = state.setdefault("m", {})
-    days[day] = sketch_add(days.get(day), key)

@@ -36,6 +36,9 @@ class Enumeration:
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._burst, self._refused, self._mixed = values["burst"], values["refused"], values["mixed"]
 
+    def cares(self, action: str, outcome: str) -> bool:
+        return outcome == "denied" or action == "artifact.list"
+
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
         denied = event.outcome == "denied"

@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
-from .facts import DAY_S, OBJECT_ACTIONS, Fact, number_of, settled_day
+from .facts import DAY_S, Fact, number_of, settled_day, touches
 from .peers import LEAST
 
 _MOST: Final = 64
@@ -30,7 +30,7 @@ META: Final = Meta(
 class FirstAccess:
     """A family is a collection, or the resource where it has none. 64 with the day they were seen last; older ones in a Bloom filter (Bloom 1970)."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
-from .facts import OBJECT_ACTIONS, Fact
+from .facts import Fact, touches
 
 _HOUR_S: Final = 3600
 _ALPHA: Final = 0.1
@@ -29,7 +29,7 @@ META: Final = Meta(
 class Spike:
     """Counts by the hour. An hour becomes a point of the baseline once, when two later hours have begun."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)

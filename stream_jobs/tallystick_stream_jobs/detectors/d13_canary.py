@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, State, in_force, make_finding, one_credential
-from .facts import OBJECT_ACTIONS, Fact
+from .facts import Fact, touches
 
 _AGAIN_S: Final = 3600
 _MAX_CREDENTIALS: Final = 16
@@ -24,7 +24,7 @@ META: Final = Meta(
 class Canary:
     """The door marks decoys in attrs `canary`."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)

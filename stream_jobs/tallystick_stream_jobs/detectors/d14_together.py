@@ -9,7 +9,7 @@ import msgspec
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, finding_id, in_force
-from .facts import OBJECT_ACTIONS, Fact
+from .facts import Fact, touches
 from .harvest import observe_harvest
 
 _AGAIN_S: Final = 86_400.0
@@ -59,7 +59,7 @@ META: Final = Meta(
 class Together:
     """One part a detector: its highest points, fading; the score is the sum of the parts."""
 
-    actions: Final = OBJECT_ACTIONS
+    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)

@@ -4,7 +4,6 @@ An event up to ten minutes late counts in its own pane, in every window that hol
 does not depend on the order in which its events arrive.
 """
 
-from collections.abc import Iterator
 from math import ceil
 from typing import Any, Final
 
@@ -12,12 +11,13 @@ from tallystick_schemas.messages import Place
 
 from .base import State
 from .facts import DAY_S, LATENESS_S
-from .sketches import sketch_add, sketch_count
+from .sketches import sketch_add, sketch_add_all, sketch_count, sketch_union
 
 EXACT: Final = 64
 MAX_EVIDENCE: Final = 50
 _EACH: Final = 8
 """Sketches are counted at each 8th new thing: they err by more than that."""
+_CROWDED: Final = 16
 _DAYS: Final = 30
 
 
@@ -67,13 +67,29 @@ class Distinct:
         entry[1] |= bit
         return len(keys)
 
-    def counts(self, state: State, time: float) -> Iterator[tuple[int, int]]:
+    def counts(self, state: State, time: float) -> list[tuple[int, int]]:
         """(last pane, distinct things) of every window that holds the time and has ended with something in it."""
         pane, newest = int(time // self.pane_s), state["n"]
         if "h" not in state:
-            self._prune(state)
-        for end in range(pane, min(newest, pane + self.panes - 1) + 1):
-            yield end, self._count(state, end)
+            keys = state["k"]
+            if len(keys) > _CROWDED:
+                self._prune(state)
+            if pane == newest:
+                oldest = pane - self.panes
+                return [(pane, sum([one[0] > oldest for one in keys.values()]))]
+        return [(end, self._count(state, end)) for end in range(pane, min(newest, pane + self.panes - 1) + 1)]
+
+    def day_sketch(self, state: State, day: int) -> tuple[int, bytes]:
+        """(how many distinct things at the most, their sketch) of a day (UTC) of which all panes are still held."""
+        first, last = day * DAY_S // self.pane_s, (day + 1) * DAY_S // self.pane_s - 1
+        if "h" in state:
+            sketch = sketch_union(sketch for pane, sketch in state["h"].items() if first <= pane <= last)
+            return 2 * sketch_count([sketch]), sketch
+        span = (1 << last - first + 1) - 1
+        keys: dict[int, list[int]] = state.get("k", {})
+        # The mask reads backwards from the newest pane: bits of the day are those from `last` down to `first`.
+        seen = [key for key, (top, mask, *_) in keys.items() if top >= first and mask >> max(0, top - last) & span >> max(0, last - top)]
+        return len(seen), sketch_add_all(None, seen) if seen else b""
 
     def evidence(self, state: State, end: int) -> list[Place]:
         """Where the things of a window stand, first sights, at most the newest 50."""

@@ -66,7 +66,7 @@ class Engine:
     def use(self, rules: tuple[Rule, ...]) -> None:
         """From here on these rules; their states stay."""
         self._rules = rules
-        self._dispatch: dict[str, list[tuple[str, Observe]]] = {}
+        self._dispatch: dict[tuple[str, str], list[tuple[str, Observe]]] = {}
         self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
         self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
         self._expecting = [rule for rule in rules if isinstance(rule, Expecting)]
@@ -109,7 +109,7 @@ class Engine:
                 if not fresh:
                     continue
                 last, states = principal, self._states(bucket, principal, day)
-                peers.turn_to(number, bucket.peers, bucket.collections)
+                peers.turn_to(bucket.peers, bucket.collections)
             self._observe(states, make_fact(event, append_ms, (shard, index, pos), peers, raw), findings)
         for number, fresh in touched.items():
             if fresh:
@@ -119,10 +119,10 @@ class Engine:
             self._look_for_silence(shard, append_ms // 1000 // _TICK_S, findings)
 
     def _observe(self, states: dict[str, Any], fact: Fact, findings: list[Finding]) -> None:
-        action = fact.event.action
-        rules = self._dispatch.get(action)
+        kind = (fact.event.action, fact.event.outcome)
+        rules = self._dispatch.get(kind)
         if rules is None:
-            rules = self._dispatch[action] = self._rules_for(action)
+            rules = self._dispatch[kind] = self._rules_for(*kind)
         for name, observe in rules:
             state = states.get(name)
             if state is None:
@@ -134,7 +134,7 @@ class Engine:
                 found = observe(state, fact)
             if found is not None:
                 self._tell(states, found, findings)
-        if self._expecting and action.startswith("agent."):
+        if self._expecting and kind[0].startswith("agent."):
             self._agents[fact.event.actor.principal] = self._number(fact.event.actor.principal)
 
     def _tell(self, states: dict[str, Any], found: Finding, findings: list[Finding]) -> None:
@@ -160,9 +160,8 @@ class Engine:
                     findings.append(found)
                     self.dirty.add(number)
 
-    def _rules_for(self, action: str) -> list[tuple[str, Observe]]:
-        asked = [(rule, getattr(rule, "actions", None)) for rule in self._rules]
-        return [(rule.meta.id, rule.observe) for rule, actions in asked if actions is None or action in actions]
+    def _rules_for(self, action: str, outcome: str) -> list[tuple[str, Observe]]:
+        return [(rule.meta.id, rule.observe) for rule in self._rules if _cares(rule, action, outcome)]
 
     def _number(self, principal: str) -> int:
         number = self._numbers.get(principal)
@@ -211,6 +210,14 @@ class Engine:
     def sizes(self) -> tuple[int, int]:
         """(principals, bytes of all buckets)."""
         return sum(len(b.principals) for b in self._buckets.values()), sum(len(_encode(b)) for b in self._buckets.values())
+
+
+def _cares(rule: Rule, action: str, outcome: str) -> bool:
+    """Whether a rule wants to see such facts: by its method `cares`, or its set `actions`; one without either sees all."""
+    if hasattr(rule, "cares"):
+        return bool(rule.cares(action, outcome))
+    actions = getattr(rule, "actions", None)
+    return actions is None or action in actions
 
 
 def _decoded(shard: int, segment: VerifiedSegment) -> list[tuple[int, Any, bytes]]:

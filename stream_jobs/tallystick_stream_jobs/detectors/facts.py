@@ -72,6 +72,11 @@ decode_event: Final = msgspec.json.Decoder(_Event).decode
 OBJECT_ACTIONS: Final = frozenset({"access.check", "artifact.download", "artifact.read", "dataset.read", "dataset.export"})
 
 
+def touches(action: str, outcome: str) -> bool:
+    """Whether an event of this kind can touch an object with leave: what most rules look at."""
+    return outcome == "allowed" and action in OBJECT_ACTIONS
+
+
 def claimed_time(text: str) -> float | None:
     """The agent's clock in seconds since 1970; None for a day that no calendar has, which the format lets pass."""
     try:

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from .base import State
 from .facts import DAY_S, Fact, number_of
-from .sketches import sketch_add
+from .sketches import sketch_add_all
 
 BLOCK_S: Final = 21_600
 BLOCKS: Final = 4
 _COLLECTIONS_EACH: Final = 32
 _COLLECTIONS: Final = 64
 _NAMES: Final = 32
+_WAITING: Final = 64
 _FORGET_DAYS: Final = 30
 
 
@@ -32,31 +33,46 @@ def observe_harvest(state: State, fact: Fact) -> None:
             del mine[min(mine, key=lambda one: (mine[one][1], one))]
     elif seen[1] < day:
         seen[1] = day
-    fresh = day - seen[0] <= 1
-    if fact.peers.first_touch(number, fact.object) or fresh:
-        _note(fact, collection, day, fresh=fresh)
+    one = fact.peers.collections.get(collection) or _entry(fact, collection, day)
+    one["z"] = max(one["z"], day)
+    gather(one["s"], fact.object)
+    if day - seen[0] <= 1:
+        _newcomer(fact, collection, one["b"])
 
 
-def _note(fact: Fact, collection: str, day: int, *, fresh: bool) -> None:
+def gather(held: list[Any], key: int) -> None:
+    """Things wait in a list of 64 on their way into the sketch: [sketch, waiting]. One more that is there already changes no count."""
+    waiting: list[int] = held[1]
+    waiting.append(key)
+    if len(waiting) >= _WAITING:
+        held[0] = sketch_add_all(held[0] or None, waiting)
+        waiting.clear()
+
+
+def gathered(held: list[Any]) -> bytes:
+    """The sketch with what waits for it."""
+    return sketch_add_all(held[0] or None, held[1])
+
+
+def _entry(fact: Fact, collection: str, day: int) -> dict[str, Any]:
+    """What is kept of a collection: first and last day, its objects, and blocks of newcomers."""
     shelf = fact.peers.collections
-    one = shelf.get(collection)
-    if one is None:
-        one = shelf[collection] = {"a": day, "z": day, "s": b"", "b": {}}
-        while len(shelf) > _COLLECTIONS:
-            del shelf[min(shelf, key=lambda name: (shelf[name]["z"], name))]
-    one["a"], one["z"] = min(one["a"], day), max(one["z"], day)
-    key = fact.object or 0
-    one["s"] = sketch_add(one["s"] or None, key)
-    if not fresh:
-        return
-    blocks: dict[int, list[Any]] = one["b"]
+    one = shelf[collection] = {"a": day, "z": day, "s": [b"", []], "b": {}}
+    while len(shelf) > _COLLECTIONS:
+        del shelf[min(shelf, key=lambda name: (shelf[name]["z"], name))]
+    return one
+
+
+def _newcomer(fact: Fact, collection: str, blocks: dict[int, list[Any]]) -> None:
     number = int(fact.time // BLOCK_S)
     block = blocks.get(number)
     if block is None:
-        block = blocks[number] = [b"", {}]
+        block = blocks[number] = [b"", [], {}]
         for old in [each for each in blocks if each <= max(blocks) - BLOCKS - 1]:
             del blocks[old]
-    block[0] = sketch_add(block[0] or None, key)
-    if len(block[1]) < _NAMES:
-        block[1].setdefault(fact.event.actor.principal, list(fact.place))
+    gather(block, fact.object or 0)
+    names: dict[str, list[int]] = block[2]
+    principal = fact.event.actor.principal
+    if principal not in names and len(names) < _NAMES:
+        names[principal] = list(fact.place)
     fact.peers.changed.add(collection)

@@ -19,6 +19,7 @@ from ..shell import Message, Outlet, run_jobs
 from ..triage.desk import Desk, open_desk
 from ..triage.feedback import FeedbackLane, store_books
 from .base import Rule
+from .collector import calm_collector
 from .engine import Engine
 
 log: Final = logging.getLogger(__name__)
@@ -196,6 +197,7 @@ def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[byt
 
 def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs detectors`."""
+    calm_collector()
     outlet = Outlet(settings.kafka)
     with Recorder.open(agent) as recorder:
         desk = open_desk(settings.policy_file, settings.state_dir, recorder)

@@ -17,7 +17,6 @@ LEAST: Final = 20
 """Principal-days below which a figure would be an anecdote."""
 MAX_LEVELS: Final = 128
 _EXACT: Final = 32
-_MOST_TOUCHED: Final = 50_000
 
 
 def level(value: float) -> int:
@@ -41,22 +40,10 @@ class Peers:
         self.changed: set[str] = set()
         """Collections that somebody new touched since the last summary."""
         self._known: dict[tuple[str, int], dict[int, int]] = {}
-        self._touched: set[tuple[int, int, int]] = set()
-        self._number = 0
 
-    def turn_to(self, number: int, shelf: Shelf, collections: dict[str, dict[str, Any]]) -> None:
+    def turn_to(self, shelf: Shelf, collections: dict[str, dict[str, Any]]) -> None:
         """The bucket of the principal in hand."""
-        self._number, self.here, self.collections = number, shelf, collections
-
-    def first_touch(self, collection: int, thing: int) -> bool:
-        """Whether the bucket may not have counted this object of the collection yet: a shortcut, since counting twice changes nothing."""
-        key = (self._number, collection, thing)
-        if key in self._touched:
-            return False
-        if len(self._touched) >= _MOST_TOUCHED:
-            self._touched.clear()
-        self._touched.add(key)
-        return True
+        self.here, self.collections = shelf, collections
 
     def move(self, measure: str, day: int, old: int | None, new: int) -> None:
         """One principal's value of a day rose from level `old` (None: it had none) to level `new`."""
@@ -97,7 +84,6 @@ class Peers:
     def forget(self) -> None:
         """A shelf was replaced."""
         self._known.clear()
-        self._touched.clear()
 
     def quantile(self, measure: str, day: int, share: float) -> float | None:
         """The value that this share of the principal-days before `day` does not exceed; None below 20 of them."""

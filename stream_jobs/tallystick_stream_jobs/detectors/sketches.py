@@ -19,6 +19,14 @@ def sketch_add(sketch: bytes | None, key: int) -> bytes:
     return bytes(one.serialize_compact())
 
 
+def sketch_add_all(sketch: bytes | None, keys: Iterable[int]) -> bytes:
+    """The sketch with all of these; None is the empty one."""
+    one = hll_sketch(_LG_K, tgt_hll_type.HLL_4) if sketch is None else hll_sketch.deserialize(sketch)
+    for key in keys:
+        one.update(key)
+    return bytes(one.serialize_compact())
+
+
 def sketch_union(sketches: Iterable[bytes]) -> bytes:
     """All of them as one."""
     union = hll_union(_LG_K)

@@ -75,8 +75,8 @@ def test_it_steps_up_only_against_the_own_and_the_peers_days_before():
     own = pull(10, start=-2 * DAY)
     told = found([*own, *sorted(crowd(5)), *pull(40, first=500)])
     assert [(finding.value, finding.act) for finding in told] == [(25, "alert"), (40, "step-up")]
-    assert (told[1].baseline, told[1].peers, told[1].missing) == (10, 5, [])
-    assert told[1].features == {"distinct_objects": 40, "own_maximum": 10, "peers": 5}
+    assert (told[1].baseline, told[1].peers, told[1].missing) == (10, 10, [])
+    assert told[1].features == {"distinct_objects": 40, "own_maximum": 10, "peers": 10}
 
 
 def test_who_always_pulls_so_much_is_only_told():
