@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tallystick_schemas.encoding import to_base64url
@@ -10,6 +10,7 @@ from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, enc
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_batch
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import VERIFIED_PARTITIONS, verified_partition
+from tallystick_stream_jobs.detectors.collector import calm_collector
 from tallystick_stream_jobs.detectors.engine import Engine
 
 from .scratch import machine
@@ -23,10 +24,12 @@ _HARVESTERS: Final = 20
 _SESSION: Final = 10
 _PARTS: Final = 24
 _MODELS: Final = 400
+_TELL: Final = 100_000
 
 
-def detect(events: int) -> dict[str, Any]:
+def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Ten days of ordinary sessions of 10,000 principals, twenty harvesters among them. Making the events is not measured; decoding them is."""
+    calm_collector()
     engines = [Engine() for _ in range(VERIFIED_PARTITIONS)]
     found: dict[str, int] = {}
     seconds, cpu_s, count = 0.0, 0.0, 0
@@ -37,7 +40,9 @@ def detect(events: int) -> dict[str, Any]:
                 found[finding.detector] = found.get(finding.detector, 0) + 1
         cpu_s += time.process_time() - cpu
         seconds += time.perf_counter() - began
-        count += sum(len(segment.events) for _, raw in chunk for segment in parse_batch(raw).segments)
+        before, count = count, count + sum(len(segment.events) for _, raw in chunk for segment in parse_batch(raw).segments)
+        if count // _TELL > before // _TELL:
+            progress(count)
     sizes = [engine.sizes() for engine in engines]
     principals = sum(one for one, _ in sizes)
     return {

@@ -18,7 +18,7 @@ _EVENTS = 1_000_000
 def bench(ctx: click.Context, events: int, trials: int, as_json: bool) -> None:
     """Measure on a scratch deployment; without a subcommand, everything on one. Machines are noisy: compare within one run."""
     if ctx.invoked_subcommand is None:
-        _measure({"ingest", "verify", "restart", "respond"}, events, trials, as_json=as_json)
+        _measure({"ingest", "verify", "detect", "restart", "respond"}, events, trials, as_json=as_json)
 
 
 @bench.command()
@@ -38,6 +38,18 @@ def verify(events: int, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--events", default=_EVENTS, show_default=True, type=click.IntRange(1000))
+@json_option
+def detect(events: int, as_json: bool) -> None:
+    """All detectors over so many verified events of 10,000 principals, on one core. Starts nothing."""
+    from ..bench.detect import detect as measure
+
+    console = out(as_json)
+    console.print(f"detect: {events:,} events …")
+    _show({"detect": measure(events, lambda done: console.print(f"  {done:,} …"))}, as_json=as_json)
+
+
+@bench.command()
 @click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 2000))
 @json_option
 def respond(trials: int, as_json: bool) -> None:
@@ -46,6 +58,7 @@ def respond(trials: int, as_json: bool) -> None:
 
 
 def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: set[str] | None = None) -> None:
+    from ..bench import detect as detecting
     from ..bench import ingest as ingesting
     from ..bench import respond as responding
     from ..bench import verify as verifying
@@ -53,6 +66,9 @@ def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: s
 
     console = out(as_json)
     results: dict[str, dict[str, Any]] = {}
+    if "detect" in what:
+        console.print(f"detect: {events:,} events …")
+        results["detect"] = detecting.detect(events)
     with scratch(lambda text: console.print(f"[yellow]{text}[/]"), [*ingesting.AGENTS, "bench-respond"]) as supervisor:
         # A moment for the parts to come to rest, so that memory at rest is that.
         time.sleep(5)
@@ -68,7 +84,11 @@ def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: s
         if "respond" in what:
             console.print(f"respond: {trials} trials …")
             results["respond"] = responding.respond(supervisor, trials)
-    chosen = {name: value for name, value in results.items() if show is None or name in show}
+    _show({name: value for name, value in results.items() if show is None or name in show}, as_json=as_json)
+
+
+def _show(chosen: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+    console = out(as_json)
     for name, figures in chosen.items():
         console.print(f"[bold]{name}[/]")
         for key, value in figures.items():
