@@ -173,6 +173,7 @@ SPEAKS: dict[str, list[Item]] = {
     ],
     "D13": [event(1, part="decoy", attrs={"canary": "true"})],
     "D14": _together("refused"),
+    "D15": pull(420, 2.0),
 }
 """Detector -> a stream in which it must speak (D14: with the detectors that it listens to)."""
 
@@ -197,5 +198,6 @@ SILENT: dict[str, list[Item]] = {
     ],
     "D13": [event(1, part="decoy", attrs={"canary": "true"}, outcome="denied"), event(2, part="other", attrs={"canary": "no"})],
     "D14": _together("nothing"),
+    "D15": pull(150, 10.0),
 }
 """Detector -> a stream in which it must not."""
