@@ -16,7 +16,7 @@ PAGES = pages()
 BY_NAME = {str(page): page for page in PAGES}
 COMMANDS = [(page, words, typed) for page in PAGES for words, typed in commands(page)]
 PYTHON = [(page, code) for page in PAGES for code in page.fenced("python")]
-HOSTS = {"github.com", "keepachangelog.com", "semver.org", "example.org"}
+HOSTS = {"openid.net", "github.com", "keepachangelog.com", "semver.org", "example.org"}
 """Hosts that pages may name. A package registry's or a mirror's is nobody's business but the reader's."""
 _HOST = re.compile(r"(?<![\w/-])(?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|internal|local|lan)\b")
 _MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|opt|mnt|usr|workspace)/")
