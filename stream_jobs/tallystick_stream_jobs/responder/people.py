@@ -7,6 +7,7 @@ import msgspec
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.signing import wire_time
 
+from ..shared_signals.vocabulary import FROM_A_SIGNAL
 from .book import lifted, seconds_of
 from .names import same_person
 from .orders import MAX_REASON, Order
@@ -42,11 +43,25 @@ def rule(order: Order, met: Situation) -> Ruling:
         return Ruling(f"refused: {standing.subject} was revoked for good (command {standing.command}); the way back is a new credential")
     if order.confirm and not holds(standing, met.now):
         return Ruling(f"refused: {order.lock.subject} is not locked now, so there is nothing to confirm; `tallystick lock` locks it")
+    if order.lock.command.startswith(FROM_A_SIGNAL):
+        return _outside(order.lock, met)
     lock = _confirmed(order.lock, standing) if order.confirm and standing is not None else lifted(order.lock, standing)
     why = "a revocation is for good: two people decide" if lock.level == "revoke" else met.protected
     if not why:
         return Ruling(lock.reason, lock=lock, policy={"two-people": "one person's order is enough"})
     return _second(lock, why, met)
+
+
+def _outside(lock: Lock, met: Situation) -> Ruling:
+    """A signal of another system is no person: it locks nobody who needs two of them, is nobody's second, and makes no standing lock weaker or shorter."""
+    if met.protected:
+        return Ruling(f"refused: {met.protected}, and a signal from outside is neither of them")
+    standing = met.standing
+    if standing is not None and holds(standing, met.now) and (standing.until is None or standing.until >= (lock.until or "9")):
+        if standing.level != "step-up":
+            return Ruling(f"refused: {standing.subject} is locked for longer already (command {standing.command})")
+        lock = msgspec.structs.replace(lock, until=standing.until)
+    return Ruling(lock.reason, lock=lock, policy={"signal": "its issuer may lock whom it answers for"})
 
 
 def _confirmed(order: Lock, standing: Lock) -> Lock:
