@@ -18,7 +18,7 @@ from ..connectors.errors import Refused
 from ..connectors.guard import check_url
 from .errors import StreamRefused
 from .keyfile import KeyFile
-from .polling import answer_poll
+from .polling import Polls
 from .requests import answer, empty, guarded, principal_of_token, read_json
 from .settings import ReceiverSettings, SignalsSettings
 from .store import Store
@@ -64,6 +64,7 @@ class TransmitterApi:
     ) -> None:
         self._settings, self._store, self._keys, self._tokens = settings, store, keys, tokens
         self._transmitter, self._told, self._clock = transmitter, told, clock
+        self._polls = Polls(store, keys, told, clock)
 
     def routes(self) -> list[Route]:
         """For the application. An issuer with a path has its document behind the well-known name (RFC 8615)."""
@@ -196,7 +197,7 @@ class TransmitterApi:
         stream = await self._find(receiver, request.path_params["stream_id"])
         if stream.method != POLL:
             raise StreamRefused(404, "this stream is pushed")
-        return answer(await answer_poll(stream, wish, self._store, self._keys, self._told, self._clock))
+        return answer(await self._polls.answer(stream, wish))
 
 
 def _check_endpoint(stream: Stream, receiver: ReceiverSettings) -> None:

@@ -36,22 +36,37 @@ def _wish(request: dict[str, Any]) -> tuple[int, bool, list[str], dict[str, Any]
     return min(most, MAX_EVENTS), at_once, acks, errors
 
 
-async def answer_poll(
-    stream: Stream, request: dict[str, Any], store: Store, keys: KeyFile, told: Told, clock: Callable[[], float] = time.time
-) -> dict[str, Any]:
-    """`sets` (jti -> token) and `moreAvailable`. What is not acknowledged comes again with the next poll."""
-    most, at_once, acks, errors = _wish(request)
-    await asyncio.to_thread(_settle, stream, acks, errors, store, told, clock())
-    # A request that only acknowledges (maxEvents 0) is answered at once (section 2.4).
-    waiting = await asyncio.to_thread(_ready, store, stream.id, most) if most else []
-    until = time.monotonic() + _HOLD_S
-    while most and not at_once and not waiting and time.monotonic() < until:
-        await asyncio.sleep(_LOOK_S)
-        waiting = await asyncio.to_thread(_ready, store, stream.id, most)
-    key = keys.ring().signer(clock())
-    sets = {one.jti: await asyncio.to_thread(sign, one.claims, key) for one in waiting[:most]}
-    left = await asyncio.to_thread(store.count_waiting, stream.id)
-    return {"sets": sets, "moreAvailable": len(sets) < left and bool(sets or not most)}
+class Polls:
+    """All streams' polls. One a stream is held back; a second one is answered at once, so that held ones stay few."""
+
+    def __init__(self, store: Store, keys: KeyFile, told: Told, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._keys, self._told, self._clock = store, keys, told, clock
+        self._held: set[str] = set()
+
+    async def answer(self, stream: Stream, request: dict[str, Any]) -> dict[str, Any]:
+        """`sets` (jti -> token) and `moreAvailable`. What is not acknowledged comes again with the next poll."""
+        most, at_once, acks, errors = _wish(request)
+        await asyncio.to_thread(_settle, stream, acks, errors, self._store, self._told, self._clock())
+        # A request that only acknowledges (maxEvents 0) is answered at once (section 2.4).
+        waiting = await self._waiting(stream.id, most, hold=not at_once) if most else []
+        key = self._keys.ring().signer(self._clock())
+        sets = {one.jti: await asyncio.to_thread(sign, one.claims, key) for one in waiting}
+        left = await asyncio.to_thread(self._store.count_waiting, stream.id)
+        return {"sets": sets, "moreAvailable": len(sets) < left and bool(sets or not most)}
+
+    async def _waiting(self, stream_id: str, most: int, *, hold: bool) -> list[Waiting]:
+        waiting = await asyncio.to_thread(_ready, self._store, stream_id, most)
+        if waiting or not hold or stream_id in self._held:
+            return waiting
+        self._held.add(stream_id)
+        try:
+            until = time.monotonic() + _HOLD_S
+            while not waiting and time.monotonic() < until:
+                await asyncio.sleep(_LOOK_S)
+                waiting = await asyncio.to_thread(_ready, self._store, stream_id, most)
+            return waiting
+        finally:
+            self._held.discard(stream_id)
 
 
 def _ready(store: Store, stream_id: str, most: int) -> list[Waiting]:
