@@ -185,6 +185,18 @@ def test_what_can_be_mended_is_kept_and_tried_again(tmp_path, reply, says):
         until(lambda: here.signals.store.tally(stream)["taken"] == 2, "it is taken in the end")
 
 
+def test_a_paused_stream_is_not_pushed(tmp_path):
+    with receiver(lambda _: Reply(202, b"")) as there, served(settings_in(tmp_path)) as here:
+        paused, other = push_stream(here, f"{there.url}/paused"), push_stream(here, f"{there.url}/other")
+        token = here.token("okta")
+        here.ask("POST", "/ssf/status", token, json={"stream_id": paused, "status": "paused"})
+        here.decide(decision())
+        until(lambda: here.signals.store.tally(other)["taken"] == 2, "the other one is served")
+        assert {request.path for request in there.requests} == {"/other"}
+        here.ask("POST", "/ssf/status", token, json={"stream_id": paused, "status": "enabled"})
+        until(lambda: here.signals.store.tally(paused)["taken"] == 2, "what was held is pushed")
+
+
 def test_a_receiver_that_hangs_holds_up_nobody_else(tmp_path):
     settings = settings_in(tmp_path)
     with receiver(lambda _: Reply(hang=True)) as stuck, receiver(lambda _: Reply(202, b"")) as well, served(settings) as here:
