@@ -40,7 +40,7 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks: list[Check] = []
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _spools, _policy):
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _spools, _policy, _signals):
         checks += _guarded(look, deployment)
     good = all(check.ok for check in checks)
     if as_json:
@@ -176,6 +176,26 @@ def _points(deployment: Deployment) -> list[Check]:
         seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {len(one.acked_ms)} locks acknowledged"
         checks.append(Check(f"point {one.point.name}", not one.silent and not missing, seen, "does it run? who is locked may get in there"))
     return checks
+
+
+def _signals(deployment: Deployment) -> list[Check]:
+    """Shared signals, where they are on."""
+    from tallystick_stream_jobs.shared_signals.store import Store
+
+    from ..signals import signals_settings
+
+    settings = signals_settings(deployment)
+    if not settings.enabled:
+        return []
+    store = Store(Path(settings.state_dir) / "signals.db")
+    try:
+        streams = store.streams()
+        waiting = sum(store.count_waiting(one.id) for one in streams)
+    finally:
+        store.close()
+    wrong = [one.id for one in streams if one.troubled]
+    seen = f"{len(streams)} streams, {waiting} tokens wait" + (f"; in trouble: {', '.join(wrong)}" if wrong else "")
+    return [Check("signals", not wrong, seen, "`tallystick signals streams` says what is wrong")]
 
 
 def _spools(deployment: Deployment) -> list[Check]:

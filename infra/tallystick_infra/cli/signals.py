@@ -72,7 +72,7 @@ def status(data: Path, as_json: bool) -> None:
     keys = Path(settings.keys_file)
     signer = read_keyring(keys).signer(now).kid if keys.exists() else None
     with _store(settings) as store:
-        wrong = [one.id for one in store.streams() if one.last_error or (one.status == "disabled" and one.lost)]
+        wrong = [one.id for one in store.streams() if one.troubled]
         counts = {"streams": len(store.streams()), "waiting": sum(store.count_waiting(one.id) for one in store.streams())}
         heard = {issuer.name: store.count_heard(issuer.iss) for issuer in settings.issuers}
     found = {"enabled": settings.enabled, "issuer": settings.issuer, "signer": signer, **counts, "heard": heard, "wrong": wrong}

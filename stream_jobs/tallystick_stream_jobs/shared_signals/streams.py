@@ -39,6 +39,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     def delivered(self) -> list[str]:
         return [event for event in SUPPORTED if event in self.events_requested]
 
+    @property
+    def troubled(self) -> bool:
+        """Whether a person should look: pushing fails, or events were lost and nobody has enabled it again."""
+        return bool(self.last_error) or (self.status == "disabled" and self.lost > 0)
+
 
 def poll_url(settings: SignalsSettings, stream_id: str) -> str:
     """Where a stream's tokens are fetched."""
