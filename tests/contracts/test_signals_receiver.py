@@ -128,7 +128,9 @@ def test_an_order_names_its_command_and_its_end(tmp_path):
     assert order.attrs == {"command": command, "until": wire_time(NOW + 1800), "iss": ISS, "jti": "jti-1"}
 
 
-def test_nothing_locks_by_default(door):
+@pytest.mark.parametrize("domains", [(), ("*",)])
+def test_nothing_locks_by_default(tmp_path, domains):
+    door = open_door(tmp_path, lock_domains=domains)
     door.push(LIAR.token())
     assert door.actions() == ["incident.open"]
 

@@ -55,13 +55,13 @@ def test_any_bytes(raw):
 
 
 @given(st.dictionaries(NAMES, JSON, max_size=3))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_claims_under_a_good_signature(bent):
     check(LIAR.token({**Liar.claims(), **bent}))
 
 
 @given(st.dictionaries(st.sampled_from(["event_timestamp", "reason_admin", "change_type", "subject"]), JSON, max_size=3), JSON)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_event_and_subject(payload, subject):
     event = next(iter(Liar.claims()["events"]))
     check(LIAR.token(Liar.claims(events={event: {"event_timestamp": int(NOW), **payload}}, sub_id=subject)))
@@ -75,7 +75,7 @@ def test_any_bytes_under_a_good_signature(payload):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_one_changed_byte_is_never_taken(data):
     token = bytearray(LIAR.token())
     place = data.draw(st.integers(0, len(token) - 1))

@@ -4,6 +4,7 @@ Rotation leaves no gap: a new key is shown `lead_s` before it signs, so that a r
 and the old one is shown for `grace_s` after its last signature, so that what is on its way can still be checked.
 """
 
+import functools
 from typing import Any
 
 import msgspec
@@ -30,11 +31,17 @@ class SigningKey(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def private(self) -> RSAKey:
         """The key to sign with."""
-        return RSAKey.import_key(self.pem, {"kid": self.kid})
+        return _imported(self.pem, self.kid)
 
     def public(self) -> dict[str, Any]:
         """The key as others see it (RFC 7517)."""
         return {**self.private().as_dict(private=False), "kid": self.kid, "use": "sig", "alg": "RS256"}
+
+
+@functools.lru_cache(maxsize=8)
+def _imported(pem: str, kid: str) -> RSAKey:
+    """Reading a key checks its primes, which takes as long as thirty signatures."""
+    return RSAKey.import_key(pem, {"kid": kid})
 
 
 class Keyring(msgspec.Struct, frozen=True):
