@@ -40,7 +40,7 @@ class SigningKey(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @functools.lru_cache(maxsize=8)
 def _imported(pem: str, kid: str) -> RSAKey:
-    """Reading a key checks its primes, which takes as long as thirty signatures."""
+    """Reading a key checks its primes, which takes as long as forty signatures."""
     return RSAKey.import_key(pem, {"kid": kid})
 
 
