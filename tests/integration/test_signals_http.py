@@ -12,13 +12,14 @@ import pytest
 from msgspec.structs import replace as changed
 from tests.support.gateway import KeptEvents
 from tests.support.receiver import Reply, json_reply, receiver
-from tests.support.signals import Liar, decision, free_port, issuer_in, served, settings_in, until
+from tests.support.signals import NOW, Door, Liar, decision, free_port, issuer_in, served, settings_in, until
 
 from tallystick_producers.gateway.protocol import Limits
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.shared_signals import requests
 from tallystick_stream_jobs.shared_signals.keyfile import change_keyring
 from tallystick_stream_jobs.shared_signals.keyring import new_key
+from tallystick_stream_jobs.shared_signals.push import Pusher
 from tallystick_stream_jobs.shared_signals.settings import IssuerSettings, ReceiverSettings
 from tallystick_stream_jobs.shared_signals.vocabulary import ACCOUNT_DISABLED, PUSH, SESSION_REVOKED
 
@@ -195,6 +196,21 @@ def test_a_paused_stream_is_not_pushed(tmp_path):
         assert {request.path for request in there.requests} == {"/other"}
         here.ask("POST", "/ssf/status", token, json={"stream_id": paused, "status": "enabled"})
         until(lambda: here.signals.store.tally(paused)["taken"] == 2, "what was held is pushed")
+
+
+def test_a_stream_that_is_paused_while_it_is_pushed_stops_after_the_token(tmp_path):
+    door = Door(settings_in(tmp_path))
+
+    def pause_then_take(_):
+        door.ask("POST", "/ssf/status", {"stream_id": stream, "status": "paused"})
+        return Reply(202, b"")
+
+    with receiver(pause_then_take) as there:
+        stream = door.stream(delivery={"method": PUSH, "endpoint_url": there.url})["stream_id"]
+        door.decide(decision())
+        signals = door.signals
+        Pusher(signals.settings, signals.store, signals.keys, signals.transmitter, signals._told, lambda: NOW).push_due(stream)
+        assert (len(there.requests), signals.store.count_waiting(stream)) == (1, 1)
 
 
 def test_a_receiver_that_hangs_holds_up_nobody_else(tmp_path):
