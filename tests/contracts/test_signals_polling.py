@@ -113,6 +113,17 @@ def test_everything_outlives_the_process(tmp_path):
     assert (tmp_path / "signals.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_our_own_fault_is_503_and_changes_nothing(door, tmp_path):
+    stream = door.stream()["stream_id"]
+    door.decide(decision("cmd-1"))
+    keys = tmp_path / "keys" / "signals.json"
+    keys.chmod(0o644)
+    for answer in (door.ask("POST", f"/ssf/poll/{stream}", {"returnImmediately": True}), door.ask("GET", "/ssf/jwks.json")):
+        assert (answer.status_code, answer.headers["retry-after"], "keys" in answer.text) == (503, "5", False)
+    keys.chmod(0o600)
+    assert len(door.poll(stream)["sets"]) == 2
+
+
 def test_what_is_remembered_has_an_end(door):
     stream = door.stream()["stream_id"]
     door.decide(decision("cmd-1"))

@@ -70,7 +70,10 @@ class KeyFile:
 
     def ring(self) -> Keyring:
         """KeyringBroken when the file turned bad: better not to sign than to sign with a key that others could read."""
-        facts = self._path.stat()
+        try:
+            facts = self._path.stat()
+        except OSError as error:
+            raise KeyringBroken(self._path, f"cannot be read: {error.strerror}") from error
         if (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns) != self._mark:
             self._ring, self._mark = _read(self._path)
         return self._ring

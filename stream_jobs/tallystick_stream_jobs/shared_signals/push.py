@@ -76,14 +76,8 @@ class Pusher:
         told: Told,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings, self._store, self._keys, self._transmitter, self._told, self._clock = (
-            settings,
-            store,
-            keys,
-            transmitter,
-            told,
-            clock,
-        )
+        self._settings, self._store, self._keys = settings, store, keys
+        self._transmitter, self._told, self._clock = transmitter, told, clock
         self._https: dict[bool, Http] = {}
         self._flying: dict[str, asyncio.Task[None]] = {}
 
@@ -92,18 +86,24 @@ class Pusher:
         try:
             while True:
                 self._transmitter.ready.clear()
-                for stream in await asyncio.to_thread(self._store.streams):
-                    if stream.method == PUSH and stream.status != "paused" and stream.id not in self._flying:
-                        self._fly(stream)
+                for stream_id in await asyncio.to_thread(self._due):
+                    if stream_id not in self._flying:
+                        self._fly(stream_id)
                 await asyncio.to_thread(self._transmitter.ready.wait, 0.25)
         finally:
             for task in list(self._flying.values()):
                 task.cancel()
 
-    def _fly(self, stream: Stream) -> None:
-        task = asyncio.create_task(detached(lambda: self.push_due(stream.id), f"tallystick-push-{stream.id[:8]}"))
-        self._flying[stream.id] = task
-        task.add_done_callback(lambda done: self._landed(stream.id, done))
+    def _due(self) -> list[str]:
+        """Streams whose oldest token may go now."""
+        now = self._clock()
+        pushed = [stream.id for stream in self._store.streams() if stream.method == PUSH and stream.status != "paused"]
+        return [stream_id for stream_id in pushed if any(one.next_at <= now for one in self._store.waiting(stream_id, 1))]
+
+    def _fly(self, stream_id: str) -> None:
+        task = asyncio.create_task(detached(lambda: self.push_due(stream_id), f"tallystick-push-{stream_id[:8]}"))
+        self._flying[stream_id] = task
+        task.add_done_callback(lambda done: self._landed(stream_id, done))
 
     def _landed(self, stream_id: str, done: "asyncio.Task[None]") -> None:
         self._flying.pop(stream_id, None)

@@ -1,6 +1,7 @@
 """Requests as bounded JSON objects, answers as JSON, and who asks. Knows HTTP and tokens, nothing of streams."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -9,11 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from tallystick_producers.gateway.token_file import TokenFile
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.strict_json import check_json
 
 from .errors import StreamRefused
 
+log: Final = logging.getLogger(__name__)
 MAX_BODY: Final = 64 * 1024
 BODY_S = 10.0
 _NO_STORE: Final = {"cache-control": "no-store"}
@@ -85,5 +87,10 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
         except BodyRefused as error:
             # What was not read would be taken for the next request.
             return JSONResponse({"error": error.text}, error.status, {**_NO_STORE, "connection": "close"})
+
+        except TallystickError as error:
+            # Ours, not the caller's: the disk, the keys, the spool.
+            log.error("%s %s cannot be answered now: %s", request.method, request.url.path, error)
+            return JSONResponse({"error": "not now; try again"}, 503, {**_NO_STORE, "retry-after": "5"})
 
     return answering

@@ -78,7 +78,12 @@ def test_the_file_is_made_once_and_private(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"), [(lambda p: p.chmod(0o640), "open to other users"), (lambda p: p.write_text("x"), "not a keyring")]
+    ("spoil", "says"),
+    [
+        (lambda p: p.chmod(0o640), "open to other users"),
+        (lambda p: p.write_text("x"), "not a keyring"),
+        (lambda p: p.unlink(), "cannot be read"),
+    ],
 )
 def test_a_file_that_cannot_be_trusted_signs_nothing(tmp_path, spoil, says):
     path = tmp_path / "signals.json"
