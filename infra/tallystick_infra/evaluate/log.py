@@ -16,7 +16,7 @@ from tallystick_producers.collectors.fields import Encode, encode, wire
 from tallystick_producers.encoding import Encoder
 from tallystick_producers.errors import InvalidEvent, LineRefused
 from tallystick_schemas.events import Actor
-from tallystick_stream_jobs.detectors.facts import Fact, decode_event
+from tallystick_stream_jobs.detectors.facts import Fact, decode_event, make_fact
 
 from ..errors import EvaluationRefused
 
@@ -77,7 +77,7 @@ class Log:
         given = self.parse(row.line)
         actor = Actor(principal, given.actor.kind)
         raw = encode(replace(given, time=wire(datetime.fromtimestamp(row.time, UTC)), actor=actor), self._encode)
-        return Fact(row.time, (0, at, 0), decode_event(raw), raw)
+        return make_fact(decode_event(raw), int(row.time * 1000), (0, at, 0), raw=raw)
 
 
 def part_of(principal: str) -> int:

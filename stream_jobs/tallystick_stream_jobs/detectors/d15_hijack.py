@@ -11,14 +11,11 @@ greater of the two does not.
 
 from collections.abc import Mapping
 from typing import Final
-from zlib import crc32
-
-from msgspec.structs import replace
 
 from tallystick_schemas.messages import Finding, Place
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import Fact
+from .facts import OBJECT_ACTIONS, Fact, number_of
 
 PANE_S: Final = 600
 _DAY: Final = 144
@@ -48,7 +45,7 @@ META: Final = Meta(
 class Hijack:
     """State: requests by pane, their sums, the newest object, the newest places. Below 1.5 KiB."""
 
-    actions = frozenset({"access.check", "artifact.download", "artifact.read", "dataset.read", "dataset.export"})
+    actions: Final = OBJECT_ACTIONS
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
@@ -70,8 +67,8 @@ class Hijack:
         sums: list[int] | None = state.get("sums")
         if sums is None:
             state["sums"] = sums = [pane, 0, 0]
-            state["panes"], state["places"] = {}, []
-        if self._counts(state, fact):
+            state["panes"], state["places"], state["last"] = {}, [], [-1, 0.0]
+        if self._counts(state["last"], fact):
             panes: dict[int, int] = state["panes"]
             if pane > sums[0]:
                 state["sums"] = sums = _turned(panes, pane)
@@ -88,21 +85,22 @@ class Hijack:
         return sums[1] + sums[2] / _SCALE
 
     @staticmethod
-    def _counts(state: State, fact: Fact) -> bool:
+    def _counts(last: list[float], fact: Fact) -> bool:
         """Whether it is a request of its own: refused ones too, but no decision that a download follows, and no second piece of the same object."""
-        event = fact.event
-        if event.action == "access.check" and event.outcome == "allowed" and not (event.usage and event.usage.objects):
-            return False
-        resource = event.resource
-        key = crc32(f"{resource.id}\0{resource.version or ''}\0{resource.part or ''}".encode("utf-8", "replace"))
-        last, at = state.get("last", (None, 0.0))
-        state["last"] = (key, max(at, fact.time))
-        return bool(key != last or abs(fact.time - at) >= _REPEAT_S)
+        key, time = fact.object, fact.time
+        if key is None:
+            event, resource = fact.event, fact.event.resource
+            if event.action == "access.check" and event.outcome == "allowed":
+                return False
+            key = number_of(f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}")
+        known, at = last
+        last[0], last[1] = key, max(at, time)
+        return key != known or abs(time - at) >= _REPEAT_S
 
     def _finding(self, state: State, fact: Fact, score: float, credential: str | None) -> Finding:
         _, volume, steady = state["sums"]
         day, active = sum(state["panes"].values()), len(state["panes"])
-        finding = make_finding(
+        return make_finding(
             self.meta,
             fact,
             value=round(score, 1),
@@ -110,18 +108,11 @@ class Hijack:
             window_s=_DAY * PANE_S,
             evidence=[(shard, index, pos) for shard, index, pos in state["places"]],
             act="step-up",
-            deterministic=False,
             text=f"{fact.event.actor.principal} made {volume} requests in twelve hours, and {day} in a day, in {active} of its 144 ten-minute spans. "
             f"That scores {volume} + {steady / _SCALE:.0f} = {score:.0f}; {self._alarm:.0f} is the line.",
             credential=credential,
+            features={"requests_12h": volume, "requests_24h": day, "active_spans_24h": active, "steady": steady / _SCALE},
         )
-        features = {
-            "requests_12h": float(volume),
-            "requests_24h": float(day),
-            "active_spans_24h": float(active),
-            "steady": steady / _SCALE,
-        }
-        return replace(finding, features=features)
 
 
 def _worth(count: int) -> int:
