@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,30 +17,63 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--splices", default=12, show_default=True, type=click.IntRange(1, 100), help="Draws of 60 hijacks to average over.")
+@click.option(
+    "--cloudtrail", multiple=True, type=click.Path(path_type=Path), help="An attack set of CloudTrail, labelled by Stratus Red Team."
+)
+@click.option("--benign", multiple=True, metavar="FORMAT=PATH", help="A log in which nothing happened: combined=PATH, csv:MAPPING=PATH, …")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Put the tables into this page, between its two marks.")
 @json_option
-def evaluate(file: Path, splices: int, as_json: bool) -> None:
+def evaluate(file: Path, splices: int, cloudtrail: tuple[Path, ...], benign: tuple[str, ...], markdown: Path | None, as_json: bool) -> None:
     """Recall and false alarms on a log with the columns of the SEC's EDGAR log (.csv or .csv.gz).
 
     Who makes at most 500 requests a day is an ordinary user; 400 requests in a row of a harvester are spliced into 60 of them. Thresholds are
     frozen on one half of the users and reported on the other. The same file gives the same figures.
     """
-    from ..evaluate import run, tables
+    from ..evaluate.page import write_page
+    from ..evaluate.tables import shown, tables
+
+    with _progress(as_json) as step:
+        told = _measure(file, splices, step)
+        told |= _others(cloudtrail, benign, step)
+    console = out(as_json)
+    made = tables(told)
+    for table in made:
+        console.print(shown(table))
+    if markdown is not None:
+        write_page(markdown, made)
+    if as_json:
+        emit_json(told)
+
+
+def _measure(file: Path, splices: int, step: "Step") -> dict[str, Any]:
+    from ..evaluate import run
     from ..evaluate.log import read_log
     from ..evaluate.report import report
     from ..evaluate.responding import respond
 
-    with _progress(as_json) as step:
-        size = file.stat().st_size if file.is_file() else 0
-        log = read_log(file, lambda read: step("reading the log", read, size))
-        result = run.evaluate(log, step, splices)
-        step("deciding on findings", 0, 1)
-        untouched = respond(log.facts(user, log.people[user]) for user in result.users)
-        told = report(log, result, untouched, splices)
-    console = out(as_json)
-    for table in tables.tables(told):
-        console.print(tables.shown(table))
-    if as_json:
-        emit_json(told)
+    size = file.stat().st_size if file.is_file() else 0
+    log = read_log(file, lambda read: step("reading the log", read, size))
+    result = run.evaluate(log, step, splices)
+    step("deciding on findings", 0, 1)
+    return report(log, result, respond(log.facts(user, log.people[user]) for user in result.users), splices)
+
+
+def _others(cloudtrail: tuple[Path, ...], benign: tuple[str, ...], step: "Step") -> dict[str, Any]:
+    from ..evaluate.attacks import cloudtrail_set
+    from ..evaluate.benign import benign_set
+
+    found: dict[str, Any] = {"cloudtrail": [], "benign": []}
+    for at, path in enumerate(cloudtrail):
+        step("reading attack sets", at, len(cloudtrail))
+        found["cloudtrail"].append(cloudtrail_set(path))
+    for at, given in enumerate(benign):
+        step("reading quiet sets", at, len(benign))
+        form, _, path_text = given.partition("=")
+        try:
+            found["benign"].append(benign_set(form, Path(path_text)))
+        except ValueError as error:
+            raise click.UsageError(f"--benign {given}: {error}") from error
+    return {name: sets for name, sets in found.items() if sets}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Final
 
 import numpy as np
@@ -74,3 +75,13 @@ def mean(values: Sequence[float] | Floats) -> Figure:
     means = [given[draw.integers(0, len(given), len(given))].mean() for _ in range(_RESAMPLED)]
     low, high = np.percentile(means, _LEVELS)
     return Figure(float(given.mean()), float(low), float(high))
+
+
+def at_most(count: int, trials: int) -> float:
+    """The share that so few of so many exclude at 95 %, one-sided (Clopper and Pearson 1934): what is still possible when nothing was seen."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        share = (low + high) / 2
+        few = sum(comb(trials, seen) * share**seen * (1 - share) ** (trials - seen) for seen in range(count + 1))
+        low, high = (share, high) if few > 0.05 else (low, share)
+    return high

@@ -3,12 +3,13 @@
 from statistics import median
 from typing import Any, Final
 
-from .figures import RATES, Figure, alarms, mean
+from .figures import RATES, Figure, alarms, at_most, mean
 from .log import Log, part_of
 from .measures import VENDORS
 from .responding import Told
 from .run import OURS, SPANS, Result, Seen
 from .splice import SPEEDS, Span
+from .who import false_alarms
 
 ALERTS_A_DAY: Final = 20
 
@@ -21,14 +22,16 @@ def report(log: Log, result: Result, untouched: Told, splices: int) -> dict[str,
         "users": len(result.users),
         "hijacked": result.hijacked,
         "recall_at": _recalls(result, OURS, "one-day"),
+        "recall_at_past_midnight": _recalls(result, OURS, "whole"),
         "baselines": {name: _recalls(result, name, "one-day") for name in others},
         "wrongful_suspensions_per_10k_user_days": round(10_000 * len(untouched.suspended) / user_days, 3),
         "log": _log(log, result, splices),
         "measures": {name: _measure(result, name) for name in result.names},
         "by_speed": {span: _by_speed(result, span) for span in SPANS},
-        "latency": {span: _latency(result, span) for span in SPANS},
+        "latency": {span: {str(rate): _latency(result, span, rate) for rate in RATES} for span in SPANS},
         "vendors_as_published": {measure.name: _published(result, measure.name, value) for measure, value in VENDORS},
         "untouched": _untouched(result, untouched, user_days),
+        "false_alarms": false_alarms(log, result, RATES[0]),
     }
 
 
@@ -60,6 +63,7 @@ def _measure(result: Result, name: str) -> dict[str, Any]:
             "threshold": round(result.line(name, rate), 4),
             "false_alarms": _shown(result.false_alarms(name, rate)),
             **{f"recall_{span}": _shown(result.recall(name, rate, span)) for span in SPANS},
+            **{f"recall_{span}_if_really_paid": _shown(result.recall_paid(name, rate, span)) for span in SPANS},
         }
         for rate in RATES
     }
@@ -87,9 +91,9 @@ def _share(seen: list[Seen], line: float) -> float:
     return sum(one.highest > line for one in seen) / len(seen) if seen else float("nan")
 
 
-def _latency(result: Result, span: Span) -> dict[str, Any]:
+def _latency(result: Result, span: Span, rate: float) -> dict[str, Any]:
     """Of the hijacks that are found: after how many of the thief's requests, and seconds since the first. Each request loses an object."""
-    line = result.line(OURS, RATES[0])
+    line = result.line(OURS, rate)
     firsts = [
         next(((n, seconds) for n, (score, seconds) in enumerate(one.course, 1) if score > line), None)
         for one in result.scores[OURS].hijacks[span]
@@ -115,6 +119,7 @@ def _untouched(result: Result, told: Told, user_days: int) -> dict[str, Any]:
         "user_days": user_days,
         "events": told.events,
         "suspended": len(told.suspended),
+        "suspended_at_most_per_10k": round(10_000 * at_most(len(told.suspended), user_days), 1),
         "stepped_up": len(told.stepped_up),
         "state_bytes_per_principal": round(told.state_bytes, 1),
         "detectors": {

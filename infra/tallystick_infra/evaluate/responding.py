@@ -1,6 +1,5 @@
 """Engine and responder over a stretch of events, as in production but without topics: every detector, then the whole ladder with its guards."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,12 +21,12 @@ _BREAKER: Final[int] = JobSettings.__dataclass_fields__["breaker_limit"].default
 
 @dataclass
 class Told:
-    """What engine and responder said. `at`: finding's principal and detector -> how many of the principal's events it took."""
+    """What engine and responder said. `indices`: of each finding, the number of the event at which it came."""
 
     findings: list[Finding] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
     suspended: set[str] = field(default_factory=set)
     stepped_up: set[str] = field(default_factory=set)
-    at: dict[tuple[str, str], int] = field(default_factory=dict)
     events: int = 0
     state_bytes: float = 0.0
 
@@ -43,18 +42,17 @@ class Told:
 def respond(people: Iterable[Sequence[Fact]], rules: tuple[Rule, ...] | None = None) -> Told:
     """Everybody's events in the order of time through one engine; each finding is decided on at its own time."""
     engine, told = Engine(rules or build_rules()), Told()
-    book, memory, spoken = LockBook(), Memory(), Counter[str]()
+    book, memory = LockBook(), Memory()
     facts = sorted((fact for one in people for fact in one), key=lambda fact: fact.time)
-    for segment, principals in _segments(facts):
+    for segment in _segments(facts):
         found = engine.process(VerifiedBatch(1, 0, [segment], []))
-        spoken.update(principals)
         for finding in found:
-            told.at.setdefault((finding.principal, finding.detector), spoken[finding.principal])
             _decide(finding, book, memory, told)
         told.findings += found
+        told.indices += [segment.index] * len(found)
     told.events = len(facts)
-    principals_, size = engine.sizes()
-    told.state_bytes = size / max(1, principals_)
+    count, size = engine.sizes()
+    told.state_bytes = size / max(1, count)
     return told
 
 
@@ -72,8 +70,7 @@ def _decide(finding: Finding, book: LockBook, memory: Memory, told: Told) -> Non
     memory.put(about_finding(finding, verdict, lock, standing, now))
 
 
-def _segments(facts: Sequence[Fact]) -> Iterator[tuple[VerifiedSegment, list[str]]]:
+def _segments(facts: Sequence[Fact]) -> Iterator[VerifiedSegment]:
     """One event a segment: its append time is the event's own, as when an agent sends at once."""
     for index, fact in enumerate(facts):
-        segment = VerifiedSegment(index, "evaluate", "0" * 32, index, int(fact.time * 1000), [(0, fact.raw)])
-        yield segment, [fact.event.actor.principal]
+        yield VerifiedSegment(index, "evaluate", "0" * 32, index, int(fact.time * 1000), [(0, fact.raw)])

@@ -61,6 +61,10 @@ class Result:
         """Share of the second part's hijacks above it."""
         return recall(self.part(name, 0), [Caught(one.victim, one.highest) for one in self.scores[name].hijacks[span]], rate, self.days)
 
+    def recall_paid(self, name: str, rate: float, span: Span) -> Figure:
+        """The same with the threshold that the second part's own users allow: what so many false alarms, really paid, would have bought."""
+        return recall(self.part(name, 1), [Caught(one.victim, one.highest) for one in self.scores[name].hijacks[span]], rate, self.days)
+
     def false_alarms(self, name: str, rate: float) -> Figure:
         """What the second part's users really paid for it, a user and day."""
         return alarms(self.part(name, 1), self.line(name, rate), self.days)

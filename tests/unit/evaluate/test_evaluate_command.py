@@ -42,6 +42,7 @@ def test_the_last_line_is_one_object(told, result):
     assert (result["users"], result["hijacked"]) == (80, 40)
     assert set(result["recall_at"]) == {"0.01", "0.05"}
     assert {frozenset(recalls) for recalls in result["baselines"].values()} == {frozenset({"0.01", "0.05"})}
+    assert result["recall_at_past_midnight"]
     assert {"distinct documents in 24 h", "50 requests in 15 min", "river HalfSpaceTrees, by the hour"} <= set(result["baselines"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.edgar import small_log, write_log
 
 from tallystick_infra.evaluate import run
-from tallystick_infra.evaluate.figures import Caught, alarms, recall, threshold
+from tallystick_infra.evaluate.figures import Caught, alarms, at_most, recall, threshold
 from tallystick_infra.evaluate.log import DAY_S, part_of, read_log
 from tallystick_infra.evaluate.splice import REQUESTS, SPEEDS, splices
 
@@ -116,3 +116,9 @@ def test_an_interval_holds_its_figure_and_is_by_principal():
     assert (one.low, one.value, one.high) == (0, 0.5, 1)
     many = recall(frozen, [Caught(str(at), 200.0 * (at % 2)) for at in range(100)], 0.01, 1)
     assert 0.3 < many.low < many.value < many.high < 0.7
+
+
+@pytest.mark.parametrize(("count", "trials", "share"), [(0, 1228, 0.0024), (0, 10, 0.2589), (1, 10, 0.3942), (10, 10, 1.0)])
+def test_nothing_seen_leaves_something_possible(count, trials, share):
+    # Values of R's binom.test(count, trials, alternative = "less").
+    assert at_most(count, trials) == pytest.approx(share, abs=1e-4)
