@@ -38,10 +38,8 @@ def notices(decisions: Iterable[Decision], now: float) -> list[str]:
     if not held:
         return []
     subjects = {one.subject for one in held}
-    return [
-        f"The breaker is open: {len(held)} findings about {len(subjects)} subjects of the last 10 minutes were not acted on and wait for people. "
-        "Look at the findings, and lock whom you must."
-    ]
+    findings = "one finding was" if len(held) == 1 else f"{len(held)} findings about {len(subjects)} subjects were"
+    return [f"The breaker is open: {findings} not acted on within 10 minutes. Look at the findings, and lock whom you must."]
 
 
 def _seconds(wire: str) -> float:

@@ -113,6 +113,38 @@ def test_orders_lock_and_unlock(supervisor):
     assert cli(supervisor, "locks")["locks"] == []
 
 
+def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
+    """An ordinary agent's order, a copy of a real one, and a real one with a bit turned: nobody is locked by them."""
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+    from tallystick_schemas.topics import EVENTS
+
+    with Recorder.open(supervisor.deployment.agent("one")) as recorder:
+        recorder.record("credential.suspend", actor=Actor("ann", "human"), resource=Resource("principal", "innocent@example.org"))
+        wait_confirmed(supervisor, recorder)
+    kafka = supervisor.deployment.kafka().client_kwargs()
+    consumer, producer = KafkaConsumer(**kafka, group_id=None), KafkaProducer(**kafka)
+    parts = [TopicPartition(EVENTS, shard) for shard in range(supervisor.deployment.log().shards)]
+    consumer.assign(parts)
+    consumer.seek_to_beginning(*parts)
+    ends, copied = consumer.end_offsets(parts), 0
+    while any(consumer.position(part) < ends[part] for part in parts):
+        for records in consumer.poll(timeout_ms=200).values():
+            for one in (one for one in records if one.key == b"cli" and b"mallory@example.org" in one.value):
+                turned = one.value.replace(b"mallory@example.org", b"another@example.org")
+                for value in (one.value, turned, one.value[:-1] + bytes([one.value[-1] ^ 1])):
+                    producer.send(EVENTS, key=one.key, value=value, partition=one.partition)
+                copied += 1
+    producer.flush()
+    producer.close()
+    consumer.close()
+    assert copied >= 3, "the orders of the test before"
+    # The same agent's next order is read after all of that.
+    cli(supervisor, "lock", "later@example.org", "--reason", "after the copies", "--by", "ann")
+    assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:later@example.org"]
+    cli(supervisor, "unlock", "later@example.org", "--reason", "over", "--by", "ann")
+
+
 def test_two_people_revoke_and_nobody_lifts_it(supervisor):
     order = ("revoke", "credential:cred-1", "--reason", "it was sold")
     first = cli(supervisor, *order, "--by", "ann", code=4)

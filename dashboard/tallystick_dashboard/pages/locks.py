@@ -62,12 +62,15 @@ def _waiting(hub: Hub) -> list[Component]:
         html.Div(
             table(heads, rows, "Waiting for a second person", ["216px", "auto", "104px", "140px", "140px", "132px"]), className="card"
         ),
+        html.H2("In force", className="apart"),
     ]
 
 
 def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
     if lock.level == "revoke":
         what, button = "revoke for good", mono("tallystick revoke")
+    elif lock.level == "step-up" and lock.state == "locked":
+        what, button = "ask for a fresh token", mono("tallystick lock --step-up")
     elif lock.state == "unlocked":
         what, button = "lift the lock", act_button("resume", order.subject, "", "Second it")
     else:

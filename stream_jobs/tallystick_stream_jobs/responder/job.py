@@ -105,7 +105,7 @@ class Responder:
             await self._write_down(told)
             return
         now = time.time()
-        owners = {name for name in (self._memory.owner(order.lock.subject), order.principal) if name}
+        owners = {*self._memory.owners(order.lock.subject), *([order.principal] if order.principal else [])}
         made = self._book.made_by(command)
         ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
         decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
@@ -152,7 +152,7 @@ class Responder:
         self._beat_at = now + _HEARTBEAT_S
         for lock in self._book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
-            await self._carry_out(about_lock(lock, self._memory.owner(lock.subject), policy, now))
+            await self._carry_out(about_lock(lock, next(iter(self._memory.owners(lock.subject)), None), policy, now))
         await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now))))
 
 

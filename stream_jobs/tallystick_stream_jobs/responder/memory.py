@@ -13,6 +13,7 @@ from .ladder import seconds
 DAY_S: Final = 86_400.0
 _MAX_PRINCIPALS: Final = 50_000
 _MAX_DETECTORS: Final = 32
+_MAX_OWNERS: Final = 8
 _MAX_DECISIONS: Final = 20_000
 _MAX_ACTS: Final = 1_000
 ME: Final = "responder"
@@ -39,7 +40,7 @@ class Memory:
         self._decisions: dict[str, Decision] = {}
         self._said: dict[str, dict[str, Word]] = {}
         self._acted: list[tuple[float, str, str]] = []
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, tuple[str, ...]] = {}
         self._first: dict[tuple[str, str], Decision] = {}
 
     def put(self, decision: Decision) -> None:
@@ -57,16 +58,18 @@ class Memory:
             self._note_act(decision)
             self._note_word(decision)
         if decision.principal and decision.subject.startswith("credential:"):
-            _put_bounded(self._owners, decision.subject, decision.principal, _MAX_PRINCIPALS)
+            known = self._owners.get(decision.subject, ())
+            names = known if decision.principal in known else (*known, decision.principal)
+            _put_bounded(self._owners, decision.subject, names[:_MAX_OWNERS], _MAX_PRINCIPALS)
 
     def told(self, command: str) -> Decision | None:
         """The decision that carried out a command, if it was told."""
         return self._decisions.get(command)
 
-    def owner(self, subject: str) -> str | None:
-        """Whose subject it is, as far as decisions said: a principal is its own."""
+    def owners(self, subject: str) -> tuple[str, ...]:
+        """Whose subject it is, as far as decisions said, the first known one first: a principal is its own. Who used it later takes it from nobody."""
         kind, _, name = subject.partition(":")
-        return name if kind == "principal" else self._owners.get(subject)
+        return (name,) if kind == "principal" else self._owners.get(subject, ())
 
     def first(self, lock: Lock) -> Decision | None:
         """The first of two orders for such a lock; whether it still waits, its `expires` says."""

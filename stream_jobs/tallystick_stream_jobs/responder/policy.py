@@ -150,8 +150,10 @@ def _names(w: Weighing) -> Said:
 
 
 def _protection(w: Weighing) -> Said:
-    if w.finding.principal in w.protected:
-        return "recommend", f"{w.finding.principal} is protected: two people decide"
+    owners = w.memory.owners(f"credential:{w.finding.credential}") if w.finding.credential else ()
+    for name in (w.finding.principal, *owners):
+        if name in w.protected:
+            return "recommend", f"{name} is protected: two people decide"
     return "suspend", f"{w.finding.principal} is not protected"
 
 

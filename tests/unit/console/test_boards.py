@@ -214,7 +214,7 @@ def test_an_open_breaker_and_points_are_seen() -> None:
         Decision(id="d", at=wire_time(NOW), by="responder", choice="recommend", subject="principal:a", reason=said["breaker"], policy=said)
     )
     [notice] = hub.decisions.notices(NOW + 1)
-    assert "1 findings about 1 subjects" in notice
+    assert "one finding was not acted on" in notice
     assert levels(hub.seen)["locks"] == "unknown", "no heartbeat comes first"
     hub.seen.locks_heartbeat = NOW
     assert levels(hub.seen)["locks"] == "bad"

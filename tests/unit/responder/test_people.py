@@ -116,7 +116,7 @@ def test_what_waits_and_what_was_held_is_told() -> None:
     flood = Deciding(breaker_limit=1)
     decisions = [flood.on(finding(who=f"u{n}", number=n, credential=f"c{n}")) for n in range(4)]
     [sentence] = notices(decisions, NOW + 1)
-    assert sentence.startswith("The breaker is open: 3 findings about 3 subjects")
+    assert sentence.startswith("The breaker is open: 3 findings about 3 subjects were not acted on")
     assert notices(decisions, NOW + 601) == []
 
 

@@ -131,6 +131,15 @@ def test_what_people_lifted_is_not_locked_again_for_the_same_finding() -> None:
     assert deciding.on(finding(number=2), NOW + 61).choice == "suspend", "a new finding is a new matter"
 
 
+def test_a_credential_that_a_protected_principal_used_is_for_people_whoever_uses_it_now() -> None:
+    deciding = Deciding(protected=frozenset({"root"}))
+    deciding.on(finding("D05", "alert", who="root", credential="shared"))
+    decision = deciding.on(finding(who="mallory", number=2, credential="shared"))
+    assert (decision.choice, decision.policy["protection"]) == ("recommend", "root is protected: two people decide")
+    assert deciding.on(finding(who="mallory", number=4, credential="shared")).choice == "recommend", "to have used it takes it from nobody"
+    assert deciding.on(finding(who="mallory", number=3, credential="own")).choice == "suspend"
+
+
 def test_the_breaker_trips_tells_people_and_opens_again() -> None:
     deciding = Deciding(breaker_limit=3)
     made = [deciding.on(finding(who=f"user-{n}", number=n, credential=f"c{n}"), NOW + n) for n in range(5)]
@@ -162,7 +171,7 @@ def test_a_memory_of_the_same_decisions_is_the_same_memory() -> None:
     asked = finding("D01", "step-up", number=3)
     assert fresh.seconds(asked, NOW) == deciding.memory.seconds(asked, NOW) == ["D05"]
     assert fresh.acted("suspend", NOW) == deciding.memory.acted("suspend", NOW) == 1
-    assert fresh.owner("credential:tok") == "bob"
+    assert fresh.owners("credential:tok") == ("ann", "bob")
 
 
 def test_an_imitation_is_neither_protected_nor_taken_for_the_protected() -> None:
