@@ -148,7 +148,7 @@ def _stream(given_events: list[tuple[int, int, Event]], order: list[int]) -> lis
     return batches
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(events(), min_size=1, max_size=60))
 def test_conditions_hold_of_the_same_events(client: Client, made: list[tuple[int, int, Event]]) -> None:
     forget(client)
@@ -199,7 +199,7 @@ def _in_sql(client: Client, rule: UserRule) -> tuple[set[Seen], set[tuple[str, s
     return {Seen(one.principal, one.place, one.value) for one in rows}, {(one.principal, "\0".join(one.group), one.pane) for one in rows}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(events(), min_size=1, max_size=60))
 def test_crossings_are_the_same_in_the_order_of_event_time(client: Client, made: list[tuple[int, int, Event]]) -> None:
     def counts(number: int) -> tuple[float, int]:
@@ -217,7 +217,7 @@ def test_crossings_are_the_same_in_the_order_of_event_time(client: Client, made:
         assert _in_sql(client, rule)[0] == streamed, name
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(events(), min_size=1, max_size=60), order=st.randoms(use_true_random=False))
 def test_out_of_order_the_same_people_are_found(client: Client, made: list[tuple[int, int, Event]], order: Random) -> None:
     batches = _stream(made, sorted(range(len(made)), key=lambda number: made[number][0] + order.uniform(0, 60)))

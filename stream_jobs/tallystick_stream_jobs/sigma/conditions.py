@@ -11,7 +11,7 @@ from .limits import MAX_VALUES
 from .predicates import Every, Match, Not, Predicate, Some
 from .values import Unfit, test_of
 
-_MODIFIERS: Final = frozenset(
+MODIFIERS: Final = frozenset(
     {"all", "cased", "cidr", "contains", "endswith", "exists", "fieldref", "gt", "gte", "lt", "lte", "neq", "startswith"}
 )
 _REGEX: Final = frozenset({"re", "i", "ignorecase", "m", "multiline", "s", "dotall", "all", "neq"})
@@ -53,7 +53,7 @@ def _check_key(path: str, part: str, key: str, value: Any) -> None:
     name, *modifiers = key.split("|")
     if find_field(name) is None:
         raise RuleRefused(path, part, f"the field {name!r} is not one that events have; docs/rules.md lists them")
-    allowed = _REGEX if "re" in modifiers else _MODIFIERS
+    allowed = _REGEX if "re" in modifiers else MODIFIERS
     for modifier in modifiers:
         if modifier not in allowed:
             raise RuleRefused(path, part, f"the modifier {modifier!r} is not supported{' with re' if 're' in modifiers else ''}")

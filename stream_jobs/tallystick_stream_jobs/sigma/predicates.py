@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tallystick_schemas.events import Event
+from tallystick_schemas.vocabulary import ACTIONS
 
 from .fields import Field
 from .matching import Bind, FieldTest, SameAs
@@ -67,3 +68,18 @@ class Not:
 
 
 Predicate = Match | Every | Some | Not
+
+
+def actions_of(predicate: Predicate) -> frozenset[str] | None:
+    """Actions without which it cannot hold; None where it does not depend on them alone."""
+    if isinstance(predicate, Match):
+        if predicate.field.name != "action" or isinstance(predicate.test, SameAs):
+            return None
+        return frozenset(filter(predicate.test.holds, ACTIONS))
+    if isinstance(predicate, Not):
+        return None
+    parts = [actions_of(part) for part in predicate.parts]
+    known = [part for part in parts if part is not None]
+    if isinstance(predicate, Every):
+        return frozenset.intersection(*known) if known else None
+    return frozenset().union(*known) if len(known) == len(parts) else None

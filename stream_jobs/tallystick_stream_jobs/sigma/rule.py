@@ -10,13 +10,21 @@ from tallystick_schemas.messages import Finding
 
 from ..detectors.base import Meta, Parameter, State, make_finding, one_credential
 from ..detectors.facts import Fact
-from .definition import UNITS, Definition
+from .definition import UNITS, Definition, Measure
 from .fields import Field
+from .predicates import actions_of
 from .windows import Hit, add, evidence
 
 _MAX_GROUPS: Final = 64
 """A principal; the one that was quiet longest is forgotten first."""
 _BLIND: Final = "Whatever its conditions leave out; late by more than 10 min; more than 64 groups a principal at once."
+_FEATURE: Final[dict[Measure, str]] = {
+    "count": "events",
+    "distinct": "distinct_values",
+    "sum": "sum",
+    "rules": "rules_met",
+    "ordered": "steps_met",
+}
 _decode: Final = msgspec.json.Decoder(Event).decode
 """What the notary accepted with: it cannot fail on a verified event."""
 
@@ -46,6 +54,7 @@ class UserRule:
         self._group = [(field, field.reader()) for field in definition.window.group]
         self._values = [field.reader() for field in definition.window.values[:1]]
         self.meta = _meta(definition)
+        self.actions = _actions(definition)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = _reader.event(fact.raw)
@@ -86,9 +95,9 @@ class UserRule:
             window_s=window.span_s,
             evidence=evidence(window, group, end),
             act=self.definition.act,
-            deterministic=False,
             text=self._text(fact.event.actor.principal, value),
             credential=credential,
+            features={_FEATURE[window.measure]: value},
         )
 
     def _text(self, principal: str, value: int) -> str:
@@ -99,6 +108,12 @@ class UserRule:
         return (
             f"{principal}: {self.definition.title}: {value:,} {unit} within {span_text(window.span_s)}; {window.threshold:,} is the line."
         )
+
+
+def _actions(definition: Definition) -> frozenset[str] | None:
+    """Words of the vocabulary that the rules leave open: the engine spares us the rest. None: all."""
+    found = [actions_of(rule) for rule in definition.window.rules]
+    return None if None in found else frozenset().union(*(one for one in found if one is not None))
 
 
 def text_of(value: Any) -> str:

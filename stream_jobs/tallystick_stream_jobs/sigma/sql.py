@@ -12,13 +12,14 @@ from typing import Final
 from ..detectors.facts import LATENESS_S
 from .definition import Measure, Window
 from .matching import Bind, column, present
+from .windows import SATURATED
 
 _LATE_US: Final = int(LATENESS_S * 1_000_000)
 _TUPLE: Final = "Tuple(us Int64, shard UInt32, index UInt64, pos UInt16, rules Array(UInt8), value String, credential String)"
 _VALUES: Final = "arrayMap(x -> x.value, arr)"
 _RUNNING: Final[dict[Measure, str]] = {
     "count": "arrayMap(i -> toUInt256(i), arrayEnumerate(arr))",
-    "sum": f"arrayCumSum(arrayMap(v -> toUInt256(v), {_VALUES}))",
+    "sum": f"arrayMap(s -> least(s, toUInt256('{SATURATED}')), arrayCumSum(arrayMap(v -> toUInt256(v), {_VALUES})))",
     "distinct": f"arrayMap(n -> toUInt256(n), arrayCumSum(arrayMap(n -> n = 1, arrayEnumerateUniq({_VALUES}))))",
     # Where each rule is met first; as many as lie before a place are met there.
     "rules": "arrayMap(i -> toUInt256(arrayCount(f -> f > 0 AND f <= i, arrayMap(r -> arrayFirstIndex(x -> has(x.rules, r), arr), "

@@ -13,7 +13,8 @@ from ..detectors.base import State
 from ..detectors.facts import LATENESS_S
 from .definition import Measure, Window
 
-_SATURATED: Final = 2**62
+SATURATED: Final = 2**62
+"""What a sum stops at: more would not fit into what is kept."""
 _MAX_ORDERED: Final = 16
 """Hits of one rule in one pane; beyond, the first and the last eight are kept."""
 _MIN_DISTINCT: Final = 512
@@ -108,7 +109,7 @@ def _bound_distinct(panes: dict[int, dict[int, int]], most: int) -> None:
 
 _ADD: Final[Mapping[Measure, Callable[[Any, Hit, int], Any]]] = {
     "count": lambda pane, _, __: (pane or 0) + 1,
-    "sum": lambda pane, _, value: min(_SATURATED, (pane or 0) + value),
+    "sum": lambda pane, _, value: min(SATURATED, (pane or 0) + value),
     "distinct": _add_distinct,
     "rules": _add_rules,
     "ordered": _add_ordered,
@@ -124,7 +125,7 @@ def _any_of(masks: list[int]) -> int:
 
 _MEASURE: Final[Mapping[Measure, Callable[[list[Any]], int]]] = {
     "count": sum,
-    "sum": sum,
+    "sum": lambda panes: min(SATURATED, sum(panes)),
     "distinct": lambda panes: len(set().union(*panes)),
     "rules": _any_of,
     "ordered": _in_order,

@@ -6,6 +6,7 @@ from tests.support.sigma import EXAMPLES, definition, plain, selection
 from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage
 from tallystick_stream_jobs.sigma.fields import FIELDS, find_field
+from tallystick_stream_jobs.sigma.predicates import actions_of
 
 EVENT = Event(
     1,
@@ -122,6 +123,26 @@ def test_conditions(condition: str, expected: bool) -> None:
     parts = "yes1: {action: artifact.download}\nyes2: {outcome: allowed}\nno1: {action: x}\nno2: {outcome: denied}\n"
     text = plain(f"{parts}condition: {condition}", more=EXAMPLES)
     assert definition(text).window.rules[0].check()(EVENT) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "actions"),
+    [
+        ("read", {"artifact.read"}),
+        ("read and out", {"artifact.read"}),
+        ("read or some", {"artifact.read", "artifact.register", "artifact.retire"}),
+        ("read and some", {"artifact.read"}),
+        ("out", None),
+        ("read or out", None),
+        ("not read", None),
+        ("out and not read", None),
+    ],
+)
+def test_the_engine_is_told_which_actions_are_of_no_matter(condition: str, actions: set[str] | None) -> None:
+    text = plain(
+        f"read: {{action: artifact.read}}\nsome: {{action: artifact.re*}}\nout: {{outcome: denied}}\ncondition: {condition}", more=EXAMPLES
+    )
+    assert actions_of(definition(text).window.rules[0]) == actions
 
 
 def test_no_name_means_two_fields() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.detecting import T0, findings, read, timeline
 from tests.support.sigma import EXAMPLES, SHIPPED, base, compiled, correlation, plain
 
+from tallystick_schemas.events import parse_event
 from tallystick_schemas.messages import Finding
 from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
 from tallystick_stream_jobs.sigma import rule as rule_module
@@ -173,6 +175,12 @@ def test_the_newest_window_survives_the_bound() -> None:
     again = [(pane * 300.0 + n / 10, read(pane * 300.0 + n / 10, f"part-{n}")) for pane in range(11) for n in range(pane, 299)]
     assert found(distinct, again) == []
     assert [one.value for one in found(distinct, [*again, (3590.0, read(3590.0, "one-more"))])] == [300]
+    more = [(at, read(at, f"more-{at}")) for at in (3900.0, 3901.0, 3902.0)]
+    assert [one.value for one in found(distinct, [*again, *more])] == [300], "two panes are over, and what came again since counts"
+    group: dict[str, Any] = {}
+    for at, raw in again:
+        add(distinct.definition.window, group, (int((T0 + at) * 1e6), (0, 0, 0), (0,), hash(parse_event(raw).resource.part)))
+    assert sum(map(len, group["panes"].values())) <= 600
 
 
 def test_another_text_of_a_rule_starts_anew() -> None:
