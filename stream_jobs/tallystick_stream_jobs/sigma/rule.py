@@ -58,7 +58,7 @@ class UserRule:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = _reader.event(fact.raw)
-        rules = tuple(number for number, check in enumerate(self._checks) if check(event))
+        rules = [number for number, check in enumerate(self._checks) if check(event)]
         if not rules:
             return None
         value: Any = self._values[0](event) if self._values else 0
@@ -67,7 +67,7 @@ class UserRule:
         if self._window.measure == "distinct":
             value = _digest(text_of(value))
         group = self._group_of(state, "\0".join(group_text(field, read(event)) for field, read in self._group))
-        return self._judge(group, fact, (round(fact.time * 1e6), fact.place, rules, value))
+        return self._judge(group, fact, (round(fact.time * 1e6), fact.place, tuple(rules), value))
 
     def _group_of(self, state: State, key: str) -> State:
         """The group's memory; what another text of the rule left behind is dropped."""
