@@ -1,14 +1,19 @@
 """Back-tests over a real ClickHouse: which way, what it costs, and that both ways find the same people."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from clickhouse_connect.driver.client import Client
-from tests.support.clickhouse import running_clickhouse
+from tests.support.clickhouse import EmbeddedClickHouse, running_clickhouse
 from tests.support.detecting import T0, findings, pull, read, timeline
 from tests.support.sigma import SHIPPED
 from tests.support.sigma_history import insert_batches
 
+from tallystick_infra.cli.detect import detect
+from tallystick_infra.deployment import Deployment
 from tallystick_schemas.messages import VerifiedBatch
 from tallystick_stream_jobs.detectors.engine import Engine
 from tallystick_stream_jobs.detectors.registry import build_rules
@@ -41,12 +46,16 @@ HISTORY = history()
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
-        made = server.client()
-        insert_batches(made, HISTORY)
-        insert_batches(made, HISTORY[:50])  # a row that stands there twice counts once
-        yield made
+        insert_batches(server.client(), HISTORY)
+        insert_batches(server.client(), HISTORY[:50])  # a row that stands there twice counts once
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: EmbeddedClickHouse) -> Client:
+    return server.client()
 
 
 @pytest.mark.parametrize(("name", "people"), [("D01", {"harvester"}), ("D02", set()), ("D10", {"asker"}), ("D13", {"curious"})])
@@ -115,3 +124,16 @@ def test_what_it_costs() -> None:
     """Findings less than an hour apart are one alert a principal."""
     spent = cost([("a", 0.0), ("a", 3000.0), ("a", 6000.0), ("a", 9600.0), ("b", 10.0)], 0.0, 2 * 86_400.0)
     assert (spent.findings, spent.alerts, spent.principals, spent.alerts_a_day, spent.alerts_a_principal) == (5, 3, 2, 1.5, 1.5)
+
+
+def test_the_command(server: EmbeddedClickHouse, tmp_path: Path) -> None:
+    store = {"port": server.port, "password": server.password}
+    Deployment.create(tmp_path / "d", {"embedded": {"clickhouse": False}, "clickhouse": store})
+    words = ["backtest", "D01", "--data", str(tmp_path / "d"), "--from", "2026-11-23", "--to", "2026-11-24T00:00"]
+    told = CliRunner().invoke(detect, [*words, "--json"], catch_exceptions=False)
+    report = json.loads(told.stdout.splitlines()[-1])
+    assert (report["rule"], report["way"], report["days"], report["principals"]) == ("D01", "sql", 1.0, 1)
+    assert report["alerts_a_day"] == report["alerts"] >= 1
+    shown = CliRunner().invoke(detect, words, catch_exceptions=False).output
+    assert "harvester@example.org" in shown
+    assert "Done by sql: the line for alerts" in shown
