@@ -1,34 +1,22 @@
-"""Every drill that comes with us, played on one running deployment; then the same drills where a part is missing, which must fail.
-
-The drills' principals, agents and artifacts are disjoint, so that they play side by side. Settings of this deployment: the breaker lets more than three
-automatic suspensions through, since all drills together make more within ten minutes (docs/drills.md).
-"""
+"""Every drill that comes with us, played side by side on one running deployment: their principals, agents and artifacts are disjoint."""
 
 import json
 
 import pytest
-from tests.support.deployment import check_history, running
-from tests.support.drilling import TABLES, connect_receiver, drill, gone
+from tests.support.deployment import check_history
+from tests.support.drilling import POLICY, drill, gone
 
 from tallystick_infra.drills.catalogue import names
-from tallystick_infra.supervisor.run import ALL_PARTS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
-PARTS = [part for part in ALL_PARTS if part not in ("console", "signals")]
-
-
-@pytest.fixture(scope="module")
-def supervisor(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("drills"), PARTS, agents=(), tables=TABLES, prepare=connect_receiver) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
 def played(supervisor):
     """All drills, once."""
-    code, out, _ = drill(supervisor, "run", "--all", "--headless", "--side-by-side", "5", "--json")
-    results = {one["scenario"]: one for one in json.loads(out.splitlines()[-1])["drills"]}
-    return code, results
+    code, out, err = drill(supervisor, "run", "--all", "--headless", "--side-by-side", "6", "--json")
+    assert out, err
+    return code, {one["scenario"]: one for one in json.loads(out.splitlines()[-1])["drills"]}
 
 
 @pytest.mark.parametrize("name", names())
@@ -42,4 +30,12 @@ def test_the_drill_passes(played, name):
 def test_all_pass_together_and_nothing_is_left(supervisor, played):
     assert played[0] == 0
     assert gone(supervisor) == []
+    assert (supervisor.deployment.path / "detection.yaml").read_text() == POLICY
     check_history(supervisor)
+
+
+def test_the_report_is_written(supervisor, played, tmp_path):
+    run = played[1]["stolen-token-weight-grab"]["run"]
+    code, _, err = drill(supervisor, "report", run, "-o", str(tmp_path / "report.html"))
+    assert code == 0, err
+    assert "✓ passed" in (tmp_path / "report.html").read_text()

@@ -13,11 +13,20 @@ from tallystick_infra.enrolment import enrolled_agents
 from tallystick_infra.kafka.broker import free_port
 from tallystick_stream_jobs.responder.client import read_locks
 
-TABLES = {**PLAIN, "jobs": {"breaker_limit": 50}, "outbox": {"base_s": 0.3, "cap_s": 1.0}}
+TABLES = {
+    **PLAIN,
+    # All drills together make more automatic suspensions within ten minutes than the breaker lets through (docs/drills.md).
+    "jobs": {"breaker_limit": 50},
+    "outbox": {"base_s": 0.3, "cap_s": 1.0},
+    "agent": {"resend_s": 2.0, "heartbeat_s": 2.0},
+}
+# Agents of this deployment beat each 2 s, so that an agent's silence need not last a minute and a half.
+POLICY = "# Ours.\ndetectors:\n  D12: {parameters: {heartbeat: 5}}\n"
 
 
-def connect_receiver(deployment):
-    """The connector that the drill of a receiver's outage needs, as docs/drills.md says."""
+def prepare(deployment):
+    """Settings of this deployment, and the connector that the drill of a receiver's outage needs, as docs/drills.md says."""
+    (deployment.path / "detection.yaml").write_text(POLICY)
     (deployment.path / "connectors.toml").write_text(
         f'[drill-receiver]\nkind = "webhook"\nurl = "http://127.0.0.1:{free_port()}/drill"\nallow_private = true\nsecret_file = "drill-receiver.secret"\n'
     )
@@ -35,8 +44,8 @@ def start_drill(supervisor, *arguments):
     return subprocess.Popen(command(supervisor, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def drill(supervisor, *arguments, seconds=240):
-    """(exit code, standard output, standard error) of a drill, the supervisor at work meanwhile."""
+def drill(supervisor, *arguments, seconds=240, watch=True):
+    """(exit code, standard output, standard error) of a drill, the supervisor at work meanwhile, or not: then what died stays dead."""
     started = start_drill(supervisor, *arguments)
     deadline = time.monotonic() + seconds
     while True:
@@ -44,7 +53,8 @@ def drill(supervisor, *arguments, seconds=240):
             out, err = started.communicate(timeout=0.5)
             return started.returncode, out, err
         except subprocess.TimeoutExpired:
-            supervisor.watch()
+            if watch:
+                supervisor.watch()
             if time.monotonic() > deadline:
                 started.kill()
                 raise
@@ -65,5 +75,6 @@ def gone(supervisor):
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     left += [one.agent for one in enrolled_agents(client) if one.agent.startswith("drill-") and not one.revoked]
     client.close()
+    left += [path.name for path in (deployment.path / "rules").glob("drill-*")]
     policy = deployment.path / "detection.yaml"
     return left + (["detection.yaml"] if policy.exists() and "drill" in policy.read_text() else [])

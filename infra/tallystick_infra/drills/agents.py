@@ -2,9 +2,7 @@
 
 import dataclasses
 import hashlib
-import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -53,12 +51,16 @@ def fall_silent(stage: Stage, agent: str, stopping: threading.Event) -> None:
     beating = dataclasses.replace(stage.deployment.agent(stage.witness(agent)), heartbeat_s=2 * HEARTBEAT_S)
     stage.witnesses.append(Recorder.open(beating))
     command = [sys.executable, "-m", "tallystick_infra.drills.lonely", str(stage.deployment.path), stage.principal(agent), str(HEARTBEAT_S)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
     try:
-        stopping.wait(4 * HEARTBEAT_S)
+        if child.stdout.readline() != b"heard\n":
+            raise OSError(f"agent {agent} could not be started")
+        stopping.wait(3 * HEARTBEAT_S)
     finally:
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.wait()
+        child.stdout.close()
 
 
 def swap_files(stage: Stage, name: str) -> str:

@@ -27,6 +27,7 @@ from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
 from ..errors import DrillUnusable
 from ..operator import Operator, record_sender
+from .own_rules import take_away
 from .policy_file import take_out
 
 _REPO: Final = re.compile(r"drill-([a-z0-9]{1,16})", re.ASCII)
@@ -59,15 +60,17 @@ class Cleared(msgspec.Struct):
     locks: int = 0
     folders: int = 0
     policy: bool = False
+    rules: int = 0
     troubles: list[str] = []
 
     @property
     def anything(self) -> bool:
-        return bool(self.tokens or self.agents or self.locks or self.folders or self.policy or self.troubles)
+        return bool(self.tokens or self.agents or self.locks or self.folders or self.policy or self.rules or self.troubles)
 
     def words(self) -> str:
         """One sentence."""
         said = f"{self.tokens} tokens, {self.agents} agents' keys, {self.locks} locks and {self.folders} folders of artifacts are gone"
+        said += f", {self.rules} rules as well" if self.rules else ""
         said += ", and detection.yaml is as before" if self.policy else ""
         return f"{said}; {'; '.join(self.troubles)}" if self.troubles else f"{said}."
 
@@ -99,8 +102,9 @@ def _tokens(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
             cleared.tokens += remove_tokens(path, record.credential)
 
 
-def _policy(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:  # noqa: ARG001 - one file for all runs
+def _policy(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:  # noqa: ARG001 - one file, one folder for all runs
     cleared.policy = take_out(deployment, deployment.path / "drills")
+    cleared.rules = take_away(deployment)
 
 
 def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:

@@ -16,6 +16,7 @@ from .grade import Grades, grade
 from .history import verify
 from .leftovers import Cleared, alone, clear
 from .narrator import Narrator, Say
+from .own_rules import bring
 from .play import Play
 from .policy_file import put_in
 from .receiver import Receiver, receiver_port
@@ -65,6 +66,8 @@ class Runner:
             try:
                 if put_in(self._deployment, folder, runs):
                     self._say("detection.yaml has the drills' grants and protected principals until they are over.")
+                if brought := bring(self._deployment, drills):
+                    self._say(f"The detectors have {brought} rules of the drills' until they are over.")
                 played = self._play_all(runs)
             finally:
                 cleared = clear(self._deployment, set(runs))

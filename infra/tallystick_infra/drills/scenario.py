@@ -74,7 +74,9 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     budget: Budget | None = None
     settle_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3.0
     needs: list[str] = []
-    """Names of connectors of `[outbox]` that this deployment must have."""
+    """Names of connectors that this deployment must have in connectors.toml."""
+    rules: list[str] = []
+    """Rules in Sigma (files of `drills/rules`) that the detectors get while the drill lasts."""
 
     @property
     def hostile(self) -> list[str]:
