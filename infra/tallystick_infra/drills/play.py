@@ -18,6 +18,8 @@ from .steps import Browse, Download, Forge, Fork, Mint, Outage, Record, Silence,
 Say = Callable[[str], None]
 _REFUSED: Final = (401, 403, 503)
 _STUBBORN_S: Final = 0.3
+_LATER: Final = 4
+_LATER_S: Final = 1.0
 
 
 class Play:
@@ -73,7 +75,7 @@ class Play:
     def _fetch(self, client: Client, step: Download, parts: list[str]) -> list[Answer]:
         answers: list[Answer] = []
         for part in parts:
-            answers.append(client.get(self._stage.path(step.what, part)))
+            answers.append(self._patient(client, self._stage.path(step.what, part)))
             if answers[-1].status in _REFUSED:
                 if not step.stubborn:
                     break
@@ -81,6 +83,14 @@ class Play:
             if self._stopping.wait(step.pause_s):
                 break
         return answers
+
+    def _patient(self, client: Client, path: str) -> Answer:
+        """As every client does: what is answered "try later" is tried later, a few times."""
+        for _ in range(_LATER):
+            answer = client.get(path)
+            if answer.status != 503 or self._stopping.wait(_LATER_S):
+                return answer
+        return client.get(path)
 
     def browse(self, step: Browse) -> None:
         client = Client(self._stage.gateway, self._stage.token(step.who))
