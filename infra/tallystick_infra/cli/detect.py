@@ -15,7 +15,8 @@ from .detect_policy import policy
 from .feedback import find_finding
 
 if TYPE_CHECKING:
-    from tallystick_stream_jobs.policy import Reloader
+    from tallystick_stream_jobs.detectors.base import Rule
+    from tallystick_stream_jobs.policy import DetectionPolicy, Reloader
     from tallystick_stream_jobs.triage.explain import Known
 
 
@@ -36,14 +37,25 @@ def in_force(deployment: Deployment) -> "Reloader":
     return Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
 
 
+def rules_in_force(deployment: Deployment, known: "DetectionPolicy") -> "list[Rule]":
+    """Our detectors with the thresholds in force, and the deployment's own rules; what cannot be used is named on standard error."""
+    from tallystick_stream_jobs.detectors.registry import build_rules
+    from tallystick_stream_jobs.sigma.folder import FOLDER
+    from tallystick_stream_jobs.sigma.load import load_rules
+
+    own, errors = load_rules(Path(deployment.jobs().policy_file).parent / FOLDER)
+    for error in errors:
+        click.echo(f"left out: {error}", err=True)
+    return [*build_rules(known.parameters), *own]
+
+
 @detect.command("list")
 @data_option
 @json_option
 def list_(data: Path, as_json: bool) -> None:
     """Every detector: how far it may go, and the thresholds in force."""
-    from tallystick_stream_jobs.detectors.registry import build_rules
-
-    known = in_force(open_deployment(data)).policy
+    deployment = open_deployment(data)
+    known = in_force(deployment).policy
     found = [
         {
             "detector": rule.meta.id,
@@ -59,14 +71,14 @@ def list_(data: Path, as_json: bool) -> None:
                 name: {"value": one.value, "unit": one.unit, "source": one.source} for name, one in rule.meta.parameters.items()
             },
         }
-        for rule in build_rules(known.parameters)
+        for rule in rules_in_force(deployment, known)
     ]
     if as_json:
         emit_json({"detectors": found})
         return
     table = Table("id", "what", "mode", "at most", "thresholds", box=None, header_style="bold")
     for one in found:
-        values = ", ".join(f"{name} {part['value']:g} {part['unit']}" for name, part in one["parameters"].items())
+        values = "\n".join(f"{name} {part['value']:g} {part['unit']}" for name, part in one["parameters"].items())
         mode = f"{one['mode']} (demoted)" if one["demoted"] else str(one["mode"])
         table.add_row(str(one["detector"]), str(one["title"]), mode, str(one["most"]), values)
     out().print(table)
@@ -117,15 +129,15 @@ def explain(data: Path, as_json: bool, finding: str) -> None:
 
 
 def _known(deployment: Deployment, finding: str) -> "Known":
-    from tallystick_stream_jobs.detectors.registry import METAS
     from tallystick_stream_jobs.triage.explain import Known
     from tallystick_stream_jobs.triage.store import read_closed, read_decisions, read_evidence
 
-    one, store = find_finding(deployment, finding), deployment.clickhouse()
+    one, store, known = find_finding(deployment, finding), deployment.clickhouse(), in_force(deployment).policy
+    metas = {rule.meta.id: rule.meta for rule in rules_in_force(deployment, known)}
     return Known(
         one,
-        METAS.get(one.detector),
-        in_force(deployment).policy,
+        metas.get(one.detector),
+        known,
         read_decisions(store, one.id),
         read_closed(store, deployment.log().command_agents, one.id),
         read_evidence(store, one.evidence),
