@@ -14,10 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Finding, Signal, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, VerifiedSegment
 
 from .base import Expecting, Noticing, Rule, State, Weighing
 from .facts import DAY_S, Fact, decode_event, make_fact
+from .harvest import gathered
+from .harvest_view import Summary, merged
 from .peers import Peers, Shelf
 from .registry import RULES
 
@@ -61,11 +63,14 @@ class Engine:
         self._agents: dict[str, int] = {}
         """Agents whose heartbeats are waited for -> bucket."""
         self._ticks: dict[int, int] = {}
+        self._clocks: dict[int, int] = {}
+        """Shard -> newest append time, ms."""
+        self._harvest_at = 0
         self.dirty: set[int] = set()
 
     def use(self, rules: tuple[Rule, ...]) -> None:
         """From here on these rules; their states stay."""
-        self._rules = rules
+        self.rules = rules
         self._dispatch: dict[tuple[str, str], list[tuple[str, Observe]]] = {}
         self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
         self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
@@ -79,6 +84,24 @@ class Engine:
         for signal in batch.signals:
             self._signal(batch.shard, signal, findings)
         return findings
+
+    def harvest(self) -> list[Summary]:
+        """What changed of collections that newcomers touch (D14), at most once in ten seconds of the stream's clock: merging costs milliseconds."""
+        clock = max(self._clocks.values(), default=0)
+        if not self._peers.changed or clock < self._harvest_at:
+            return []
+        self._harvest_at = clock + _TICK_S * 1000
+        changed, self._peers.changed = sorted(self._peers.changed), set()
+        return [self._summary(name) for name in changed]
+
+    def _summary(self, collection: str) -> Summary:
+        held = [one for bucket in self._buckets.values() if (one := bucket.collections.get(collection)) is not None]
+        blocks: dict[int, tuple[bytes, dict[str, Place]]] = {}
+        for number in sorted({number for one in held for number in one["b"]}):
+            here = [one["b"][number] for one in held if number in one["b"]]
+            names = {name: (place[0], place[1], place[2]) for block in here for name, place in block[2].items()}
+            blocks[number] = (merged(gathered(block) for block in here), names)
+        return Summary(collection, min((one["a"] for one in held), default=0), merged(gathered(one["s"]) for one in held), blocks)
 
     def _signal(self, shard: int, signal: Signal, findings: list[Finding]) -> None:
         number = bucket_of(signal.agent)
@@ -94,6 +117,7 @@ class Engine:
     def _segment(self, shard: int, segment: VerifiedSegment, findings: list[Finding]) -> None:
         index, append_ms, peers = segment.index, segment.append_ms, self._peers
         day = append_ms // 1000 // DAY_S
+        self._clocks[shard] = max(append_ms, self._clocks.get(shard, 0))
         touched: dict[int, bool] = {}
         last: str | None = None
         states: dict[str, Any] = {}
@@ -161,7 +185,7 @@ class Engine:
                     self.dirty.add(number)
 
     def _rules_for(self, action: str, outcome: str) -> list[tuple[str, Observe]]:
-        return [(rule.meta.id, rule.observe) for rule in self._rules if _cares(rule, action, outcome)]
+        return [(rule.meta.id, rule.observe) for rule in self.rules if _cares(rule, action, outcome)]
 
     def _number(self, principal: str) -> int:
         number = self._numbers.get(principal)
@@ -204,6 +228,7 @@ class Engine:
             raise ParseError(f"bucket {number} of the detectors' state cannot be read: {error}") from error
         self._shelves[number] = bucket.peers
         self._peers.forget()
+        self._peers.changed |= set(bucket.collections)
         for rule in self._expecting:
             self._agents |= {name: number for name, states in bucket.principals.items() if "beat" in states.get(rule.meta.id, {})}
 

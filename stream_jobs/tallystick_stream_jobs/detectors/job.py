@@ -21,6 +21,7 @@ from ..triage.feedback import FeedbackLane, store_books
 from .base import Rule
 from .collector import calm_collector
 from .engine import Engine
+from .harvest_view import HarvestView, harvest_meta
 
 log: Final = logging.getLogger(__name__)
 FENCE: Final = b"fence"
@@ -44,6 +45,7 @@ class DetectorsJob:
         self._committed: dict[int, int] = {}
         self._keep_at = 0.0
         self._policy_recorded = False
+        self._harvest = HarvestView()
         self._flying: list[asyncio.Task[None]] = []
         """Findings that the broker or the history may not have yet."""
 
@@ -114,7 +116,10 @@ class DetectorsJob:
     def _examine(self, engine: Engine, message: Message) -> list[Finding]:
         try:
             batch = parse_batch(message.value or b"")
-            return self._desk.take(message.partition, message.offset, batch, engine.process(batch))
+            found = engine.process(batch)
+            if (meta := harvest_meta(engine.rules)) is not None:
+                found += self._harvest.take(meta, message.partition, engine.harvest())
+            return self._desk.take(message.partition, message.offset, batch, found)
         except ParseError as error:
             log.error("%s, partition %d, offset %d: %s", VERIFIED, message.partition, message.offset, error)
             return []

@@ -1,0 +1,82 @@
+"""Windows of distinct things: what they come to is what a naive count over all panes says, in whatever order the events arrive."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallystick_stream_jobs.detectors.distinct import EXACT, Distinct, own_peak, raise_peak
+
+PANES = Distinct(300, 12)
+
+
+def naive(events):
+    """The fullest window of twelve panes."""
+    panes = {int(time // 300) for time, _ in events}
+    return max(len({key for time, key in events if end - 12 < time // 300 <= end}) for end in panes)
+
+
+def highest(arrivals):
+    state, most = {}, 0
+    for time, key in arrivals:
+        if PANES.add(state, time, key, (0, 0, 0)):
+            most = max(most, *(count for _, count in PANES.counts(state, time)))
+    return most
+
+
+some_events = st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 40)), min_size=1, max_size=60)
+
+
+@given(events=some_events, delays=st.lists(st.integers(0, 599), min_size=60, max_size=60))
+def test_the_fullest_window_is_found_however_late_events_come(events, delays):
+    late = [
+        event for _, event in sorted(zip((time + delay for (time, _), delay in zip(events, delays, strict=False)), events, strict=True))
+    ]
+    assert highest(late) == highest(sorted(events)) == naive(events)
+
+
+@given(events=some_events)
+def test_a_bound_is_one(events):
+    state = {}
+    for time, key in sorted(events):
+        bound = PANES.add(state, time, key, (0, 0, 0))
+        if bound:
+            assert all(count <= bound for _, count in PANES.counts(state, time))
+
+
+def test_beyond_64_it_estimates_and_comes_back_to_counting():
+    state = {}
+    for key in range(1000):
+        PANES.add(state, 10.0 + key, key, (0, key, 0))
+    [(end, count)] = PANES.counts(state, 1009.0)
+    assert count == pytest.approx(1000, rel=0.15)
+    newest = [place[1] for place in PANES.evidence(state, end)]
+    assert newest == sorted(set(newest))
+    assert (len(newest), newest[-1]) == (50, 999)
+    assert len(state["k"]) == 0 < len(state["h"])
+    PANES.add(state, 20_000.0, 1, (0, 1, 0))
+    assert "h" not in state
+    assert PANES.counts(state, 20_000.0) == [(66, 1)]
+
+
+def test_up_to_64_it_is_exact():
+    state = {}
+    for key in range(EXACT):
+        PANES.add(state, 1.0, key, (0, key, 0))
+    assert PANES.counts(state, 1.0) == [(0, EXACT)]
+
+
+def test_a_days_sketch_holds_the_things_of_that_day():
+    panes, state = Distinct(14_400, 6), {}
+    for hour in range(30):
+        panes.add(state, hour * 3600.0, hour, (0, hour, 0))
+    assert panes.day_sketch(state, 0)[0] == 24
+    assert panes.day_sketch(state, 1)[0] == 6
+    assert panes.day_sketch(state, 5) == (0, b"")
+
+
+def test_peaks_are_those_of_thirty_days_before():
+    state = {}
+    assert raise_peak(state, 100, 5) is None
+    assert raise_peak(state, 100, 4) == -1
+    assert raise_peak(state, 100, 7) == 5
+    assert (own_peak(state, 100), own_peak(state, 101), own_peak(state, 130), own_peak(state, 131)) == (None, 7, 7, None)
