@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 from tests.support.keycloak import keycloak
-from tests.support.peers import AwsPeer, HookPeer, KeycloakPeer, TokenPeer, VaultPeer, moto, redirect
+from tests.support.peers import AwsPeer, HookPeer, KeycloakPeer, SignalPeer, TokenPeer, VaultPeer, moto, redirect
 from tests.support.receiver import NOW, Reply, decision, delivery
 
 from tallystick_schemas.errors import SettingsError
@@ -14,7 +14,7 @@ from tallystick_stream_jobs.connectors.registry import KINDS, load
 
 pytestmark = pytest.mark.timeout(300)
 QUICK_S = 0.4
-ALL = ("webhook", "rfc7009", "aws-iam", "vault", "keycloak")
+ALL = ("webhook", "ssf-push", "rfc7009", "aws-iam", "vault", "keycloak")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def make(kind, request):
         return KeycloakPeer(request.getfixturevalue("keycloak_server"))
     if kind == "aws-iam":
         return AwsPeer(request.getfixturevalue("aws"))
-    return {"webhook": HookPeer, "rfc7009": TokenPeer, "vault": VaultPeer}[kind]()
+    return {"webhook": HookPeer, "ssf-push": SignalPeer, "rfc7009": TokenPeer, "vault": VaultPeer}[kind]()
 
 
 @pytest.fixture(params=ALL)
@@ -53,8 +53,7 @@ def unlock(peer, number=9, **more):
 
 
 def test_every_kind_is_in_this_suite():
-    # Shared signals' push has its receiver, its forms and its own tests in tests/unit/shared_signals.
-    assert set(KINDS) - {"ssf-push"} == set(ALL)
+    assert set(KINDS) == set(ALL)
 
 
 def test_a_lock_takes_hold_and_says_what_it_did(peer):
@@ -181,7 +180,7 @@ def test_somebody_who_is_unknown_there_is_no_error(peer):
     stranger = delivery(decision("locked", "principal:nobody-of-this-name", 5), "c")
     said = peer.connector().deliver(stranger, NOW)
     assert said
-    assert not peer.is_locked() or isinstance(peer, HookPeer)
+    assert not peer.is_locked() or isinstance(peer, HookPeer | SignalPeer)
 
 
 def test_mistakes_in_the_settings_are_all_told_at_once():

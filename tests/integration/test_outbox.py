@@ -3,19 +3,30 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import clickhouse_connect
 import pytest
 from tests.support.deployment import TABLES, cli
 from tests.support.peers import HOOK_SECRET
-from tests.support.receiver import Reply, receiver
+from tests.support.receiver import Reply, json_reply, receiver
 
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.deployment.keyfiles import write_secret
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
+from tallystick_schemas.messages import Point, encode_json
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import ENFORCEMENT
 from tallystick_stream_jobs.connectors.signature import Verifier
+from tallystick_stream_jobs.outbox.asking import PROBE_PATH
+from tallystick_stream_jobs.outbox.errors import OutboxBusy
+from tallystick_stream_jobs.outbox.job import alone
+from tallystick_stream_jobs.outbox.orders import read_proofs
+from tallystick_stream_jobs.outbox.topics import Pen
 from tallystick_stream_jobs.responder.client import read_findings
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
@@ -47,7 +58,7 @@ def siem():
 @pytest.fixture(scope="module")
 def supervisor(tmp_path_factory, siem):
     directory = tmp_path_factory.mktemp("outbox")
-    deployment = Deployment.create(directory, {**TABLES, "outbox": {"base_s": 0.2, "cap_s": 0.5}})
+    deployment = Deployment.create(directory, {**TABLES, "outbox": {"base_s": 0.2, "cap_s": 0.5, "prove_within_s": 2.0}})
     write_secret(deployment.keys / "siem.secret", HOOK_SECRET.encode())
     with receiver(siem.reply) as door:
         table = f'[siem]\nkind = "webhook"\nurl = "{door.url}/hook"\nsecret_file = "siem.secret"\nallow_private = true\n'
@@ -69,9 +80,9 @@ def order(supervisor, verb, subject):
     return cli(supervisor, verb, subject, "--reason", "stolen token", "--by", "bob@example.org")
 
 
-def proof_of(supervisor, command):
-    found = cli(supervisor, "outbox", "proofs", "--command", command)["proofs"]
-    return next((one for one in found if one["point"] == "gateway" and one["state"] == "refused"), None)
+def proof_of(supervisor, command, point="gateway"):
+    found = [one for one in read_proofs(supervisor.deployment.kafka()) if one.command == command]
+    return next((one for one in found if one.point == point and one.state == "refused"), None)
 
 
 def test_a_lock_is_told_and_proven_and_an_unlock_is_told(supervisor, siem):
@@ -79,8 +90,9 @@ def test_a_lock_is_told_and_proven_and_an_unlock_is_told(supervisor, siem):
     locked = order(supervisor, "lock", "ann@example.org")
     until(supervisor, lambda: siem.acts("principal:ann@example.org") == ["suspend"])
     proof = until(supervisor, lambda: proof_of(supervisor, locked["command"]))
-    assert proof["hops_ms"].keys() >= {"decision", "denial"}
-    assert "canary" in proof["how"]
+    assert proof.hops_ms.keys() >= {"decision", "denial"}
+    assert "canary" in proof.how
+    assert [one["point"] for one in cli(supervisor, "outbox", "proofs", "--command", locked["command"])["proofs"]] == ["gateway"]
     order(supervisor, "unlock", "ann@example.org")
     until(supervisor, lambda: siem.acts("principal:ann@example.org") == ["suspend", "unlock"])
     client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
@@ -113,6 +125,32 @@ def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, sie
     siem.status = 200
     cli(supervisor, "outbox", "retry", delivery, "--reason", "the receiver has its secret again")
     until(supervisor, lambda: siem.acts("principal:joe@example.org") == ["suspend"])
+
+
+def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
+    answers = [Reply(204, b"")]
+    with receiver(lambda _: answers[-1]) as door:
+        pen = Pen(supervisor.deployment.kafka())
+        point = Point(name="liar", kind="gateway", version="1", at=wire_time(time.time()), probe=f"{door.url}{PROBE_PATH}")
+        pen.write(ENFORCEMENT, point.name, encode_json(point))
+        locked = order(supervisor, "lock", "liz@example.org")
+        kafka = supervisor.deployment.kafka()
+        found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R01"])
+        assert [(one.severity, one.resource) for one in found] == [("critical", "principal:liz@example.org")]
+        assert "still gets in at liar" in found[0].text
+        command = [sys.executable, "-m", "tallystick_infra.cli", "outbox", "proofs", "--data", str(supervisor.deployment.path)]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert shown.returncode == 1
+        assert "still-works" in shown.stdout
+        answers.append(json_reply({"lock": locked["command"]}, 403))
+        until(supervisor, lambda: proof_of(supervisor, locked["command"], "liar"))
+        pen.write(ENFORCEMENT, point.name, None)
+        pen.close()
+
+
+def test_a_second_outbox_on_the_deployment_is_refused(supervisor):
+    with pytest.raises(OutboxBusy, match="another outbox runs"), alone(Path(supervisor.deployment.jobs().state_dir)):
+        raise AssertionError("two at once")
 
 
 def test_credentials_minted_before_the_lock_are_reported(supervisor):

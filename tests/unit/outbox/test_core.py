@@ -101,6 +101,14 @@ def test_a_superseded_attempt_that_fails_stays_cancelled_and_its_undo_knows_that
     assert begin(outbox, "cmd-2/c").detail == ""
 
 
+def test_a_superseded_attempt_that_is_refused_is_nobodys_trouble():
+    outbox = Outbox()
+    take(outbox, decision())
+    begin(outbox, "cmd-1/c")
+    take(outbox, decision("unlocked", number=2))
+    assert fail(outbox, "cmd-1/c", final=True).state == "cancelled"
+
+
 def test_what_an_undo_may_rely_on():
     outbox = Outbox()
     take(outbox, decision("unlocked", number=0))
