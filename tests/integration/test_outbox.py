@@ -138,10 +138,11 @@ def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
         found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R01"])
         assert [(one.severity, one.resource) for one in found] == [("critical", "principal:liz@example.org")]
         assert "still gets in at liar" in found[0].text
-        command = [sys.executable, "-m", "tallystick_infra.cli", "outbox", "proofs", "--data", str(supervisor.deployment.path)]
+        command = [sys.executable, "-m", "tallystick_infra.cli", "outbox", "proofs", "--json", "--data", str(supervisor.deployment.path)]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert shown.returncode == 1
-        assert "still-works" in shown.stdout
+        states = {one["point"]: one["state"] for one in json.loads(shown.stdout)["proofs"] if one["command"] == locked["command"]}
+        assert states == {"gateway": "refused", "liar": "still-works"}
         answers.append(json_reply({"lock": locked["command"]}, 403))
         until(supervisor, lambda: proof_of(supervisor, locked["command"], "liar"))
         pen.write(ENFORCEMENT, point.name, None)

