@@ -324,6 +324,13 @@ def test_rfc7009_revokes_the_one_credential_that_is_named():
     peer.close()
 
 
+def test_rfc7009_without_introspection_claims_to_prove_nothing():
+    peer = TokenPeer()
+    del peer.table["introspection_endpoint"]
+    assert not hasattr(peer.connector(), "still_works")
+    peer.close()
+
+
 def test_rfc7009_names_the_line_that_is_no_token_and_not_what_stands_there():
     peer = TokenPeer()
     peer.files["tokens.jsonl"] += "\ntok-s3cret-9"

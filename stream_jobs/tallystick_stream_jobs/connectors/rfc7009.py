@@ -111,4 +111,5 @@ def _error_of(answer: Answer) -> str:
 def build(setup: Setup) -> Connector:
     settings = setup.settings(Rfc7009Settings)
     setup.read_secret(settings.tokens_file)  # a mistake is told at the start, not with the first lock
-    return Rfc7009(setup.http(settings), settings, setup.secret(settings.secret_file), lambda: setup.read_secret(settings.tokens_file))
+    kind = Rfc7009AndAsk if settings.introspection_endpoint else Rfc7009
+    return kind(setup.http(settings), settings, setup.secret(settings.secret_file), lambda: setup.read_secret(settings.tokens_file))
