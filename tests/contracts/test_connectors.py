@@ -1,6 +1,7 @@
 """What every connector owes, over all of them, each against a real peer: moto's server, a real Keycloak 26, Vault or its double, small HTTP servers."""
 
 import logging
+import time
 import traceback
 
 import pytest
@@ -176,6 +177,20 @@ def test_whether_it_still_works_is_asked_of_the_peer(peer):
     assert connector.still_works(lock(peer), NOW) is None
 
 
+def test_a_step_up_holds_when_what_was_signed_in_before_is_ended_and_a_new_sign_in_does_not_change_that(peer):
+    if not peer.introspects:
+        return
+    connector = peer.connector()
+    peer.sign_in()
+    one = delivery(decision("locked", peer.subject, 1, "step-up", at=time.time() + 2), "c")
+    assert connector.still_works(one, NOW)
+    connector.deliver(one, NOW)
+    assert connector.still_works(one, NOW) is None
+    earlier = delivery(decision("locked", peer.subject, 1, "step-up", at=time.time() - 60), "c")
+    peer.sign_in()
+    assert connector.still_works(earlier, NOW) is None
+
+
 def test_somebody_who_is_unknown_there_is_no_error(peer):
     stranger = delivery(decision("locked", "principal:nobody-of-this-name", 5), "c")
     said = peer.connector().deliver(stranger, NOW)
@@ -269,6 +284,17 @@ def test_aws_denies_older_tokens_and_switches_on_only_what_it_switched_off(aws):
     connector.deliver(unlock(peer), NOW)
     assert peer.policies() == []
     assert peer.status() == {peer.keys[0]: "Active", peer.keys[1]: "Inactive"}
+    peer.close()
+
+
+def test_aws_with_the_policy_of_an_older_lock_holds_no_newer_one(aws):
+    peer = AwsPeer(aws)
+    connector = peer.connector()
+    connector.deliver(lock(peer), NOW)
+    newer = delivery(decision("locked", peer.subject, 2, at=NOW + 60), "c")
+    assert "no policy denies" in connector.still_works(newer, NOW)
+    connector.deliver(newer, NOW)
+    assert connector.still_works(newer, NOW) is None
     peer.close()
 
 

@@ -61,6 +61,9 @@ class Peer:
     def is_locked(self) -> bool:
         raise NotImplementedError
 
+    def sign_in(self) -> None:
+        """Something that a step-up must end."""
+
     def close(self) -> None:
         self.door.close()
 
@@ -211,6 +214,9 @@ class VaultPeer(Peer):
             mount = self.vault.sys.list_auth_methods()["data"]["userpass/"]["accessor"]
             self.vault.secrets.identity.create_or_update_entity_alias(name=self.principal, canonical_id=self.entity, mount_accessor=mount)
             self.vault.auth.userpass.create_or_update_user(username=self.principal, password="pw")
+        self.sign_in()
+
+    def sign_in(self) -> None:
         self.token = self.vault.auth.userpass.login(username=self.principal, password="pw", use_token=False)["auth"]
 
     def is_locked(self) -> bool:
@@ -230,6 +236,9 @@ class KeycloakPeer(Peer):
         self.server, self.principal = server, server.make_user()
         super().__init__(forward(server.url), {"kc.secret": SECRET})
         self.table = {"kind": "keycloak", "url": self.door.url, "realm": REALM, "client_id": CLIENT, "secret_file": "kc.secret"}
+
+    def sign_in(self) -> None:
+        self.server.sign_in(self.principal).raise_for_status()
 
     def is_locked(self) -> bool:
         return not self.server.user(self.principal)["enabled"]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from urllib.parse import urlsplit
 
 from tests.support.receiver import Reply, Request, json_reply
@@ -34,7 +35,7 @@ class VaultDouble:
         if entity["disabled"]:
             return json_reply({"errors": ["permission denied"]}, 403)
         accessor = f"accessor-{next(self._numbers)}"
-        self.tokens[accessor] = {"entity_id": entity["id"], "accessor": accessor}
+        self.tokens[accessor] = {"entity_id": entity["id"], "accessor": accessor, "creation_time": int(time.time())}
         return json_reply({"auth": {"client_token": f"hvs.{accessor}", "accessor": accessor, "entity_id": entity["id"]}})
 
     def _entity(self, method: str, path: str, body: dict) -> Reply:

@@ -69,12 +69,14 @@ class AwsIam:
 
     def still_works(self, delivery: Delivery, now: float) -> str | None:  # noqa: ARG002 - the port's
         """Asked of IAM: whether the policy stands and no key of a locked user is active."""
+        lock = delivery.decision.lock
+        assert lock is not None
         with _translated():
             who = self._identity(delivery)
             if who is None:
                 return None
-            if self._policy(who) is None:
-                return "the deny policy is not there"
+            if not _denies_before(self._policy(who), lock.at):
+                return "no policy denies the tokens from before the lock"
             active = self._keys(who, "Active") if act_of(delivery) != "step-up" else []
             return f"access key {active[0]} is active" if active else None
 
@@ -146,6 +148,12 @@ def _name(who: Identity) -> dict[str, str]:
 def _document(at: str, keys: list[str]) -> dict[str, Any]:
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"DateLessThan": {"aws:TokenIssueTime": at[:19] + "Z"}}}
     return {"Version": "2012-10-17", "Statement": [deny, *({"Sid": _SID + key, **deny} for key in keys)]}
+
+
+def _denies_before(policy: dict[str, Any] | None, at: str) -> bool:
+    """Whether tokens issued before the lock are denied: by this lock's policy, or a later one's."""
+    statements = (policy or {}).get("Statement", [])
+    return any(one.get("Condition", {}).get("DateLessThan", {}).get("aws:TokenIssueTime", "") >= at[:19] + "Z" for one in statements)
 
 
 def _noted(policy: dict[str, Any] | None) -> list[str]:

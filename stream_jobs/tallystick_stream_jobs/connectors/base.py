@@ -1,5 +1,6 @@
 """The port. A connector is one small file with one method, and a `build` that makes it from its table in connectors.toml."""
 
+from datetime import datetime
 from typing import Literal, Protocol
 
 from tallystick_schemas.messages import Delivery
@@ -40,6 +41,13 @@ def act_of(delivery: Delivery) -> Act:
     lock = delivery.decision.lock
     assert lock is not None
     return "unlock" if lock.state == "unlocked" else lock.level
+
+
+def locked_s(delivery: Delivery) -> float:
+    """When the lock was made, in seconds since 1970: what was signed in before it must not be good any more."""
+    lock = delivery.decision.lock
+    assert lock is not None
+    return datetime.fromisoformat(lock.at).timestamp()
 
 
 def subject_of(delivery: Delivery) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import msgspec
 
 from tallystick_schemas.messages import Delivery
 
-from .base import Connector, act_of, whose
+from .base import Connector, act_of, locked_s, whose
 from .errors import Refused
 from .http import Answer, Http
 from .setup import Common, Setup
@@ -73,10 +73,13 @@ class Keycloak:
             return None
         if act_of(delivery) != "step-up" and user.get("enabled"):
             return "the user is enabled"
-        path = f"/users/{user['id']}"
-        live = self._call("GET", f"{path}/sessions", headers).check().json() or any(self._offline(path, headers))
-        # After a step-up a session may be there again: somebody who signed in anew. That is what it is for.
-        return "a session is alive" if live and act_of(delivery) != "step-up" else None
+        path, before = f"/users/{user['id']}", None
+        if act_of(delivery) == "step-up":
+            # Whoever signs in anew has a session again: that is what a step-up is for.
+            before = locked_s(delivery) * 1000
+        sessions = [*self._call("GET", f"{path}/sessions", headers).check().json(), *self._offline(path, headers)]
+        live = [one for one in sessions if before is None or one.get("start", 0) < before]
+        return f"{len(live)} sessions are alive" if live else None
 
     def _disable(self, delivery: Delivery, user: dict[str, Any], headers: dict[str, str]) -> str:
         """Whether he was enabled before us decides whether an unlock enables him; a first attempt sees it, a repeat may see our own work."""
@@ -93,23 +96,22 @@ class Keycloak:
         self._call("PUT", f"/users/{user['id']}", headers, {**_writable(user), "enabled": True}).check()
         return "enabled user; what was signed out stays so"
 
-    def _offline(self, path: str, headers: dict[str, str]) -> list[str]:
-        """Ids of his offline sessions: those of each client that he gave an offline token."""
+    def _offline(self, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
+        """His offline sessions: those of each client that he gave an offline token."""
         consents = self._call("GET", f"{path}/consents", headers).check().json()
         clients = {
             grant["client"] for one in consents for grant in one.get("additionalGrants") or () if grant.get("key") == "Offline Token"
         }
-        found: list[str] = []
+        found: list[dict[str, Any]] = []
         for client in sorted(clients):
-            sessions = self._call("GET", f"{path}/offline-sessions/{quote(client, safe='')}", headers).check().json()
-            found += [one["id"] for one in sessions]
+            found += self._call("GET", f"{path}/offline-sessions/{quote(client, safe='')}", headers).check().json()
         return found[:_MAX_OFFLINE]
 
     def _end_offline(self, path: str, headers: dict[str, str]) -> int:
         ended = self._offline(path, headers)
         for session in ended:
             # 404: gone in the meantime, which is what was wanted.
-            self._call("DELETE", f"/sessions/{quote(session, safe='')}?isOffline=true", headers).check(404)
+            self._call("DELETE", f"/sessions/{quote(session['id'], safe='')}?isOffline=true", headers).check(404)
         return len(ended)
 
     def _find(self, name: str, headers: dict[str, str]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tallystick_schemas.messages import Delivery
 
-from .base import Connector, act_of, subject_of, whose
+from .base import Connector, act_of, locked_s, subject_of, whose
 from .errors import Refused, Retry
 from .setup import Common, Setup
 from .vault_http import VaultSession
@@ -63,7 +63,7 @@ class Vault:
             return self._enable(delivery, entity)
         # Disabled before its tokens go: one that is made in between would live on.
         said = self._disable(delivery, entity) if entity is not None and act != "step-up" else "left entity as it is"
-        count = sum(self._revoke(accessor) for accessor in self._accessors(entity)) if entity is not None else 0
+        count = sum(self._revoke(one["accessor"]) for one in self._tokens(entity)) if entity is not None else 0
         return f"{said}; {count} tokens revoked; {self._end_leases(principal)} leases revoked"
 
     def _alive(self, delivery: Delivery) -> str | None:
@@ -71,11 +71,15 @@ class Vault:
         if kind == "credential":
             return None if self._lookup(name) is None else "the token is known"
         entity = self._entity(whose(delivery) or name)
-        if entity is None or act_of(delivery) == "step-up":
+        if entity is None:
             return None
+        if act_of(delivery) == "step-up":
+            # Whoever logs in anew has a token again: that is what a step-up is for.
+            older = [one for one in self._tokens(entity) if one.get("creation_time", 0) < locked_s(delivery)]
+            return f"{len(older)} tokens from before are known" if older else None
         if not entity["disabled"]:
             return "the entity is enabled"
-        return "one of its tokens is known" if self._accessors(entity) else None
+        return "one of its tokens is known" if self._tokens(entity) else None
 
     def _entity(self, principal: str) -> dict[str, Any] | None:
         from hvac.exceptions import InvalidPath
@@ -101,8 +105,8 @@ class Vault:
         self._vault.secrets.identity.update_entity(entity_id=entity["id"], disabled=False)
         return "enabled entity; what was revoked stays so"
 
-    def _accessors(self, entity: dict[str, Any]) -> list[str]:
-        """Accessors of the entity's tokens. Vault has no index by entity, so each is looked up."""
+    def _tokens(self, entity: dict[str, Any]) -> list[dict[str, Any]]:
+        """What Vault tells of each of the entity's tokens. Vault has no index by entity, so each is looked up."""
         from hvac.exceptions import InvalidPath
 
         try:
@@ -111,7 +115,7 @@ class Vault:
             return []
         if len(keys) > _MAX_ACCESSORS:
             raise Refused(f"Vault has {len(keys)} tokens, more than the {_MAX_ACCESSORS} that are looked through; the entity is disabled")
-        return [key for key in keys if (found := self._lookup(key)) is not None and found.get("entity_id") == entity["id"]]
+        return [found for key in keys if (found := self._lookup(key)) is not None and found.get("entity_id") == entity["id"]]
 
     def _lookup(self, accessor: str) -> dict[str, Any] | None:
         from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest
