@@ -3,16 +3,19 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import clickhouse_connect
 import httpx
 import psutil
 import pytest
+import tomli_w
 from msgspec.structs import replace as changed
 from tests.support.deployment import TABLES, check_history, cli, running
 from tests.support.signals import decision, free_port, served, settings_in, until
 
 from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.shared_signals.keyfile import ensure_keyring
 from tallystick_stream_jobs.shared_signals.settings import IssuerSettings, ReceiverSettings
 from tallystick_stream_jobs.shared_signals.vocabulary import ACCOUNT_DISABLED, PUSH, SESSION_REVOKED, VERIFICATION
 
@@ -38,11 +41,18 @@ def both(tmp_path_factory):
         "log": {"command_agents": ["console", "cli", "signals"]},
     }
     hears = IssuerSettings("here", iss=url, aud="there", jwks_uri=f"{url}/ssf/jwks.json", allow_private=True)
-    settings = settings_in(
-        tmp_path_factory.mktemp("there"), port=theirs, issuers=(hears,), receivers=(ReceiverSettings("us", allow_private=True),)
-    )
-    parts = ["notary", "responder", "sealer", "signals"]
-    with running(tmp_path_factory.mktemp("here"), parts, tables=tables) as supervisor, served(settings) as there:
+    by_hand = replace(hears, name="hand", aud="by-hand")
+    us = ReceiverSettings("us", allow_private=True)
+    settings = settings_in(tmp_path_factory.mktemp("there"), port=theirs, issuers=(hears, by_hand), receivers=(us,))
+    connector = {"kind": "ssf-push", "url": f"{there_url}/ssf/receive/hand", "iss": url, "aud": "by-hand", "allow_private": True}
+
+    def prepare(deployment):
+        ensure_keyring(deployment.keys / "signals.json", time.time())
+        (deployment.path / "connectors.toml").write_text(tomli_w.dumps({"hand": connector}))
+
+    parts = ["notary", "responder", "outbox", "sealer", "signals"]
+    folder = tmp_path_factory.mktemp("here")
+    with running(folder, parts, tables=tables, prepare=prepare) as supervisor, served(settings) as there:
         yield supervisor, url, there
 
 
@@ -60,8 +70,9 @@ def stream(both):
     return made.json()["stream_id"]
 
 
-def heard_there(there, event):
-    return [one for one in there.sink.events if (one.attrs or {}).get("event") == event]
+def heard_there(there, event, issuer="here"):
+    who = f"signals:{issuer}"
+    return [one for one in there.sink.events if one.actor.principal == who and (one.attrs or {}).get("event") == event]
 
 
 def test_a_lock_is_told_to_the_other_one(both, stream):
@@ -71,6 +82,13 @@ def test_a_lock_is_told_to_the_other_one(both, stream):
     (first,) = heard_there(there, SESSION_REVOKED)
     assert (first.attrs["txn"], first.resource.id) == (made["command"], "mallory@example.org")
     assert first.why.text.endswith("says session-revoked: a drill")
+    # The outbox tells the same to a receiver that is set up by hand, signed with the same keys.
+    until(lambda: heard_there(there, ACCOUNT_DISABLED, "hand"), "the connector's tokens are heard", 60)
+    (other,) = heard_there(there, SESSION_REVOKED, "hand")
+    assert (other.attrs["txn"], other.attrs["jti"] != first.attrs["jti"]) == (made["command"], True)
+    until(
+        lambda: [one["state"] for one in cli(supervisor, "outbox", "list", "--all")["deliveries"]] == ["done"], "its delivery is done", 60
+    )
 
 
 def test_a_verification_is_sent_and_taken(both, stream):

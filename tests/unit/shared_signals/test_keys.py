@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import RSAKey
 from tests.support.signals import AUD, ISS, NOW, Liar, issuer_in
 
@@ -148,6 +149,9 @@ def test_key_sets_are_read_with_limits():
         parse_jwks(b'{"keys":[' + b",".join([b"{}"] * 21) + b"]}")
     with pytest.raises(ParseError):
         parse_jwks(b"[" * 10_000)
-    weak = RSAKey.import_key(rsa.generate_private_key(65537, 1024)).as_dict(private=False)
-    assert parse_jwks(json.dumps({"keys": [{**weak, "kid": "weak"}, {**OLD.public(), "use": "enc"}]}).encode()) == {}
+    with pytest.warns(SecurityWarning):
+        weak = RSAKey.import_key(rsa.generate_private_key(65537, 1024)).as_dict(private=False)
+    with pytest.warns(SecurityWarning):
+        found = parse_jwks(json.dumps({"keys": [{**weak, "kid": "weak"}, {**OLD.public(), "use": "enc"}]}).encode())
+    assert found == {}
     assert parse_jwks(b'{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"a"},{"kty":"RSA","kid":"b"},1]}') == {}
