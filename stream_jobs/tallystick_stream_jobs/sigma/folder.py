@@ -53,7 +53,7 @@ class RuleFolder:
 
     def _load(self) -> None:
         rules, errors = load_rules(self.folder)
-        texts = {f"{FOLDER}-{path.name}": _text(path) for path in rule_files(self.folder)}
+        texts = {f"{FOLDER}-{name}": _text(self.folder / name) for name in self._stamps}
         self.texts = dict.fromkeys(self.texts, None) | texts
         for error in errors:
             log.error("left out: %s", error)
@@ -63,13 +63,15 @@ class RuleFolder:
 
 
 def _stamps(folder: Path) -> Stamps:
+    """Name -> (changed, size, inode) of each file; empty where the folder cannot be read, which loading it says."""
     found: Stamps = {}
-    for path in rule_files(folder):
-        try:
+    try:
+        for path in rule_files(folder):
             known = path.stat()
-        except FileNotFoundError:
-            continue
-        found[path.name] = (known.st_mtime_ns, known.st_size, known.st_ino)
+            found[path.name] = (known.st_mtime_ns, known.st_size, known.st_ino)
+    except OSError:
+        # A file that went between two lines: the next look sees what is left.
+        return {}
     return found
 
 

@@ -13,7 +13,7 @@ _MAX_FILES: Final = 200
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """The folder's `*.yml` and `*.yaml`, by name; none where there is no folder."""
+    """The folder's `*.yml` and `*.yaml`, by name; none where there is no folder. OSError where it cannot be read."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and path.is_file())
@@ -21,12 +21,13 @@ def rule_files(folder: Path) -> list[Path]:
 
 def load_rules(folder: Path) -> "tuple[tuple[UserRule, ...], tuple[RuleRefused, ...]]":
     """(rules, errors) of the folder. Rules whose own examples fail are among the errors: what was never seen to work finds nothing, or everybody."""
-    files = rule_files(folder)
-    errors = (
-        [RuleRefused(str(folder), "the folder", f"{len(files)} files, only the first {_MAX_FILES} are read")]
-        if len(files) > _MAX_FILES
-        else []
-    )
+    try:
+        files = rule_files(folder)
+    except OSError as error:
+        return (), (RuleRefused(str(folder), "the folder", f"it cannot be read: {error.strerror}"),)
+    errors = []
+    if len(files) > _MAX_FILES:
+        errors.append(RuleRefused(str(folder), "the folder", f"{len(files)} files, only the first {_MAX_FILES} are read"))
     return load_files(files[:_MAX_FILES], errors)
 
 

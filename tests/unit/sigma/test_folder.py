@@ -44,6 +44,16 @@ def test_files_come_change_break_and_go(tmp_path: Path) -> None:
     assert (own.errors, own.texts) == ((), {"rules-one.yml": None})
 
 
+def test_a_folder_that_cannot_be_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    own = RuleFolder(tmp_path)
+    assert own.rules == ()
+    assert [(error.part, error.reason) for error in own.errors] == [("the folder", "it cannot be read: Permission denied")]
+
+
 def test_it_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = RuleFolder(tmp_path)
     looks: list[Path] = []
