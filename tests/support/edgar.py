@@ -33,14 +33,14 @@ def row(ip, second, document, code="200.0"):
 
 
 def small_log(users=80, harvesters=6, requests=620, seed=1):
-    """Users make 1 to 20 requests; harvesters `requests` distinct documents, one each 20 to 60 s."""
+    """Users make 1 to 20 requests; harvesters `requests` distinct documents, one each 20 to 60 s, every third so slowly that 400 take days at 1/3x."""
     draw = random.Random(seed)
     rows = []
     for at in range(users):
         count = draw.randint(1, 20)
         rows += [row(f"user-{at}", draw.randrange(86_400), f"d-{draw.randrange(500)}") for _ in range(count)]
     for at in range(harvesters):
-        every = draw.randint(20, 60)
+        every = 130 if at % 3 == 2 else draw.randint(20, 60)
         rows += [row(f"harvester-{at}", n * every, f"harvest-{at}-{n}") for n in range(requests)]
     return rows
 

@@ -33,6 +33,11 @@ def test_the_score_is_the_sum_of_its_two_counts():
     assert highest(events)[0] == 32 + 16
 
 
+def test_twelve_hours_are_the_first_count_and_a_day_is_the_second():
+    assert highest([*pull(16), *pull(16, first=16, start=11.5 * 3600)])[0] == 32 + 16
+    assert highest([*pull(16), *pull(16, first=16, start=13 * 3600)])[0] == 16 + 16
+
+
 def test_a_thief_in_a_hurry_and_a_patient_one_are_found_and_a_reader_is_not():
     [fast] = found(pull(400, every=2.0))
     slow = found(pull(400, every=DAY / 400))
@@ -57,6 +62,10 @@ def test_pieces_and_retries_of_one_object_are_one_request():
 def test_a_decision_and_the_download_after_it_are_one_request():
     events = [(at, read(at, f"{at}", action=action, objects=None)) for at in range(16) for action in ("access.check", "artifact.download")]
     assert highest(events)[0] == 24
+
+
+def test_a_decision_alone_is_no_request():
+    assert highest(pull(16, action="access.check", objects=None))[0] == 0
 
 
 def test_what_was_refused_counts():

@@ -76,8 +76,9 @@ def test_a_missing_column_is_named_with_the_file(tmp_path):
         ([row("a", 1, "d") | {"size": "much"}], "line 2: 'much' is not a count"),
         ([row("a", 1, "d") | {"date": "yesterday"}], "line 2: the time 'yesterday"),
         ([row("a", 1, "d")], "above 500 requests a day"),
+        (small_log()[:40] + [row("a", 1, "d") | {"size": "much"}] * 10, "10 of 50 rows are no events; line 42: 'much' is not a count"),
     ],
-    ids=["empty", "size", "time", "no harvester"],
+    ids=["empty", "size", "time", "no harvester", "too many bad rows"],
 )
 def test_a_log_that_cannot_be_evaluated_says_why(tmp_path, rows, sentence):
     path = write_log(tmp_path / "day.csv", rows)
