@@ -52,7 +52,7 @@ def _log(log: Log, result: Result, splices: int) -> dict[str, Any]:
         "frozen_on": parts.count(0),
         "reported_on": parts.count(1),
         "splices": splices,
-        "reported_hijacks": len(result.scores[OURS].hijacks["whole"]),
+        "reported_hijacks": len(result.reported(OURS, "whole")),
     }
 
 
@@ -63,6 +63,7 @@ def _measure(result: Result, name: str) -> dict[str, Any]:
             "threshold": round(result.line(name, rate), 4),
             "false_alarms": _shown(result.false_alarms(name, rate)),
             **{f"recall_{span}": _shown(result.recall(name, rate, span)) for span in SPANS},
+            **{f"recall_{span}_split_otherwise": _split(result, name, rate, span) for span in SPANS},
             **{f"recall_{span}_if_really_paid": _shown(result.recall_paid(name, rate, span)) for span in SPANS},
         }
         for rate in RATES
@@ -70,11 +71,16 @@ def _measure(result: Result, name: str) -> dict[str, Any]:
     return {**rates, "precision_at_20_alerts_a_day": round(_precision(result, name), 4)}
 
 
+def _split(result: Result, name: str, rate: float, span: Span) -> dict[str, float]:
+    average, tenth = result.split_otherwise(name, rate, span)
+    return {"mean": round(average, 4), "tenth_percentile": round(tenth, 4)}
+
+
 def _precision(result: Result, name: str) -> float:
     """Of the reported users' highest scores of each draw: how many of the top 20 a day are hijacks."""
     own = {user: score for user, score in result.scores[name].untouched.items() if part_of(user) == 1}
     shares = []
-    hijacks = result.scores[name].hijacks["whole"]
+    hijacks = result.reported(name, "whole")
     for seed in sorted({one.seed for one in hijacks}):
         drawn = {one.victim: one.highest for one in hijacks if one.seed == seed}
         everybody = sorted(((own | drawn)[user], user) for user in own)[::-1][: ALERTS_A_DAY * result.days]
@@ -83,7 +89,7 @@ def _precision(result: Result, name: str) -> float:
 
 
 def _by_speed(result: Result, span: Span) -> dict[str, float]:
-    line, seen = result.line(OURS, RATES[0]), result.scores[OURS].hijacks[span]
+    line, seen = result.line(OURS, RATES[0]), result.reported(OURS, span)
     return {f"{speed:.2f}x": round(_share([one for one in seen if one.speed == speed], line), 4) for speed in SPEEDS}
 
 
@@ -96,7 +102,7 @@ def _latency(result: Result, span: Span, rate: float) -> dict[str, Any]:
     line = result.line(OURS, rate)
     firsts = [
         next(((n, seconds) for n, (score, seconds) in enumerate(one.course, 1) if score > line), None)
-        for one in result.scores[OURS].hijacks[span]
+        for one in result.reported(OURS, span)
     ]
     found = [first for first in firsts if first is not None]
     if not found:
@@ -106,7 +112,7 @@ def _latency(result: Result, span: Span, rate: float) -> dict[str, Any]:
 
 def _published(result: Result, name: str, value: float) -> dict[str, Any]:
     """A vendor's threshold as it is published, with nothing frozen on anybody."""
-    seen = result.scores[name].hijacks["whole"]
+    seen = result.reported(name, "whole")
     return {
         "threshold": value,
         "recall": _shown(mean([float(one.highest >= value) for one in seen])),

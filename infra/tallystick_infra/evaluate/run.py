@@ -1,5 +1,6 @@
 """The whole evaluation of one log: who is an ordinary user, how each measure scores them, which hijacks it sees and how soon."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,7 @@ from .splice import Hijack, Span, splices
 OURS: Final = "D15"
 SPANS: Final[tuple[Span, ...]] = ("whole", "one-day")
 SPLICES: Final = 12
+WAYS: Final = 40
 Step = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and out of how much."""
 
@@ -57,13 +59,32 @@ class Result:
         """The threshold frozen on the first part at so many false alarms a user and day."""
         return threshold(self.part(name, 0), rate, self.days)
 
+    def reported(self, name: str, span: Span) -> list[Seen]:
+        """The second part's hijacks."""
+        return [one for one in self.scores[name].hijacks[span] if part_of(one.victim)]
+
     def recall(self, name: str, rate: float, span: Span) -> Figure:
         """Share of the second part's hijacks above it."""
-        return recall(self.part(name, 0), [Caught(one.victim, one.highest) for one in self.scores[name].hijacks[span]], rate, self.days)
+        return recall(self.part(name, 0), self._caught(name, span), rate, self.days)
+
+    def _caught(self, name: str, span: Span) -> list[Caught]:
+        return [Caught(one.victim, one.highest) for one in self.reported(name, span)]
+
+    def split_otherwise(self, name: str, rate: float, span: Span) -> tuple[float, float]:
+        """(mean, tenth percentile) of recall over other ways of splitting the same users: how much of a figure is the luck of the split."""
+        shares = []
+        for way in range(WAYS):
+            # Not the seed of a draw of victims: the same seed would choose the same people.
+            drawn = random.Random(f"split {way}")  # noqa: S311 - a fixed draw, not a secret
+            frozen = set(drawn.sample(self.users, len(self.users) // 2))
+            line = threshold([self.scores[name].untouched[user] for user in sorted(frozen)], rate, self.days)
+            seen = [one.highest > line for one in self.scores[name].hijacks[span] if one.victim not in frozen]
+            shares += [sum(seen) / len(seen)] if seen else []
+        return (sum(shares) / len(shares), sorted(shares)[len(shares) // 10]) if shares else (float("nan"), float("nan"))
 
     def recall_paid(self, name: str, rate: float, span: Span) -> Figure:
         """The same with the threshold that the second part's own users allow: what so many false alarms, really paid, would have bought."""
-        return recall(self.part(name, 1), [Caught(one.victim, one.highest) for one in self.scores[name].hijacks[span]], rate, self.days)
+        return recall(self.part(name, 1), self._caught(name, span), rate, self.days)
 
     def false_alarms(self, name: str, rate: float) -> Figure:
         """What the second part's users really paid for it, a user and day."""
@@ -94,8 +115,7 @@ def evaluate(log: Log, step: Step, count: int = SPLICES, measures: Sequence[Meas
     hijacked = 0
     for at, (span, seed, hijack) in enumerate(_all_splices(log, count)):
         hijacked += (span, seed) == ("whole", 0)
-        # Only the second part is reported.
-        for measure in given if part_of(hijack.victim) else ():
+        for measure in given:
             scores[measure.name].hijacks[span].append(_seen(measure, hijack, seed))
         step("scoring hijacks", at, len(SPANS) * count * min(60, len(users) // 2))
     return Result(users, hijacked, log.days, scores, [measure.name for measure in given])

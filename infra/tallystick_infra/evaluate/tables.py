@@ -81,14 +81,28 @@ def _recall(told: dict[str, Any]) -> Table:
 def _harder(told: dict[str, Any]) -> Table:
     rows = []
     for name, one in _names(told):
-        cells = [one["0.01"][key] for key in ("recall_whole", "recall_one-day_if_really_paid", "recall_whole_if_really_paid")]
-        rows.append([name, *map(interval, cells), interval(one["0.05"]["recall_whole"])])
+        strict = one["0.01"]
+        cells = [interval(strict["recall_whole"]), interval(one["0.05"]["recall_whole"])]
+        cells += [interval(strict[f"recall_{span}_if_really_paid"]) for span in ("one-day", "whole")]
+        rows.append([name, *cells, *(_otherwise(strict[f"recall_{span}_split_otherwise"]) for span in ("one-day", "whole"))])
     note = (
         "Past midnight: the slowest thieves need more than a day, and go on after the log's end. If really paid: with the threshold that the reported users "
-        "themselves allow at 0.01, which nobody can know beforehand."
+        "themselves allow, which nobody can know beforehand. Split otherwise: mean over 40 other halves to freeze on, and what nine in ten of them reach."
     )
-    head = ("measure", "past midnight at 0.01", "if 0.01 really paid", "past midnight, if 0.01 really paid", "past midnight at 0.05")
+    head = (
+        "measure",
+        "past midnight at 0.01",
+        "past midnight at 0.05",
+        "if 0.01 really paid",
+        "the same past midnight",
+        "split otherwise, 0.01",
+        "the same past midnight",
+    )
     return Table("The same, harder", note, head, rows)
+
+
+def _otherwise(one: dict[str, float]) -> str:
+    return f"{one['mean']:.2f} ({one['tenth_percentile']:.2f})"
 
 
 def _ours(told: dict[str, Any]) -> Table:

@@ -55,11 +55,14 @@ def test_who_knows_scores_one_who_is_blind_scores_nothing(result):
         assert result.recall("knows", 0.01, span).value == 1
         assert result.recall("blind", 0.01, span).value == 0
         assert result.recall("guesses", 0.01, span).value < 1
+        assert result.split_otherwise("knows", 0.01, span) == (1, 1)
+        assert result.split_otherwise("blind", 0.01, span) == (0, 0)
     assert result.false_alarms("knows", 0.01).value == result.false_alarms("blind", 0.01).value == 0
 
 
 def test_only_the_second_part_is_reported_and_the_first_alone_is_frozen_on(log, result):
-    assert {part_of(seen.victim) for seen in result.scores["knows"].hijacks["whole"]} == {1}
+    assert {part_of(seen.victim) for seen in result.scores["knows"].hijacks["whole"]} == {0, 1}
+    assert {part_of(seen.victim) for seen in result.reported("knows", "whole")} == {1}
     assert len(result.part("knows", 0)) + len(result.part("knows", 1)) == len(log.users()) == 80
     # A user of the second part who looks like a thief moves no threshold.
     result.scores["knows"].untouched |= {user: 9.0 for user in result.users if part_of(user) == 1}
