@@ -164,6 +164,7 @@ def test_a_person_changes_the_file_and_stands_in_the_history(supervisor, tmp_pat
     changes = history(supervisor, "policy.update")[before:]
     assert [(event["actor"]["principal"], event["actor"]["kind"]) for event in changes] == [("ann", "human")]
     assert changes[0]["why"]["text"].startswith("too loud\n")
+    assert found(supervisor, "detectors", "D07a") == [], "a person's command looked like a fork of detection's key"
     ids = [event["resource"]["id"] for event in history(supervisor, "incident.open")]
     assert len(ids) == len(set(ids)), "a finding was opened twice"
     check_history(supervisor)

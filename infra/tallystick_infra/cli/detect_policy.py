@@ -12,7 +12,7 @@ from rich.markup import escape
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
 
-_AGENT = "detectors"
+_AGENT = "cli"
 
 by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who changes it; it stands in the history.")
 reason_option = click.option("--reason", required=True, help="Why; it stands in the history.")

@@ -1,6 +1,7 @@
 """Every change of a policy is an event in the history, once: whichever process of a deployment sees it first records it.
 
 What was recorded last stands in the spool, in the same transaction as the event, so that neither a crash nor a second process tells it twice.
+People's commands sign as `cli` and detection as `detectors`, so there are two spools to ask; a number says which of their places is the newer one.
 """
 
 import difflib
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_producers.spool import Spool
 
 from .files import one_at_a_time, write_whole
 
 AGENT: Final = "detectors"
 """Who signs what detection does by itself: changes of its policy, and its findings."""
+_AGENTS: Final = ("cli", AGENT)
 _LOCK: Final = "policy.lock"
 _MAX_LINES, _MAX_LINE, _MAX_TEXT = 20, 120, 1500
 
@@ -54,7 +57,7 @@ def change_file(recorder: Recorder, state_dir: Path, path: Path, text: str, by: 
 
 def _record(recorder: Recorder, state_dir: Path, name: str, text: str | None, by: By) -> bool:
     source, after = f"policy/{name}", digest_of(text)
-    before = recorder.place(source) or ""
+    number, before = _recorded_last(recorder, source)
     if before == after:
         return False
     kept = last_text(state_dir, name)
@@ -68,10 +71,23 @@ def _record(recorder: Recorder, state_dir: Path, name: str, text: str | None, by
         "why": Why(text=f"{told}\n{diff}".strip()[:_MAX_TEXT]),
         "attrs": {"sha256_before": before or "none", "sha256_after": after or "none"},
     }
-    recorder.record_batch_at(source, after, [event])
+    recorder.record_batch_at(source, f"{number + 1} {after}", [event])
     # If we crash here, the change is recorded and the next one has no text to be compared with.
     _keep_text(state_dir, name, text)
     return True
+
+
+def _recorded_last(recorder: Recorder, source: str) -> tuple[int, str]:
+    """The number and digest of the newest change that any of our agents recorded; (0, "") before the first."""
+    own = Path(recorder.settings.spool_dir)
+    places = [recorder.place(source)]
+    for folder in (own.parent / name for name in _AGENTS if name != own.name):
+        if (folder / "spool.sqlite").exists():
+            spool = Spool(folder, durable=False)
+            places.append(spool.place(source))
+            spool.close()
+    known = [(int(number), digest) for place in places if place for number, _, digest in [place.partition(" ")]]
+    return max(known, default=(0, ""))
 
 
 def last_text(state_dir: Path, name: str) -> str | None:

@@ -8,7 +8,7 @@ from tests.support.recorder import agent_settings, spooled
 
 from tallystick_producers import Actor, Recorder
 from tallystick_stream_jobs.policy import DetectionPolicy, Reloader
-from tallystick_stream_jobs.policy.changes import By, last_text, record_change, short_diff
+from tallystick_stream_jobs.policy.changes import By, change_file, last_text, record_change, short_diff
 from tallystick_stream_jobs.policy.demotions import Standing, change_standing
 
 FIRST = "detectors:\n  D01: {parameters: {alert: 30}}\n"
@@ -139,6 +139,22 @@ def test_a_change_says_who_made_it_and_why(place, tmp_path: Path) -> None:
     (event,) = changes(settings)
     assert (event.actor.principal, event.actor.kind) == ("ann", "human")
     assert event.why.text.startswith("quarter end\n+detectors:")
+
+
+def test_a_persons_command_and_detection_record_one_event_between_them(place, tmp_path: Path) -> None:
+    """They sign as two agents: a second run of detection's key beside the first would look like a fork (D07a)."""
+    path, state = place
+    people, detection = agent_settings(tmp_path, "cli"), agent_settings(tmp_path, "detectors")
+    with Recorder.open(people) as person, Recorder.open(detection) as itself:
+        assert change_file(person, state, path, FIRST, By(Actor("ann", "human"), "set"))
+        assert not record_change(itself, state, path.name, FIRST)
+        assert record_change(itself, state, path.name, SECOND), "somebody edited it by hand"
+        assert change_file(person, state, path, FIRST, By(Actor("ann", "human"), "back")), "as it was once, and yet a change"
+        assert not record_change(itself, state, path.name, FIRST)
+        assert record_change(itself, state, path.name, SECOND)
+    assert [event.why.text.split("\n")[0] for event in changes(people)] == ["set", "back"]
+    assert len(changes(detection)) == 2
+    assert path.read_text() == FIRST
 
 
 def test_two_processes_at_once_record_one_event(place, tmp_path: Path) -> None:
