@@ -55,7 +55,12 @@ def list_tokens(data: Path, as_json: bool) -> None:
     records = [msgspec.json.decode(line, type=TokenRecord) for line in lines if line.strip() and not line.startswith(b"#")]
     if as_json:
         emit_json(
-            {"tokens": [{"principal": r.principal, "kind": r.kind, "credential": r.credential, "expires": r.expires} for r in records]}
+            {
+                "tokens": [
+                    {"principal": r.principal, "kind": r.kind, "credential": r.credential, "expires": r.expires, "issued": r.issued}
+                    for r in records
+                ]
+            }
         )
         return
     table = Table("principal", "kind", "credential", "roles", "expires", box=None, header_style="bold")
