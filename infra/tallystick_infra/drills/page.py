@@ -85,7 +85,8 @@ def _mark(mark: Mark) -> str:
     within = f"{mark.within_s:g} s" if mark.within_s is not None else "–"
     sign = '<td class="mark yes" aria-label="held">✓</td>' if mark.met else '<td class="mark no" aria-label="broken">✗</td>'
     return (
-        f'<tr>{sign}<td>{escape(mark.words)}</td><td class="num">{after}</td><td class="num">{within}</td><td>{escape(mark.seen) or "–"}</td>'
+        f"<tr{'' if mark.met else ' class=broken'}>{sign}"
+        f'<td>{escape(mark.words)}</td><td class="num">{after}</td><td class="num">{within}</td><td>{escape(mark.seen) or "–"}</td>'
         f'<td class="place">{_places(mark)}</td></tr>'
     )
 

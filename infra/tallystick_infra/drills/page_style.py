@@ -34,6 +34,7 @@ td.num,th.num{text-align:right;white-space:nowrap}
 td.place{white-space:nowrap;color:var(--soft)}
 td.mark{width:24px;font-weight:700}
 .who{white-space:nowrap}
+tr.broken td{background:var(--badbg)}
 .yes{color:var(--good)}.no{color:var(--bad)}
 .lane{white-space:nowrap;font-weight:600;font-size:13px}
 .attack{color:var(--attack)}.benign{color:var(--benign)}.finding{color:var(--finding)}.response{color:var(--response)}.agent{color:var(--agent)}

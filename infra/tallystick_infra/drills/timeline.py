@@ -54,7 +54,7 @@ def _moment(fact: Fact, run: str, hostile: set[str]) -> Moment:
 def _lane(event: Event, hostile: set[str]) -> Lane:
     if event.actor.principal in hostile:
         return "attack"
-    if event.action.startswith(("incident.", "credential.", "policy.")):
+    if event.action.startswith(("incident.", "credential.", "policy.")) or "probe" in (event.attrs or {}):
         return "response"
     return "agent" if event.action.startswith("agent.") else "benign"
 
