@@ -124,6 +124,7 @@ class Judge:
     def findings(self, sight: SeeFinding) -> Iterable[Sighting]:
         for finding in self._seen.findings.values():
             wanted = finding.detector == sight.detector and bool(finding.suppressed) == sight.suppressed
+            wanted = wanted and (sight.feature is None or sight.feature in finding.features)
             if wanted and self._is(finding.principal, sight.of) and self._proven(finding):
                 why = f" Suppressed: {finding.suppressed}." if finding.suppressed else ""
                 yield Sighting(finding.emitted_ms / 1000, f"{finding.detector} {finding.title}: {finding.text}{why}", finding.evidence)

@@ -24,13 +24,15 @@ class _Sight(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class SeeFinding(_Sight, frozen=True, tag="finding"):
-    """A detector's finding with all its evidence in the record. `suppressed` tells whether a grant has to cover it."""
+    """A detector's finding with all its evidence in the record. `suppressed`: whether a grant has to cover it; `feature`: a number it has to have weighed."""
 
     detector: str
     suppressed: bool = False
+    feature: str | None = None
 
     def _words(self) -> str:
-        return f"a {'suppressed ' if self.suppressed else ''}finding of {self.detector}"
+        weighed = f" that weighs {self.feature}" if self.feature else ""
+        return f"a {'suppressed ' if self.suppressed else ''}finding of {self.detector}{weighed}"
 
 
 class SeeDecision(_Sight, frozen=True, tag="decision"):

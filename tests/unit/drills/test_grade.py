@@ -79,6 +79,13 @@ def test_suppressed_findings_are_told_apart():
     assert one(made, "{see: finding, detector: D13, of: thief, suppressed: true}").met
 
 
+def test_a_finding_has_to_have_weighed_what_is_asked():
+    made = Made()
+    made.finding(1, [made.download(0, 1)], detector="D14", features={"score": 50.0})
+    assert not one(made, "{see: finding, detector: D14, feature: newcomers}").met
+    assert one(made, "{see: finding, detector: D14, feature: score}").met
+
+
 def test_what_must_not_come_fails_the_drill():
     for spoil in (
         lambda made: made.lock(2, f"principal:{ANN}", "c2"),
