@@ -13,6 +13,7 @@ from kafka.partitioner.default import murmur2
 from tallystick_producers import Actor, Recorder, Resource
 from tallystick_producers.gateway.tokens import append_token, new_token, token_record
 from tallystick_schemas.drills import DRILL_ATTR, drill_credential, drill_principal
+from tallystick_schemas.topics import verified_partition
 
 from ..deployment import Deployment, read_run
 from ..deployment.keyfiles import make_key, read_key
@@ -129,10 +130,10 @@ class Stage:
         return self.root / _FOLDERS.get(material.kind, material.kind) / self.repo(name)
 
     def witness(self, agent: str) -> str:
-        """Another agent whose records go to the same shard as this one's."""
+        """Another agent whose records go to the same shard as this one's, and then to the same detectors: by its beats they see the time pass."""
         shards = self.deployment.log().shards
-        wanted = shard_of(self.principal(agent), shards)
-        return next(name for number in range(10_000) if shard_of(name := self.principal(f"{agent}.{number}"), shards) == wanted)
+        home = _home(self.principal(agent), shards)
+        return next(name for number in range(10_000) if _home(name := self.principal(f"{agent}.{number}"), shards) == home)
 
     def _make(self, name: str, material: Material) -> None:
         folder = self.folder(name)
@@ -157,6 +158,11 @@ class Stage:
 def shard_of(agent: str, shards: int) -> int:
     """The partition of `events` that Kafka's default partitioner gives an agent's key (murmur2, as every client has it)."""
     return int(murmur2(agent.encode()) & 0x7FFFFFFF) % shards
+
+
+def _home(agent: str, shards: int) -> tuple[int, int]:
+    """(partition of `events`, partition of `verified`) of an agent's heartbeats."""
+    return shard_of(agent, shards), verified_partition(agent)
 
 
 def part_names(material: Material) -> list[str]:
