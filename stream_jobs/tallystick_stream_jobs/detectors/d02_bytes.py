@@ -58,9 +58,9 @@ class Volume:
         if pane > newest:
             state["n"] = newest = pane
             _close(state, panes, pane)
-        credential = one_credential(state, event.actor.credential or "", fact.time, _PANE_S * _PANES)
         if 4 * state["t"] <= self._floor:
             return None
+        credential = one_credential(state, event.actor.credential or "", fact.time, _PANE_S * _PANES)
         places: list[Any] = state.setdefault("e", [])
         places.append([pane, *fact.place])
         del places[:-_MAX_EVIDENCE]

@@ -34,6 +34,11 @@ def test_the_fullest_window_is_found_however_late_events_come(events, delays):
     assert highest(late) == highest(sorted(events)) == naive(events)
 
 
+def test_a_window_that_has_just_ended_still_holds_all_of_its_panes():
+    """Ten things in pane 0; the next hour begins; then one comes late that belongs to the first."""
+    assert highest([*((0, key) for key in range(10)), (3600, 50), (3599, 60)]) == 11
+
+
 @given(events=some_events)
 def test_a_bound_is_one(events):
     state = {}

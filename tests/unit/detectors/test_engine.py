@@ -152,6 +152,25 @@ def test_what_cannot_be_read_says_where_it_stands() -> None:
         Engine().restore(3, b"\xc1")
 
 
+def test_a_segment_that_cannot_be_read_changes_nothing() -> None:
+    engine = Engine()
+    _, decoy = read("ann", "x", 0, attrs={"canary": "true"})
+    with pytest.raises(ParseError, match="0:5:1"):
+        engine.process(VerifiedBatch(1, 0, [VerifiedSegment(5, "a", "0" * 32, 0, 0, [(0, decoy), (1, b"{}")])], []))
+    assert engine.sizes()[0] == 0
+    assert [one.detector for one in run([batch([segment(5, [(0.0, decoy)])])], engine)] == ["D13"]
+
+
+def test_who_was_silent_for_ninety_days_is_forgotten_as_newcomers_come() -> None:
+    engine = Engine()
+    same = [name for name in (f"user-{number}" for number in range(1000)) if bucket_of(name) == bucket_of("ann")][:2]
+    day = 86_400.0
+    run([batch([segment(0, [read("ann", "x", 0)])]), batch([segment(1, [read(same[0], "x", 80 * day)])])], engine)
+    assert engine.sizes()[0] == 2
+    run([batch([segment(2, [read(same[1], "x", 92 * day)])])], engine)
+    assert engine.sizes()[0] == 2
+
+
 def test_ids_and_buckets_are_the_same_everywhere() -> None:
     assert [one.id for one in EXPECTED] == [one.id for one in run([batch([one]) for one in stream()])]
     assert len({one.id for one in EXPECTED}) == len(EXPECTED)

@@ -127,6 +127,13 @@ def test_d09_points_and_floor(hours, count, fires):
         assert told[0].features["z"] > 3
 
 
+@pytest.mark.parametrize(("hours", "fires"), [(15, 0), (16, 1)])
+def test_d09_an_hour_is_a_point_when_two_later_ones_have_begun(hours, fires):
+    """So a late event of the hour before finds the baseline that it would have found in time."""
+    calm = [one for hour in range(hours) for one in pull(3, 60.0, hour * HOUR, first=hour * 3)]
+    assert len(found("D09", [*calm, *pull(60, 5.0, hours * HOUR, first=900)])) == fires
+
+
 @pytest.mark.parametrize(("count", "fires"), [(499, []), (500, ["alert"])])
 def test_d10_in_an_hour(count, fires):
     assert [one.act for one in found("D10", asked(count, 5.0, 10))] == fires
