@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tallystick_producers.collectors import log_format
 from tallystick_schemas.events import parse_event
+from tallystick_stream_jobs.detectors.base import Rule
 
 from .responding import Told, respond
 from .sources import Sourced, by_principal, read_source
@@ -38,14 +39,14 @@ class Technique:
             self.found.setdefault(detector, []).append(after)
 
 
-def cloudtrail_set(path: Path) -> dict[str, Any]:
+def cloudtrail_set(path: Path, rules: tuple[Rule, ...] | None = None) -> dict[str, Any]:
     """Techniques with who found them, and what the detectors said of everybody else."""
     sourced = read_source(path, log_format("cloudtrail"))
     units: defaultdict[str, list[int]] = defaultdict(list)
     for at, one in enumerate(sourced):
         if unit := _unit(one):
             units[unit].append(at)
-    told = respond(by_principal(sourced).values())
+    told = respond(by_principal(sourced).values(), rules)
     techniques: dict[str, Technique] = {}
     for places in sorted(units.values()):
         techniques.setdefault(_name([sourced[at] for at in places]), Technique()).add(len(places), _found(places, told))

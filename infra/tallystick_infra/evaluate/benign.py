@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+from tallystick_stream_jobs.detectors.base import Rule
 from tallystick_stream_jobs.detectors.facts import DAY_S
 
 from .responding import respond
 from .sources import by_principal, format_named, read_source
 
 
-def benign_set(form: str, path: Path) -> dict[str, Any]:
+def benign_set(form: str, path: Path, rules: tuple[Rule, ...] | None = None) -> dict[str, Any]:
     """Per detector: principal-days on which it spoke, of all on which somebody did something. `suspended`: by the whole ladder."""
     people = by_principal(read_source(path, format_named(form)))
     days = sum(len({int(fact.time // DAY_S) for fact in facts}) for facts in people.values())
-    told = respond(people.values())
+    told = respond(people.values(), rules)
     alarmed: dict[str, set[tuple[str, str]]] = {}
     for finding in told.findings:
         alarmed.setdefault(finding.detector, set()).add((finding.principal, finding.time[:10]))

@@ -5,11 +5,13 @@ import json
 import pytest
 from tests.support.edgar import row, write_log
 
+from tallystick_infra.cli.evaluate import _detectors
 from tallystick_infra.errors import EvaluationRefused
 from tallystick_infra.evaluate.attacks import cloudtrail_set
 from tallystick_infra.evaluate.benign import benign_set
 from tallystick_infra.evaluate.page import BEGIN, END, write_page
 from tallystick_infra.evaluate.tables import Table, markdown
+from tallystick_stream_jobs.errors import RuleRefused
 
 MARK = "stratus-red-team_0001"
 SETTING_UP = "APN/1.0 Terraform/1.1.2 stratus-red-team_0001"
@@ -95,3 +97,39 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
     with pytest.raises(EvaluationRefused, match="no lines"):
         write_page(page, [TABLE])
     assert page.read_text() == "prose"
+
+
+RULE = """title: One pull is too many
+id: 5f2f6a3e-8d0b-4a53-9a37-0d7f5d0c1a11
+detection:
+  selection:
+    action: artifact.download
+  condition: selection
+level: low
+logsource:
+  product: tallystick
+tallystick:
+  act: alert
+  examples:
+    - name: a pull
+      expect: true
+      events: [{at: 0, action: artifact.download}]
+    - name: an upload
+      expect: false
+      events: [{at: 0, action: artifact.upload}]
+"""
+
+
+def test_own_rules_are_measured_beside_the_detectors(tmp_path):
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "one.yml").write_text(RULE)
+    told = benign_set("csv:edgar", write_log(tmp_path / "day.csv", [row("a", 1, "d"), row("b", 2, "d")]), _detectors(folder))
+    [own] = [name for name in told["alarmed"] if not name.startswith("D")]
+    assert told["alarmed"][own] == 2
+
+
+def test_a_rule_that_cannot_be_used_stops_the_measurement(tmp_path):
+    (tmp_path / "one.yml").write_text("title: nothing")
+    with pytest.raises(RuleRefused):
+        _detectors(tmp_path)
