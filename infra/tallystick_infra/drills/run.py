@@ -24,6 +24,7 @@ from .record import Record
 from .results import History, Result, keep
 from .scenario import Drill
 from .seen import Seen
+from .sights import SeeLock
 from .stage import Stage
 from .timeline import timeline
 
@@ -62,6 +63,10 @@ class Runner:
         with alone(self._deployment) as folder:
             if (left := clear(self._deployment)).anything:
                 self._say(f"Removed what an earlier drill had left behind: {left.words()}")
+            if (wanted := suspensions(drills)) > (limit := self._deployment.jobs().breaker_limit):
+                self._say(
+                    f"These drills need {wanted} automatic suspensions, and [jobs] breaker_limit lets {limit} through in ten minutes; later ones fail."
+                )
             runs = {secrets.token_hex(4): drill for drill in drills}
             try:
                 if put_in(self._deployment, folder, runs):
@@ -130,6 +135,11 @@ class Runner:
         for failure in history.failures[:5]:
             self._say(f"  {failure}")
         return history
+
+
+def suspensions(drills: Sequence[Drill]) -> int:
+    """How many automatic suspensions the drills expect."""
+    return sum(isinstance(sight, SeeLock) and sight.level == "suspend" for drill in drills for sight in drill.scenario.expect)
 
 
 def _all_in_the_history(stage: Stage, play: Play) -> float:

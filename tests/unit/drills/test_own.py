@@ -16,6 +16,7 @@ from tallystick_infra.drills.client import Client
 from tallystick_infra.drills.own_rules import known_rules
 from tallystick_infra.drills.policy_file import entries, without_drills
 from tallystick_infra.drills.receiver import receiver_port
+from tallystick_infra.drills.run import suspensions
 from tallystick_infra.drills.scenario import parse_scenario
 from tallystick_infra.drills.stage import shard_of
 from tallystick_infra.drills.steps import Download, Step
@@ -111,6 +112,10 @@ def test_a_client_notices_a_cut():
         client.close()
         server.shutdown()
         server.server_close()
+
+
+def test_suspensions_are_counted_before_the_breaker_counts_them():
+    assert suspensions([find("stolen-token-weight-grab"), find("re-minting-race"), find("model-extraction")]) == 3
 
 
 def test_where_nothing_runs_nothing_is_drilled(tmp_path):
