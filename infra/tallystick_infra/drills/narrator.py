@@ -29,8 +29,9 @@ class Narrator:
         self._say(f"{self._prefix}{text}")
 
     def sees(self, grades: Grades) -> None:
-        """What the record shows that was not told yet."""
-        for number, (sight, mark) in enumerate(zip(self.drill.scenario.expect, grades.expected, strict=True)):
+        """What the record shows that was not told yet, in the order in which it happened."""
+        pairs = enumerate(zip(self.drill.scenario.expect, grades.expected, strict=True))
+        for number, (sight, mark) in sorted(pairs, key=lambda pair: pair[1][1].at or 0.0):
             if mark.seen and number not in self._seen:
                 self._seen.add(number)
                 kind = str(type(sight).__struct_config__.tag)
