@@ -14,12 +14,13 @@ machine has had its turn; shards as large as real ones take minutes on any line.
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request came to; `at` in seconds since 1970, when its status was known."""
+    """What a request came to; `at` in seconds since 1970, when its status was known. `cut`: the gateway ended it in the middle."""
 
     status: int
     size: int
     at: float
     text: str = ""
+    cut: bool = False
 
 
 @dataclass
@@ -38,18 +39,23 @@ class Client:
         self._connection.request("GET", quote(path), headers={"Authorization": f"Bearer {self.token}", "User-Agent": "demo/1"})
         response = self._connection.getresponse()
         at, began, size = time.time(), time.monotonic(), 0
-        kept = b""
-        while block := response.read(READ_BYTES):
-            size += len(block)
-            kept = kept or block
-            time.sleep(max(0.0, size / LINE_BYTES_PER_S - (time.monotonic() - began)))
+        kept, cut = b"", False
+        try:
+            while block := response.read(READ_BYTES):
+                size += len(block)
+                kept = kept or block
+                time.sleep(max(0.0, size / LINE_BYTES_PER_S - (time.monotonic() - began)))
+        except ConnectionError:
+            cut = True
+            self.close()
         if response.status < 300:
             self.bytes_taken += size
-        return Answer(response.status, size, at, kept.decode("utf-8", "replace") if response.status >= 400 else "")
+        return Answer(response.status, size, at, kept.decode("utf-8", "replace") if response.status >= 400 else "", cut)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
 
 class Reader(threading.Thread):
@@ -75,10 +81,13 @@ class Thief(threading.Thread):
         self.client, self._paths = client, paths
         self.taken: list[Answer] = []
         self.denied: Answer | None = None
+        self.cut: Answer | None = None
 
     def run(self) -> None:
         for path in self._paths:
             answer = self.client.get(path)
+            if answer.cut:  # the lock came in the middle; it tries again
+                self.cut, answer = answer, self.client.get(path)
             if answer.status in (401, 403):  # a step-up, or a lock
                 self.denied = answer
                 break

@@ -119,6 +119,8 @@ class Story:
         if outcome.finding is not None:
             outcome.emit_to_denied_ms = round((thief.denied.at - _seconds(outcome.finding.time)) * 1000, 1)
             self._say(f"  finding  {outcome.finding.detector} {outcome.finding.title}: {outcome.finding.text}")
+        if thief.cut is not None:
+            self._say(f"  cut      the download under way ended after {thief.cut.size / 1e3:.0f} kB, with the lock's arrival.")
         self._say(f"  first {thief.denied.status} after {outcome.taken} of {outcome.parts} shards ({outcome.thief_bytes / 1e6:.0f} MB).")
         if outcome.emit_to_denied_ms is not None:
             self._say(f"  From the request that crossed the line to the first denial: [bold]{outcome.emit_to_denied_ms:.0f} ms[/].")
