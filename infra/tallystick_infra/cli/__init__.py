@@ -20,6 +20,7 @@ _COMMANDS = {
     "outbox": ("outbox", "outbox", "What is told to other systems, and whether locks hold."),
     "signals": ("signals", "signals", "Shared signals: streams, keys, tokens."),
     "findings": ("feedback", "findings", "What the detectors found, newest first; close one with what it was."),
+    "rules": ("rules", "rules", "Detection rules of your own: test, list."),
     "detect": ("detect", "detect", "Detectors: list, policy, quality, and the reasoning behind a finding."),
     "audit": ("audit", "audit", "Verify the history without trusting us."),
     "collect": ("collect", "collect", "Record events from log files, each line exactly once."),
