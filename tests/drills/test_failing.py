@@ -16,16 +16,16 @@ seed: 1
 techniques: [T1530]
 story: Somebody opens a decoy.
 principals: {{eve: {{hostile: true}}}}
-resources: {{vault: {{parts: 3, part_bytes: 1024, canary: [decoy.bin]}}}}
+resources: {{vault: {{parts: 20, part_bytes: 1024, canary: [decoy.bin]}}}}
 needs: [drill-receiver]
 steps:
-  - {{do: download, who: eve, what: vault, extra: [decoy.bin], pause_s: 0.4, stubborn: true}}
+  - {{do: download, who: eve, what: vault, extra: [decoy.bin], pause_s: 0.4}}
 expect:
-  - {{see: finding, detector: D13, of: eve, within_s: 6}}
-  - {{see: lock, of: eve, within_s: 6}}
-  - {{see: refused, of: eve, within_s: 6}}
-  - {{see: probe, of: eve, within_s: 9}}
-  - {{see: delivery, connector: drill-receiver, of: eve, within_s: 9}}
+  - {{see: finding, detector: D13, of: eve, within_s: 12}}
+  - {{see: lock, of: eve, within_s: 12}}
+  - {{see: refused, of: eve, within_s: 14}}
+  - {{see: probe, of: eve, within_s: 14}}
+  - {{see: delivery, connector: drill-receiver, of: eve, within_s: 14}}
 must_not: {must_not}
 settle_s: 1
 """
