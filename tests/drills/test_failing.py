@@ -43,6 +43,15 @@ def kinds_met(result):
     return [mark["met"] for mark in result["grades"]["expected"]]
 
 
+def test_what_must_not_come_fails_it(supervisor, tmp_path):
+    """First of all: it shows that with every part at work all is seen, and the gateway has heard of the responder afterwards."""
+    path = tmp_path / "strict.yaml"
+    path.write_text(DECOY.format(must_not="[{see: lock, of: eve}]"))
+    code, out, err = drill(supervisor, "run", str(path), "--headless", "--json")
+    result = result_of(out)
+    assert (code, kinds_met(result), result["grades"]["must_not"][0]["met"]) == (1, [True] * 5, False), err
+
+
 @pytest.mark.parametrize(
     ("part", "met"),
     [("responder", [True, False, False, False, False]), ("detectors", [False] * 5), ("outbox", [True, True, True, False, False])],
@@ -67,14 +76,6 @@ def test_a_detector_that_only_observes_locks_nobody(supervisor, decoy):
         assert (code, kinds_met(result_of(out))) == (1, [True, False, False, False, False]), err
     finally:
         policy.write_text(POLICY)
-
-
-def test_what_must_not_come_fails_it(supervisor, tmp_path):
-    path = tmp_path / "strict.yaml"
-    path.write_text(DECOY.format(must_not="[{see: lock, of: eve}]"))
-    code, out, err = drill(supervisor, "run", str(path), "--headless", "--json")
-    result = result_of(out)
-    assert (code, kinds_met(result), result["grades"]["must_not"][0]["met"]) == (1, [True] * 5, False), err
 
 
 def test_ctrl_c_leaves_nothing_behind(supervisor):
