@@ -174,9 +174,13 @@ def one_credential(state: State, credential: str, at: float, window_s: float) ->
 
     Two are remembered, the ones that spoke last: a token of yesterday must not make today's finding one about a principal.
     """
-    spoke: dict[str, float] = state.setdefault("spoke", {})
-    if len(spoke) == 1 and credential in spoke:
-        spoke[credential] = max(spoke[credential], at)
+    spoke: dict[str, float] | None = state.get("spoke")
+    if spoke is None:
+        state["spoke"] = {credential: at}
+        return credential or None
+    if len(spoke) == 1 and (last := spoke.get(credential)) is not None:
+        if at > last:
+            spoke[credential] = at
         return credential or None
     spoke[credential] = max(at, spoke.get(credential, at))
     if len(spoke) > 1:

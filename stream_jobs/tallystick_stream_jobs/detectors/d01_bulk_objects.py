@@ -7,12 +7,12 @@ from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .distinct import Distinct, own_peak, raise_peak
-from .facts import DAY_S, Fact, settled_day, touches
+from .facts import PANE_S, PANES_DAY, PANES_HOUR, Fact, settled_day, touches
 from .peers import level
 
 WINDOW_S: Final = 3600
 _AGAIN_S: Final = 3600
-_PANES: Final = Distinct(300, 12)
+_PANES: Final = Distinct(PANE_S, PANES_HOUR)
 _LOW: Final = 0.4
 META: Final = Meta(
     id="D01",
@@ -42,28 +42,31 @@ class BulkObjects:
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._alert, self._step_up = values["alert"], values["step_up"]
         self._times_own, self._share = values["times_own"], values["peers_share"]
-        self._low = int(min(self._alert, self._step_up) * _LOW)
+        self._least = min(self._alert, self._step_up)
+        self._low = int(self._least * _LOW)
         """A day's maximum below it is kept as this: it could not keep anybody from stepping up, and need not be counted each time."""
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object
         if key is None:
             return None
-        credential = one_credential(state, fact.event.actor.credential or "", fact.time, WINDOW_S)
-        bound = _PANES.add(state, fact.time, key, fact.place)
-        today = state.get("d", _NONE).get(int(fact.time // DAY_S))
+        credential = one_credential(state, fact.credential, fact.time, WINDOW_S)
+        pane = fact.pane
+        bound = _PANES.add(state, pane, key, fact.place)
+        day = pane // PANES_DAY
+        today = state.get("d", _NONE).get(day)
         if today is None:
-            self._raise(state, fact, int(fact.time // DAY_S), self._low)
+            self._raise(state, fact, day, self._low)
         elif bound <= today and bound < self._alert:
             return None
         if bound <= self._low:
             return None
         value = best = 0
-        for end, count in _PANES.counts(state, fact.time):
+        for end, count in _PANES.counts(state, pane):
             self._raise(state, fact, _PANES.day(end), count)
             if count > value:
                 value, best = count, end
-        return self._judge(state, fact, value, best, credential) if value >= min(self._alert, self._step_up) else None
+        return self._judge(state, fact, value, best, credential) if value >= self._least else None
 
     def _raise(self, state: State, fact: Fact, day: int, count: int) -> None:
         old = raise_peak(state, day, max(count, self._low))

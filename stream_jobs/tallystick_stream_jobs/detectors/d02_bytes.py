@@ -6,10 +6,11 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import Fact
+from .facts import PANE_S, Fact
 from .peers import level, value_of
 
 _PANE_S: Final = 600
+_FACT_PANES: Final = _PANE_S // PANE_S
 _PANES: Final = 6
 _KEPT: Final = _PANES + 2
 _HOURS: Final = 20
@@ -43,10 +44,11 @@ class Volume:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        size = event.usage.bytes if event.usage else None
+        usage = event.usage
+        size = usage.bytes if usage is not None else None
         if not size or event.outcome != "allowed":
             return None
-        pane, newest = int(fact.time // _PANE_S), state.get("n")
+        pane, newest = fact.pane // _FACT_PANES, state.get("n")
         if newest is None:
             newest = state["n"] = pane
             state["p"], state["t"] = {}, 0
@@ -60,16 +62,14 @@ class Volume:
             _close(state, panes, pane)
         if 4 * state["t"] <= self._floor:
             return None
-        credential = one_credential(state, event.actor.credential or "", fact.time, _PANE_S * _PANES)
+        credential = one_credential(state, fact.credential, fact.time, _PANE_S * _PANES)
         places: list[Any] = state.setdefault("e", [])
         places.append([pane, *fact.place])
-        del places[:-_MAX_EVIDENCE]
+        if len(places) > _MAX_EVIDENCE:
+            del places[0]
         if state["t"] <= self._floor:
             return None
-        value = max(
-            sum(volume for one, volume in panes.items() if end - _PANES < one <= end)
-            for end in range(pane, min(newest, pane + _PANES - 1) + 1)
-        )
+        value = max(_window(panes, end) for end in range(pane, min(newest, pane + _PANES - 1) + 1))
         return self._judge(state, fact, value, credential) if value > self._floor else None
 
     def _judge(self, state: State, fact: Fact, value: int, credential: str | None) -> Finding | None:
@@ -86,7 +86,7 @@ class Volume:
             value=value,
             threshold=line,
             window_s=_PANE_S * _PANES,
-            evidence=[(one[1], one[2], one[3]) for one in state["e"] if one[0] > int(fact.time // _PANE_S) - _PANES],
+            evidence=[(one[1], one[2], one[3]) for one in state["e"] if one[0] > fact.pane // _FACT_PANES - _PANES],
             act="signal" if missing else "alert",
             text=f"{fact.event.actor.principal} moved {value / 1e6:.0f} MB within an hour; {line / 1e6:.0f} MB is the line.",
             credential=credential,
@@ -100,7 +100,8 @@ def _close(state: State, panes: dict[int, int], newest: int) -> None:
     """Hours that are past all lateness go into the histogram, once each (MiB, by level)."""
     hour = (newest - 2) // _PANES
     closed = state.get("c", hour - 1)
-    for one in sorted({pane // _PANES for pane in panes if closed < pane // _PANES < hour}):
+    ended = sorted({pane // _PANES for pane in panes if closed < pane // _PANES < hour}) if closed < hour - 1 else []
+    for one in ended:
         volume = sum(size for pane, size in panes.items() if pane // _PANES == one)
         hours: dict[int, int] = state.setdefault("h", {})
         step = level(volume / _MIB)
@@ -110,6 +111,10 @@ def _close(state: State, panes: dict[int, int], newest: int) -> None:
     state["c"] = max(closed, hour - 1)
     for old in [pane for pane in panes if pane <= newest - _KEPT - _PANES]:
         state["t"] -= panes.pop(old)
+
+
+def _window(panes: dict[int, int], end: int) -> int:
+    return sum([volume for one, volume in panes.items() if end - _PANES < one <= end])
 
 
 def _percentile(hours: dict[int, int], share: float) -> float | None:

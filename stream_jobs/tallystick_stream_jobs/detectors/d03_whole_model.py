@@ -40,14 +40,15 @@ class WholeModel:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        total = event.attrs.get("parts") if event.attrs else None
-        part = event.resource.part
-        if total is None or not part or fact.object is None or not total.isascii() or not total.isdigit() or len(total) > 6:
+        text = event.attrs.get("parts") if event.attrs else None
+        resource, roles = event.resource, event.actor.roles
+        if text is None or not resource.part or fact.object is None or not text.isascii() or not text.isdigit() or len(text) > 6:
             return None
-        if int(total) < self._least or (event.actor.roles and not _EXEMPT_ROLES.isdisjoint(event.actor.roles)):
+        total = int(text)
+        if total < self._least or (roles and not _EXEMPT_ROLES.isdisjoint(roles)):
             return None
         models: dict[str, State] = state.setdefault("models", {})
-        name = f"{event.resource.id}@{event.resource.version or ''}"
+        name = f"{resource.id}@{resource.version or ''}"
         model = models.get(name)
         if model is None:
             if models:
@@ -55,13 +56,14 @@ class WholeModel:
             model = models[name] = {"parts": {}, "at": fact.time, "told": 0.0}
         if len(model["parts"]) % _EACH == _EACH - 1 and sum(len(one["parts"]) for one in models.values()) > _MAX_PARTS:
             del models[min((one for one in models if one != name), key=lambda one: (len(models[one]["parts"]), one), default=name)]
-        return self._cover(model, fact, int(total))
+        return self._cover(model, fact, fact.object, total)
 
-    def _cover(self, model: State, fact: Fact, total: int) -> Finding | None:
+    def _cover(self, model: State, fact: Fact, part: int, total: int) -> Finding | None:
         parts: dict[int, list[int]] = model["parts"]
-        part, second = fact.object or 0, int(fact.time)
-        credential = one_credential(model, fact.event.actor.credential or "", fact.time, WINDOW_S)
-        model["at"] = max(model["at"], fact.time)
+        time = fact.time
+        second = int(time)
+        credential = one_credential(model, fact.credential, time, WINDOW_S)
+        model["at"] = max(model["at"], time)
         known = parts.get(part)
         if known is None:
             if len(parts) >= _MAX_PARTS:
@@ -73,13 +75,13 @@ class WholeModel:
             # A part that is read again counts from now on; last in the evidence, too.
             del parts[part]
             parts[part] = [second, *fact.place]
-        if len(parts) < self._line * total or fact.time - model["told"] < WINDOW_S:
+        if len(parts) < self._line * total or time - model["told"] < WINDOW_S:
             return None
         _forget(model)
         share = len(parts) / total
         if share < self._line:
             return None
-        model["told"] = fact.time
+        model["told"] = time
         restricted = fact.event.resource.sensitivity == "restricted"
         return make_finding(
             self.meta,

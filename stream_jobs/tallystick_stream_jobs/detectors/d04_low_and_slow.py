@@ -7,12 +7,13 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .distinct import Distinct, raise_peak
-from .facts import DAY_S, Fact, settled_day, touches
+from .distinct import EXACT, Distinct, raise_peak
+from .facts import DAY_S, PANE_S, Fact, settled_day, touches
 from .peers import level
 from .sketches import sketch_count
 
 _PANES: Final = Distinct(14_400, 6)
+_FACT_PANES: Final = 14_400 // PANE_S
 _DAYS: Final = 30
 _POINTS: Final = 10
 META: Final = Meta(
@@ -41,24 +42,25 @@ class LowAndSlow:
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._day, self._month = values["day"], values["month_floor"]
         self._times_own, self._share = values["times_own"], values["peers_share"]
+        self._least = min(self._day, EXACT)
         self._low = int(self._month / max(1.0, self._times_own))
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object
         if key is None:
             return None
-        settled = settled_day(fact.time)
         found = None
-        if settled > state.get("s", -1):
+        if (settled := settled_day(fact.time)) > state.get("s", -1):
             found = self._month_over(state, fact, settled) if "s" in state else None
             state["s"] = settled
-        bound = _PANES.add(state, fact.time, key, fact.place)
+        pane = fact.pane // _FACT_PANES
+        bound = _PANES.add(state, pane, key, fact.place)
         if not bound:
             return found
-        if bound < min(self._day, 64) or found:
+        if bound < self._least or found:
             return found
-        credential = one_credential(state, fact.event.actor.credential or "", fact.time, DAY_S)
-        value, best = max((count, end) for end, count in _PANES.counts(state, fact.time))
+        credential = one_credential(state, fact.credential, fact.time, DAY_S)
+        value, best = max((count, end) for end, count in _PANES.counts(state, pane))
         if value < self._day or fact.time - state.get("told", -DAY_S) < DAY_S:
             return None
         state["told"] = fact.time

@@ -50,7 +50,7 @@ class Enumeration:
         insort(seen, [fact.time, thing, event.action if denied else "", *fact.place])
         del seen[: bisect_right(seen, [seen[-1][0] - _HOUR_S - LATENESS_S])]
         del seen[:-_KEPT]
-        credential = one_credential(state, event.actor.credential or "", fact.time, _HOUR_S)
+        credential = one_credential(state, fact.credential, fact.time, _HOUR_S)
         for name, value, threshold, window_s, places in self._lines(seen, fact.time):
             if value < threshold or fact.time - state.get(name, -_AGAIN_S) < _AGAIN_S:
                 continue

@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
-from .facts import DAY_S, Fact, number_of, settled_day, touches
+from .facts import DAY_S, PANES_DAY, Fact, number_of, settled_day, touches
 from .peers import LEAST
 
 _MOST: Final = 64
@@ -40,7 +40,7 @@ class FirstAccess:
     def observe(self, state: State, fact: Fact) -> Finding | None:
         if fact.object is None:
             return None
-        day = int(fact.time // DAY_S)
+        day = fact.pane // PANES_DAY
         seen = state.get("d", -1)
         if day > seen:
             fact.peers.move("D06", day, None, 0)

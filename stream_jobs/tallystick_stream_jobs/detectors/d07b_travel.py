@@ -40,19 +40,19 @@ class Travel:
         self._distance, self._speed, self._countries = values["distance"], values["speed"], values["countries"]
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        if event.source is None or not event.actor.credential:
+        event, spoke = fact.event, fact.credential
+        if event.source is None or not spoke:
             return None
-        where = _where(fact)
+        where = _where(event.attrs, event.source.country)
         if where is None:
             return None
         name, spot = where
         credentials: dict[str, dict[str, Any]] = state.setdefault("c", {})
-        places = credentials.get(event.actor.credential)
+        places = credentials.get(spoke)
         if places is None:
             if len(credentials) >= _MOST:
                 del credentials[min(credentials, key=lambda one: (max(place[0] for place in credentials[one].values()), one))]
-            places = credentials[event.actor.credential] = {}
+            places = credentials[spoke] = {}
         known = places.get(name)
         if known is not None:
             known[0] = max(known[0], fact.time)
@@ -106,8 +106,7 @@ class Travel:
         )
 
 
-def _where(fact: Fact) -> tuple[str, Spot] | None:
-    attrs, source = fact.event.attrs, fact.event.source
+def _where(attrs: Mapping[str, str] | None, country: str | None) -> tuple[str, Spot] | None:
     if attrs and "lat" in attrs and "lon" in attrs:
         try:
             north, east = float(attrs["lat"]), float(attrs["lon"])
@@ -115,6 +114,7 @@ def _where(fact: Fact) -> tuple[str, Spot] | None:
             north = east = float("nan")
         if isfinite(north) and isfinite(east) and abs(north) <= 90 and abs(east) <= 180:
             return f"{north:.1f},{east:.1f}", Spot(round(north, 1), round(east, 1), 10.0)
-    country = source.country if source else None
-    spot = COUNTRIES.get(country.upper()) if country else None
-    return (country or "", spot) if spot else None
+    if not country:
+        return None
+    spot = COUNTRIES.get(country) or COUNTRIES.get(country.upper())
+    return (country, spot) if spot else None

@@ -6,7 +6,7 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
-from .facts import DAY_S, OBJECT_ACTIONS, Fact
+from .facts import DAY_S, OBJECT_ACTIONS, PANES_HOUR, Fact
 
 _WEEK_S: Final = 7 * DAY_S
 _WEEKS: Final = 13
@@ -37,7 +37,7 @@ class OffHours:
         self._least, self._history = self.meta.parameters["active_days"].value, self.meta.parameters["history"].value
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        hour = int(fact.time // 3600)
+        hour = fact.pane // PANES_HOUR
         if state.get("h") == hour or fact.event.outcome != "allowed":
             return None
         state["h"] = hour

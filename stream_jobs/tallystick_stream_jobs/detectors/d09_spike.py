@@ -7,7 +7,7 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
-from .facts import Fact, touches
+from .facts import PANES_HOUR, Fact, touches
 
 _HOUR_S: Final = 3600
 _ALPHA: Final = 0.1
@@ -39,8 +39,10 @@ class Spike:
     def observe(self, state: State, fact: Fact) -> Finding | None:
         if fact.object is None:
             return None
-        hour = int(fact.time // _HOUR_S)
-        hours: dict[int, int] = state.setdefault("c", {})
+        hour = fact.pane // PANES_HOUR
+        hours: dict[int, int] | None = state.get("c")
+        if hours is None:
+            hours = state["c"] = {}
         count = hours.get(hour)
         if count is None:
             if hours and hour < max(hours) - 1:

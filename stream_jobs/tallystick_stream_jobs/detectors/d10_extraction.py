@@ -6,12 +6,11 @@ from typing import Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .facts import DAY_S, Fact, number_of
+from .facts import DAY_S, PANES_HOUR, Fact, number_of
 from .sketches import sketch_add, sketch_count
 
-_PANE_S: Final = 300
-_HOUR: Final = 12
-_BLOCK_S: Final = 14_400
+_HOUR: Final = PANES_HOUR
+_FACT_PANES: Final = 4 * PANES_HOUR
 _BLOCKS: Final = 6
 _MODELS: Final = 8
 _AGAIN_S: Final = 3600
@@ -52,15 +51,19 @@ class Extraction:
             if len(models) >= _MODELS:
                 del models[min(models, key=lambda one: (sum(models[one]["b"].values()), one))]
             model = models[name] = {"p": {}, "b": {}, "h": {}}
-        pane, block = int(fact.time // _PANE_S), int(fact.time // _BLOCK_S)
+        pane, block = fact.pane, fact.pane // _FACT_PANES
+        blocks, sketches = model["b"], model["h"]
         _count(model["p"], pane, _HOUR + 3)
-        _count(model["b"], block, _BLOCKS + 1)
-        for old in [one for one in model["h"] if one not in model["b"]]:
-            del model["h"][old]
+        if _count(blocks, block, _BLOCKS + 1):
+            for old in [one for one in sketches if one not in blocks]:
+                del sketches[old]
         prompt = event.usage.prompt_hash if event.usage else None
-        if prompt and block in model["b"]:
-            model["h"][block] = sketch_add(model["h"].get(block), number_of(prompt))
-        credential = one_credential(model, event.actor.credential or "", fact.time, DAY_S)
+        if prompt and block in blocks:
+            sketches[block] = sketch_add(sketches.get(block), number_of(prompt))
+        credential = one_credential(model, fact.credential, fact.time, DAY_S)
+        # What is kept bounds every window that it holds: most calls are far below both lines, and no window is summed up for them.
+        if sum(model["p"].values()) < self._hour and sum(blocks.values()) < self._day:
+            return None
         return self._judge(model, fact, pane, block, credential)
 
     def _judge(self, model: State, fact: Fact, pane: int, block: int, credential: str | None) -> Finding | None:
@@ -106,14 +109,19 @@ class Extraction:
         )
 
 
-def _count(panes: dict[int, int], pane: int, kept: int) -> None:
+def _count(panes: dict[int, int], pane: int, kept: int) -> bool:
+    """Whether a pane was begun; a pane that is past all lateness is not."""
+    count = panes.get(pane)
+    if count is not None:
+        panes[pane] = count + 1
+        return False
     if panes and pane <= max(panes) - kept:
-        return
-    fresh = pane not in panes
-    panes[pane] = panes.get(pane, 0) + 1
-    if fresh:
-        for old in [one for one in panes if one <= max(panes) - kept]:
-            del panes[old]
+        return False
+    panes[pane] = 1
+    oldest = max(panes) - kept
+    for old in [one for one in panes if one <= oldest]:
+        del panes[old]
+    return True
 
 
 def _most(panes: dict[int, int], pane: int, window: int) -> tuple[int, int]:

@@ -38,19 +38,21 @@ class Recon:
         self._keep_s = self._within + _BURST_S + LATENESS_S
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        listed = event.action == "artifact.list"
-        if (listed and event.outcome != "allowed") or (not listed and fact.object is None):
-            return None
-        thing = fact.object if fact.object is not None else number_of(f"{event.resource.id}\0{event.resource.part or ''}")
-        things: dict[int, list[Any]] = state.setdefault("l" if listed else "r", {})
+        event, thing, kind = fact.event, fact.object, "r"
+        if thing is None:
+            if event.action != "artifact.list" or event.outcome != "allowed":
+                return None
+            thing, kind = number_of(f"{event.resource.id}\0{event.resource.part or ''}"), "l"
+        things: dict[int, list[Any]] | None = state.get(kind)
+        if things is None:
+            things = state[kind] = {}
         known = things.get(thing)
-        if known is not None:
-            known[0] = max(known[0], fact.time)
-        else:
+        if known is None:
             things[thing] = [fact.time, *fact.place]
             if len(things) > _MOST:
                 self._prune(things, fact.time)
+        elif fact.time > known[0]:
+            known[0] = fact.time
         if len(state.get("l", ())) < self._lists or len(state.get("r", ())) < self._reads:
             return None
         return self._judge(state, fact)
@@ -62,11 +64,11 @@ class Recon:
             del things[min(things, key=lambda one: (things[one][0], one))]
 
     def _judge(self, state: State, fact: Fact) -> Finding | None:
-        lists, reads = sorted(one[0] for one in state["l"].values()), sorted(state["r"].values())
-        for first in range(len(lists) - self._lists + 1):
-            burst = lists[first + self._lists - 1]
-            if burst - lists[first] > _BURST_S:
-                continue
+        lists, more = sorted([one[0] for one in state["l"].values()]), self._lists - 1
+        # Bursts are rare: without one, reads need not be sorted.
+        bursts = [last for first, last in zip(lists, lists[more:], strict=False) if last - first <= _BURST_S]
+        reads = sorted(state["r"].values()) if bursts else []
+        for burst in bursts:
             held = [one for one in reads if burst < one[0] <= burst + self._within]
             if len(held) >= self._reads and fact.time - state.get("told", -_AGAIN_S) >= _AGAIN_S:
                 state["told"] = fact.time

@@ -31,10 +31,10 @@ class Canary:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event
-        if (event.attrs or {}).get("canary") != "true" or fact.object is None:
+        if not event.attrs or event.attrs.get("canary") != "true" or fact.object is None:
             return None
         told: dict[str, float] = state.setdefault("told_of", {})
-        spoke = event.actor.credential or ""
+        spoke = fact.credential
         if fact.time - told.get(spoke, -_AGAIN_S) < _AGAIN_S:
             return None
         # Each credential is told: the lock on the first would leave the second free. From the second on, it is the principal.

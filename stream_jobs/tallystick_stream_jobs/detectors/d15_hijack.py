@@ -16,8 +16,10 @@ from tallystick_schemas.messages import Finding, Place
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .facts import OBJECT_ACTIONS, Fact, number_of
+from .facts import PANE_S as FACT_PANE_S
 
 PANE_S: Final = 600
+_FACT_PANES: Final = PANE_S // FACT_PANE_S
 _DAY: Final = 144
 _HALF_DAY: Final = 72
 _AGAIN_S: Final = 3600
@@ -25,8 +27,11 @@ _REPEAT_S: Final = 30
 """The same object asked for again so soon is one request: its ranges, its retry, the redirect to it."""
 _EVIDENCE: Final = 32
 _SCALE: Final = 1000
-_WORTH: Final[tuple[int, ...]] = tuple(int(_SCALE * count**0.75) for count in range(2001))
+_MOST: Final = 2000
+_WORTH: Final[tuple[int, ...]] = tuple(int(_SCALE * count**0.75) for count in range(_MOST + 1))
 """In thousandths, as whole numbers: sums do not depend on the order of their parts."""
+_STEP: Final[tuple[int, ...]] = tuple(_WORTH[count + 1] - _WORTH[count] for count in range(_MOST))
+"""What one request more in a pane of so many is worth."""
 
 META: Final = Meta(
     id="D15",
@@ -52,10 +57,8 @@ class Hijack:
         self._alarm = self.meta.parameters["alarm"].value
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        if fact.event.action not in self.actions:
-            return None
         score = self.take(state, fact)
-        credential = one_credential(state, fact.event.actor.credential or "", fact.time, _DAY * PANE_S)
+        credential = one_credential(state, fact.credential, fact.time, _DAY * PANE_S)
         if score < self._alarm or fact.time - state.get("told", -_AGAIN_S) < _AGAIN_S:
             return None  # told already: an open finding is not told again for an hour
         state["told"] = fact.time
@@ -63,7 +66,7 @@ class Hijack:
 
     def take(self, state: State, fact: Fact) -> float:
         """Count one fact that `actions` allow; the score with it."""
-        pane = int(fact.time // PANE_S)
+        pane = fact.pane // _FACT_PANES
         sums: list[int] | None = state.get("sums")
         if sums is None:
             state["sums"] = sums = [pane, 0, 0]
@@ -77,7 +80,7 @@ class Hijack:
                 before = panes.get(pane, 0)
                 panes[pane] = before + 1
                 sums[1] += age < _HALF_DAY
-                sums[2] += _worth(before + 1) - _worth(before)
+                sums[2] += _STEP[before] if before < _MOST else 0
                 places: list[Place] = state["places"]
                 places.append(fact.place)
                 if len(places) > _EVIDENCE:
@@ -94,7 +97,9 @@ class Hijack:
                 return False
             key = number_of(f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}")
         known, at = last
-        last[0], last[1] = key, max(at, time)
+        last[0] = key
+        if time > at:
+            last[1] = time
         return key != known or abs(time - at) >= _REPEAT_S
 
     def _finding(self, state: State, fact: Fact, score: float, credential: str | None) -> Finding:
@@ -115,13 +120,14 @@ class Hijack:
         )
 
 
-def _worth(count: int) -> int:
-    return _WORTH[min(count, len(_WORTH) - 1)]
-
-
 def _turned(panes: dict[int, int], pane: int) -> list[int]:
     """A new pane begins: what is older than a day goes, and the sums (newest pane, volume, steady) are made anew."""
-    for old in [one for one in panes if one <= pane - _DAY]:
+    day_ago = pane - _DAY
+    for old in [one for one in panes if one <= day_ago]:
         del panes[old]
-    volume = sum(count for one, count in panes.items() if one > pane - _HALF_DAY)
-    return [pane, volume, sum(map(_worth, panes.values()))]
+    volume, steady, oldest = 0, 0, pane - _HALF_DAY
+    for one, count in panes.items():
+        steady += _WORTH[count] if count < _MOST else _WORTH[_MOST]
+        if one > oldest:
+            volume += count
+    return [pane, volume, steady]

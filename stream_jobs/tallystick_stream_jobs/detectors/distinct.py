@@ -30,9 +30,8 @@ class Distinct:
         self._kept = panes + ceil(LATENESS_S / pane_s) + 1
         self._mask = (1 << self._kept) - 1
 
-    def add(self, state: State, time: float, key: int, place: Place) -> int:
+    def add(self, state: State, pane: int, key: int, place: Place) -> int:
         """Take one in. 0 when that changes no window; else no window holds more than the number that comes back."""
-        pane = int(time // self.pane_s)
         keys: dict[int, list[int]] | None = state.get("k")
         if keys is None:
             keys = state["k"] = {}
@@ -50,7 +49,8 @@ class Distinct:
             return self._add_sketched(state, pane, key, place)
         entry = keys.get(key)
         if entry is None:
-            keys[key] = [pane, 1, *place]
+            shard, index, pos = place
+            keys[key] = [pane, 1, shard, index, pos]
             return len(keys) if len(keys) <= EXACT else self._spill(state)
         shift = pane - entry[0]
         if shift > 0:
@@ -67,9 +67,9 @@ class Distinct:
         entry[1] |= bit
         return len(keys)
 
-    def counts(self, state: State, time: float) -> list[tuple[int, int]]:
-        """(last pane, distinct things) of every window that holds the time and has ended with something in it."""
-        pane, newest = int(time // self.pane_s), state["n"]
+    def counts(self, state: State, pane: int) -> list[tuple[int, int]]:
+        """(last pane, distinct things) of every window that holds the pane and has ended with something in it."""
+        newest = state["n"]
         if "h" not in state:
             keys = state["k"]
             if len(keys) > _CROWDED:

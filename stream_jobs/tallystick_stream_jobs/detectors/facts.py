@@ -12,6 +12,10 @@ from .peers import NOBODY, Peers
 
 LATENESS_S: Final = 600.0
 DAY_S: Final = 86_400
+PANE_S: Final = 300
+"""Of `Fact.pane`."""
+PANES_HOUR: Final = 3600 // PANE_S
+PANES_DAY: Final = DAY_S // PANE_S
 
 
 # Optional fields are as in the record format, null included: what the notary accepts must be readable here, or a detector is blind.
@@ -41,7 +45,7 @@ class _Source(msgspec.Struct, frozen=True, gc=False):
     ip: str | None = None
 
 
-class _Event(msgspec.Struct, frozen=True):
+class _Event(msgspec.Struct, frozen=True, gc=False):
     time: str
     action: str
     actor: _Actor
@@ -58,6 +62,10 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     time: float
     place: Place
     event: _Event
+    pane: int
+    """The five minutes in which it happened, counted from 1970: what longer panes, hours and days are made of."""
+    credential: str
+    """The one that spoke; empty where the door named none."""
     raw: bytes = b""
     object: int | None = None
     """The number of `object_key`: what was touched with leave."""
@@ -85,12 +93,6 @@ def claimed_time(text: str) -> float | None:
         return None
 
 
-def event_time(text: str, append_ms: int) -> float:
-    """The agent's time where it is at most 10 min from the broker's, else the broker's: a wrong clock must not blind a window."""
-    append, claimed = append_ms / 1000, claimed_time(text)
-    return claimed if claimed is not None and abs(claimed - append) <= LATENESS_S else append
-
-
 def settled_day(time: float) -> int:
     """The day (UTC, counted from 1970) before which nothing can come in any more when an event of this time is read."""
     return int((time - LATENESS_S) // DAY_S)
@@ -108,22 +110,27 @@ def number_of(text: str) -> int:
 
 def object_key(event: _Event) -> str | None:
     """The object that an event touched with leave, or None. A decision and the download after it name the same object."""
-    if event.outcome != "allowed" or event.action not in OBJECT_ACTIONS:
+    action = event.action
+    if event.outcome != "allowed" or action not in OBJECT_ACTIONS:
         return None
-    if event.action == "access.check" and not (event.usage and event.usage.objects):
+    if action == "access.check" and not (event.usage and event.usage.objects):
         return None
     resource = event.resource
     return f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}"
 
 
 def make_fact(event: _Event, append_ms: int, place: Place, peers: Peers = NOBODY, raw: bytes = b"") -> Fact:
-    """A fact from a decoded event, which the broker took at `append_ms`."""
+    """A fact from a decoded event, which the broker took at `append_ms`.
+
+    Its time is the agent's where that is at most 10 min from the broker's, else the broker's: a wrong clock must not blind a window.
+    """
     append = append_ms / 1000
     claimed = claimed_time(event.time)
     ahead = claimed - append if claimed is not None else 0.0
     time = claimed if claimed is not None and -LATENESS_S <= ahead <= LATENESS_S else append
     key = object_key(event)
-    return Fact(time, place, event, raw, None if key is None else number_of(key), append, ahead, peers)
+    number = None if key is None else number_of(key)
+    return Fact(time, place, event, int(time // PANE_S), event.actor.credential or "", raw, number, append, ahead, peers)
 
 
 _numbers: Final[dict[str, int]] = {}

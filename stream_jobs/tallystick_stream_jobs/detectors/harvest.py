@@ -7,10 +7,11 @@ Second stage (`harvest`): all partitions' summaries merged (docs/adr/0015).
 from typing import Any, Final
 
 from .base import State
-from .facts import DAY_S, Fact, number_of
+from .facts import PANE_S, PANES_DAY, Fact, number_of
 from .sketches import sketch_add_all
 
 BLOCK_S: Final = 21_600
+_FACT_PANES: Final = BLOCK_S // PANE_S
 BLOCKS: Final = 4
 _COLLECTIONS_EACH: Final = 32
 _COLLECTIONS: Final = 64
@@ -21,11 +22,13 @@ _FORGET_DAYS: Final = 30
 
 def observe_harvest(state: State, fact: Fact) -> None:
     """Take one touch in. New is who touched a collection first within two days, or not for thirty."""
-    collection = fact.event.resource.collection
-    if fact.object is None or not collection:
+    key, collection = fact.object, fact.event.resource.collection
+    if key is None or not collection:
         return
-    number, day = number_of(collection), int(fact.time // DAY_S)
-    mine: dict[int, list[int]] = state.setdefault("c", {})
+    number, day = number_of(collection), fact.pane // PANES_DAY
+    mine: dict[int, list[int]] | None = state.get("c")
+    if mine is None:
+        mine = state["c"] = {}
     seen = mine.get(number)
     if seen is None or day - seen[1] > _FORGET_DAYS:
         seen = mine[number] = [day, day]
@@ -35,9 +38,9 @@ def observe_harvest(state: State, fact: Fact) -> None:
         seen[1] = day
     one = fact.peers.collections.get(collection) or _entry(fact, collection, day)
     one["z"] = max(one["z"], day)
-    gather(one["s"], fact.object)
+    gather(one["s"], key)
     if day - seen[0] <= 1:
-        _newcomer(fact, collection, one["b"])
+        _newcomer(fact, key, collection, one["b"])
 
 
 def gather(held: list[Any], key: int) -> None:
@@ -63,14 +66,14 @@ def _entry(fact: Fact, collection: str, day: int) -> dict[str, Any]:
     return one
 
 
-def _newcomer(fact: Fact, collection: str, blocks: dict[int, list[Any]]) -> None:
-    number = int(fact.time // BLOCK_S)
+def _newcomer(fact: Fact, key: int, collection: str, blocks: dict[int, list[Any]]) -> None:
+    number = fact.pane // _FACT_PANES
     block = blocks.get(number)
     if block is None:
         block = blocks[number] = [b"", [], {}]
         for old in [each for each in blocks if each <= max(blocks) - BLOCKS - 1]:
             del blocks[old]
-    gather(block, fact.object or 0)
+    gather(block, key)
     names: dict[str, list[int]] = block[2]
     principal = fact.event.actor.principal
     if principal not in names and len(names) < _NAMES:

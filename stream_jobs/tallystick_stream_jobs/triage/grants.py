@@ -12,7 +12,7 @@ import msgspec
 
 from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
 
-from ..detectors.facts import LATENESS_S, Fact, decode_event, event_time, object_key
+from ..detectors.facts import LATENESS_S, Fact, decode_event, make_fact, object_key
 from ..policy.model import DetectionPolicy, Grant
 from .state import State, Watch, Watched
 
@@ -75,7 +75,7 @@ class Grants:
                 continue
             event = decode_event(raw)
             if event.action.startswith(_TOUCHING):
-                fact = Fact(event_time(event.time, segment.append_ms), (shard, segment.index, pos), event)
+                fact = make_fact(event, segment.append_ms, (shard, segment.index, pos))
                 for grant in grants:
                     self._note(grant, fact)
 

@@ -8,7 +8,7 @@ from tests.support.detecting import T0, findings, pull, read, timeline
 
 from tallystick_stream_jobs.detectors.d15_hijack import Hijack
 from tallystick_stream_jobs.detectors.engine import Engine, bucket_of
-from tallystick_stream_jobs.detectors.facts import Fact, decode_event
+from tallystick_stream_jobs.detectors.facts import decode_event, make_fact
 
 DAY = 86_400.0
 
@@ -18,7 +18,7 @@ def found(events, **parameters):
 
 
 def facts(events):
-    return [Fact(T0 + at, (0, n, 0), decode_event(raw), raw) for n, (at, raw) in enumerate(events)]
+    return [make_fact(decode_event(raw), int((T0 + at) * 1000), (0, n, 0), raw=raw) for n, (at, raw) in enumerate(events)]
 
 
 def highest(events):
