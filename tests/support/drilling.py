@@ -1,6 +1,7 @@
 """Drills as somebody at a terminal runs them, and what they must not leave behind."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -40,8 +41,14 @@ def command(supervisor, *arguments):
 
 
 def start_drill(supervisor, *arguments):
-    """A drill under way."""
-    return subprocess.Popen(command(supervisor, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """A drill under way. It hears Ctrl-C, also where the tests were put into the background by a shell."""
+    return subprocess.Popen(
+        command(supervisor, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def drill(supervisor, *arguments, seconds=240, watch=True):
