@@ -42,13 +42,11 @@ def command(supervisor, *arguments):
 
 def start_drill(supervisor, *arguments):
     """A drill under way. It hears Ctrl-C, also where the tests were put into the background by a shell."""
-    return subprocess.Popen(
-        command(supervisor, *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command(supervisor, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def drill(supervisor, *arguments, seconds=240, watch=True):
