@@ -40,7 +40,7 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks: list[Check] = []
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _spools, _policy, _signals):
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _outbox, _spools, _policy, _signals):
         checks += _guarded(look, deployment)
     good = all(check.ok for check in checks)
     if as_json:
@@ -176,6 +176,22 @@ def _points(deployment: Deployment) -> list[Check]:
         seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {len(one.acked_ms)} locks acknowledged"
         checks.append(Check(f"point {one.point.name}", not one.silent and not missing, seen, "does it run? who is locked may get in there"))
     return checks
+
+
+def _outbox(deployment: Deployment) -> list[Check]:
+    """What other systems were to be told, and whether each lock was seen to hold."""
+    from tallystick_stream_jobs.outbox.orders import read_outbox, read_proofs
+
+    states = [one.state for one in read_outbox(deployment.kafka())]
+    open_doors = sorted({one.point for one in read_proofs(deployment.kafka()) if one.state == "still-works"})
+    told = Check(
+        "outbox",
+        "given-up" not in states,
+        f"{states.count('waiting')} deliveries wait, {states.count('given-up')} were given up",
+        "`tallystick outbox` says why; `outbox retry ID` once it is mended",
+    )
+    seen = f"a lock does not hold at {', '.join(open_doors)}" if open_doors else "no lock is known that does not hold"
+    return [told, Check("proofs", not open_doors, seen, "`tallystick outbox proofs` tells which; close that door by hand")]
 
 
 def _signals(deployment: Deployment) -> list[Check]:
