@@ -113,12 +113,26 @@ def test_an_outbox_that_is_killed_while_its_receiver_is_away_delivers_in_order_a
     until(supervisor, lambda: cli(supervisor, "outbox", "list")["deliveries"] == [])
 
 
+def failing(supervisor, *arguments):
+    """The JSON of a command that must find something wrong."""
+    command = [sys.executable, "-m", "tallystick_infra.cli", *arguments, "--json", "--data", str(supervisor.deployment.path)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert shown.returncode == 1, shown.stderr
+    return json.loads(shown.stdout.splitlines()[-1])
+
+
+def check(supervisor, name):
+    """(well, what was seen) of one of doctor's lines."""
+    return next((one["ok"], one["seen"]) for one in failing(supervisor, "doctor")["checks"] if one["name"] == name)
+
+
 def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, siem):
     siem.status = 401
     locked = order(supervisor, "lock", "joe@example.org")
     delivery = f"{locked['command']}/siem"
     shown = until(supervisor, lambda: cli(supervisor, "outbox", "list")["deliveries"])
     assert [(one["id"], one["state"], one["error"]) for one in shown] == [(delivery, "given-up", "127.0.0.1 answered 401")]
+    assert check(supervisor, "outbox") == (False, "0 deliveries wait, 1 were given up")
     kafka = supervisor.deployment.kafka()
     found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R02"])
     assert f"tallystick outbox retry {delivery}" in found[0].text
@@ -138,11 +152,10 @@ def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
         found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R01"])
         assert [(one.severity, one.resource) for one in found] == [("critical", "principal:liz@example.org")]
         assert "still gets in at liar" in found[0].text
-        command = [sys.executable, "-m", "tallystick_infra.cli", "outbox", "proofs", "--json", "--data", str(supervisor.deployment.path)]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert shown.returncode == 1
-        states = {one["point"]: one["state"] for one in json.loads(shown.stdout)["proofs"] if one["command"] == locked["command"]}
+        shown = failing(supervisor, "outbox", "proofs")
+        states = {one["point"]: one["state"] for one in shown["proofs"] if one["command"] == locked["command"]}
         assert states == {"gateway": "refused", "liar": "still-works"}
+        assert check(supervisor, "proofs") == (False, "a lock does not hold at liar")
         answers.append(json_reply({"lock": locked["command"]}, 403))
         until(supervisor, lambda: proof_of(supervisor, locked["command"], "liar"))
         pen.write(ENFORCEMENT, point.name, None)
