@@ -47,6 +47,8 @@ class Rule(Protocol):
     """Deterministic: the same facts in the same order give the same findings, however they were cut into batches.
 
     A class attribute `actions` (words of the vocabulary) or a method `cares(action, outcome)` spares a rule the facts that it would leave alone.
+    A class attribute `alone = True` says that it reads its state, the fact, and of `fact.peers` settled days at the most: then its order among
+    the facts of other principals is free (`asking`).
     """
 
     meta: Meta

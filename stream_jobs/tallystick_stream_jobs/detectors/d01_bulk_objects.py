@@ -35,6 +35,7 @@ META: Final = Meta(
 class BulkObjects:
     """Panes of five minutes. The own maximum and the peers' are those of days before."""
 
+    alone: Final = True
     cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

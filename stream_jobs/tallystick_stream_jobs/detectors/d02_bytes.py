@@ -35,6 +35,7 @@ META: Final = Meta(
 class Volume:
     """Panes of ten minutes. The own hours are a histogram by level (19 % steps), each fed once, after its panes are past all lateness."""
 
+    alone: Final = True
     actions: Final = frozenset({"artifact.download", "artifact.read", "artifact.copy", "dataset.read", "dataset.export"})
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

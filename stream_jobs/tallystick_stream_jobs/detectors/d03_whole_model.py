@@ -32,6 +32,7 @@ META: Final = Meta(
 class WholeModel:
     """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
 
+    alone: Final = True
     cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

@@ -35,6 +35,7 @@ META: Final = Meta(
 class LowAndSlow:
     """Panes of four hours for the day; one sketch a day for the month, which is counted once a day. What was told is not scored again that day."""
 
+    alone: Final = True
     cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

@@ -31,6 +31,8 @@ META: Final = Meta(
 class Enumeration:
     """The newest listings and refusals in the order of their time; each line is asked of the windows that hold the new one."""
 
+    alone: Final = True
+
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}

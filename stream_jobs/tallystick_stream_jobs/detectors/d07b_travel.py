@@ -34,6 +34,8 @@ META: Final = Meta(
 class Travel:
     """Per credential, the eight places that it spoke from last, each with the time of the last event there."""
 
+    alone: Final = True
+
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}

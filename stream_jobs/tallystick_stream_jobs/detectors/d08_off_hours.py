@@ -30,6 +30,7 @@ META: Final = Meta(
 class OffHours:
     """168 hours of the week, each with the weeks of the last 13 in which it was active, the newest as the lowest bit."""
 
+    alone: Final = True
     actions: Final = OBJECT_ACTIONS | {"model.infer", "model.load", "dataset.query"}
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

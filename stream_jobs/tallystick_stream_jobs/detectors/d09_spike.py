@@ -29,6 +29,7 @@ META: Final = Meta(
 class Spike:
     """Counts by the hour. An hour becomes a point of the baseline once, when two later hours have begun."""
 
+    alone: Final = True
     cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

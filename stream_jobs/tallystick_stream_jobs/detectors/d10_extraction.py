@@ -33,6 +33,7 @@ META: Final = Meta(
 class Extraction:
     """Per model: calls in panes of five minutes, and calls and a sketch of prompts in blocks of four hours."""
 
+    alone: Final = True
     actions: Final = frozenset({"model.infer"})
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

@@ -29,6 +29,7 @@ META: Final = Meta(
 class Recon:
     """The newest 24 listings and the newest 24 reads in order of time: list burst, first access, bulk."""
 
+    alone: Final = True
     actions: Final = OBJECT_ACTIONS | {"artifact.list"}
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
@@ -53,6 +54,8 @@ class Recon:
                 self._prune(things, fact.time)
         elif fact.time > known[0]:
             known[0] = fact.time
+        if kind == "l":
+            state["b"] = self._bursts(things)
         if len(state.get("l", ())) < self._lists or len(state.get("r", ())) < self._reads:
             return None
         return self._judge(state, fact)
@@ -63,12 +66,20 @@ class Recon:
         while len(things) > _MOST:
             del things[min(things, key=lambda one: (things[one][0], one))]
 
+    def _bursts(self, lists: dict[int, list[Any]]) -> list[float]:
+        """Of how many listings a burst is, then the times at which bursts were complete. Kept, since most reads follow none."""
+        times = sorted([one[0] for one in lists.values()])
+        bursts = zip(times, times[self._lists - 1 :], strict=False)
+        return [self._lists, *(last for first, last in bursts if last - first <= _BURST_S)]
+
     def _judge(self, state: State, fact: Fact) -> Finding | None:
-        lists, more = sorted([one[0] for one in state["l"].values()]), self._lists - 1
-        # Bursts are rare: without one, reads need not be sorted.
-        bursts = [last for first, last in zip(lists, lists[more:], strict=False) if last - first <= _BURST_S]
-        reads = sorted(state["r"].values()) if bursts else []
-        for burst in bursts:
+        lists, known = state["l"], state.get("b")
+        if known is None or known[0] != self._lists:
+            known = state["b"] = self._bursts(lists)  # the threshold was changed since
+        if len(known) == 1:
+            return None
+        reads = sorted(state["r"].values())
+        for burst in known[1:]:
             held = [one for one in reads if burst < one[0] <= burst + self._within]
             if len(held) >= self._reads and fact.time - state.get("told", -_AGAIN_S) >= _AGAIN_S:
                 state["told"] = fact.time

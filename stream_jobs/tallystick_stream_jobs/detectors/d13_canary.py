@@ -24,6 +24,7 @@ META: Final = Meta(
 class Canary:
     """The door marks decoys in attrs `canary`."""
 
+    alone: Final = True
     cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

@@ -50,6 +50,7 @@ META: Final = Meta(
 class Hijack:
     """State: requests by pane, their sums, the newest object, the newest places. Below 1.5 KiB."""
 
+    alone: Final = True
     actions: Final = OBJECT_ACTIONS
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:

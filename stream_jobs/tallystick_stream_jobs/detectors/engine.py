@@ -3,12 +3,12 @@
 Buckets are what is kept: each carries how far it has seen each shard, so that a message read twice changes nothing (SPEC section 6: indexes
 rise within a shard). It leaves to the shell: reading, keeping buckets, sending findings.
 
-Speed: events are decoded once, a segment at a time; a run of events of one principal looks its states up once; a rule sees the actions that
-it cares about, and asks its windows only when a count that bounds them could cross a line. So findings do not depend on where batches are cut.
+Speed: events are decoded once, a segment at a time; a rule sees the actions that it cares about, and asks its windows only when a count that
+bounds them could cross a line. Rules that stand alone are given a message principal by principal (`asking`).
 """
 
-from collections.abc import Callable
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -16,8 +16,9 @@ import msgspec
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, VerifiedSegment
 
-from .base import Expecting, Noticing, Rule, State, Weighing
-from .facts import DAY_S, Fact, decode_event, make_fact
+from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
+from .base import Expecting, Noticing, Rule, Weighing
+from .facts import DAY_S, decode_event, make_fact
 from .harvest import gathered
 from .harvest_view import Summary, merged
 from .peers import Peers, Shelf
@@ -32,7 +33,6 @@ _SIGNALS: Final = "signals"
 _DAY: Final = "day"
 _TICK_S: Final = 10
 _MOST_KNOWN: Final = 100_000
-Observe = Callable[[State, Fact], Finding | None]
 
 
 class Bucket(msgspec.Struct, omit_defaults=True):
@@ -71,16 +71,26 @@ class Engine:
     def use(self, rules: tuple[Rule, ...]) -> None:
         """From here on these rules; their states stay."""
         self.rules = rules
-        self._dispatch: dict[tuple[str, str], list[tuple[str, Observe]]] = {}
+        self._dispatch: dict[tuple[str, str], tuple[Asked, Asked, bool]] = {}
+        """(action, outcome) -> rules that are asked at once, rules that stand alone, and whether agents' heartbeats are waited for."""
         self._noticing = [rule for rule in rules if isinstance(rule, Noticing)]
         self._weighing = [rule for rule in rules if isinstance(rule, Weighing)]
         self._expecting = [rule for rule in rules if isinstance(rule, Expecting)]
 
     def process(self, batch: VerifiedBatch) -> list[Finding]:
         """Findings of one message, in the order in which they were crossed."""
-        findings: list[Finding] = []
-        for segment in batch.segments:
-            self._segment(batch.shard, segment, findings)
+        told: Told = []
+        groups: Groups | None = {} if in_one_day(batch.segments) else None
+        number = 0
+        try:
+            for segment in batch.segments:
+                number = self._segment(batch.shard, segment, number, groups, told)
+        finally:  # a segment that cannot be read takes nothing from those before it
+            for home, states, waiting in (groups or {}).values():
+                self._turn_to(self._bucket(home))
+                for one, fact, alone in waiting:
+                    ask(alone, states, fact, one, told)
+        findings = self._in_order(told)
         for signal in batch.signals:
             self._signal(batch.shard, signal, findings)
         return findings
@@ -114,78 +124,85 @@ class Engine:
             told = [rule.notice(state, shard, signal) for rule in self._noticing]
             findings += [found for found in told if found]
 
-    def _segment(self, shard: int, segment: VerifiedSegment, findings: list[Finding]) -> None:
+    def _segment(self, shard: int, segment: VerifiedSegment, number: int, groups: Groups | None, told: Told) -> int:
+        """Facts are numbered on from `number`; the number after the last comes back. What may wait goes into `groups`."""
         index, append_ms, peers = segment.index, segment.append_ms, self._peers
         day = append_ms // 1000 // DAY_S
         self._clocks[shard] = max(append_ms, self._clocks.get(shard, 0))
         touched: dict[int, bool] = {}
         last: str | None = None
         states: dict[str, Any] = {}
+        waiting: Waiting | None = None
         for pos, event, raw in _decoded(shard, segment):
             principal = event.actor.principal
             if principal != last:
-                number = self._number(principal)
-                bucket = self._bucket(number)
-                fresh = touched.get(number)
+                home = self._number(principal)
+                bucket = self._bucket(home)
+                fresh = touched.get(home)
                 if fresh is None:
-                    fresh = touched[number] = index > bucket.seen.get(shard, -1)
+                    fresh = touched[home] = index > bucket.seen.get(shard, -1)
                 last = None
                 if not fresh:
                     continue
                 last, states = principal, self._states(bucket, principal, day)
-                peers.turn_to(bucket.peers, bucket.collections)
-            self._observe(states, make_fact(event, append_ms, (shard, index, pos), peers, raw), findings)
-        for number, fresh in touched.items():
-            if fresh:
-                self._bucket(number).seen[shard] = index
-                self.dirty.add(number)
-        if self._agents:
-            self._look_for_silence(shard, append_ms // 1000 // _TICK_S, findings)
-
-    def _observe(self, states: dict[str, Any], fact: Fact, findings: list[Finding]) -> None:
-        kind = (fact.event.action, fact.event.outcome)
-        rules = self._dispatch.get(kind)
-        if rules is None:
-            rules = self._dispatch[kind] = self._rules_for(*kind)
-        for name, observe in rules:
-            state = states.get(name)
-            if state is None:
-                state = {}
-                found = observe(state, fact)
-                if state:
-                    states[name] = state
+                self._turn_to(bucket)
+                if groups is not None:
+                    waiting = groups.setdefault(id(states), (home, states, []))[2]
+            fact = make_fact(event, append_ms, (shard, index, pos), peers, raw)
+            kind = (event.action, event.outcome)
+            at_once, alone, beats = self._dispatch.get(kind) or self._asked(kind)
+            ask(at_once, states, fact, number, told)
+            if waiting is None:
+                ask(alone, states, fact, number, told)
             else:
-                found = observe(state, fact)
-            if found is not None:
-                self._tell(states, found, findings)
-        if self._expecting and kind[0].startswith("agent."):
-            self._agents[fact.event.actor.principal] = self._number(fact.event.actor.principal)
+                waiting.append((number, fact, alone))
+            if beats:
+                self._agents[principal] = self._number(principal)
+            number += 1
+        for home, fresh in touched.items():
+            if fresh:
+                self._bucket(home).seen[shard] = index
+                self.dirty.add(home)
+        if self._agents:
+            self._look_for_silence(shard, append_ms // 1000 // _TICK_S, number, told)
+        return number
 
-    def _tell(self, states: dict[str, Any], found: Finding, findings: list[Finding]) -> None:
-        findings.append(found)
-        if found.subject == "principal":
-            for rule in self._weighing:
-                more = rule.weigh(states.setdefault(rule.meta.id, {}), found)
-                findings += [more] if more else []
+    def _turn_to(self, bucket: Bucket) -> None:
+        self._peers.turn_to(bucket.peers, bucket.collections)
 
-    def _look_for_silence(self, shard: int, tick: int, findings: list[Finding]) -> None:
+    def _in_order(self, told: Told) -> list[Finding]:
+        """As if every rule had been asked fact by fact; a finding is weighed where it stands."""
+        findings: list[Finding] = []
+        for _, _, found, states in sorted(told, key=itemgetter(0, 1)):
+            findings.append(found)
+            if states is not None and found.subject == "principal":
+                for rule in self._weighing:
+                    more = rule.weigh(states.setdefault(rule.meta.id, {}), found)
+                    findings += [more] if more else []
+        return findings
+
+    def _look_for_silence(self, shard: int, tick: int, number: int, told: Told) -> None:
         """Once in ten seconds of a shard's clock. It asks by the tick and not by the clock: so asking again, after a restart, says the same."""
         if tick <= self._ticks.get(shard, -1):
             return
         self._ticks[shard] = tick
-        for agent, number in list(self._agents.items()):
-            states = self._bucket(number).principals.get(agent, {})
+        for agent, home in list(self._agents.items()):
+            states = self._bucket(home).principals.get(agent, {})
             for rule in self._expecting:
                 state = states.get(rule.meta.id, {})
                 beat = state.get("beat")
                 if beat is None:
                     self._agents.pop(agent, None)
                 elif beat[0] == shard and (found := rule.overdue(state, agent, float(tick * _TICK_S))):
-                    findings.append(found)
-                    self.dirty.add(number)
+                    told.append((number - 1, LAST, found, None))
+                    self.dirty.add(home)
 
-    def _rules_for(self, action: str, outcome: str) -> list[tuple[str, Observe]]:
-        return [(rule.meta.id, rule.observe) for rule in self.rules if _cares(rule, action, outcome)]
+    def _asked(self, kind: tuple[str, str]) -> tuple[Asked, Asked, bool]:
+        caring = [(number, rule) for number, rule in enumerate(self.rules) if _cares(rule, *kind)]
+        at_once: Asked = [(n, rule.meta.id, rule.observe) for n, rule in caring if not stands_alone(rule)]
+        alone: Asked = [(n, rule.meta.id, rule.observe) for n, rule in caring if stands_alone(rule)]
+        self._dispatch[kind] = asked = (at_once, alone, bool(self._expecting) and kind[0].startswith("agent."))
+        return asked
 
     def _number(self, principal: str) -> int:
         number = self._numbers.get(principal)

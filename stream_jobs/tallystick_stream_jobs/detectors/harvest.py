@@ -75,7 +75,6 @@ def _newcomer(fact: Fact, key: int, collection: str, blocks: dict[int, list[Any]
             del blocks[old]
     gather(block, key)
     names: dict[str, list[int]] = block[2]
-    principal = fact.event.actor.principal
-    if principal not in names and len(names) < _NAMES:
+    if len(names) < _NAMES and (principal := fact.event.actor.principal) not in names:
         names[principal] = list(fact.place)
     fact.peers.changed.add(collection)
