@@ -24,10 +24,26 @@ _AGENT = "cli"
 WAITS, REFUSED = 4, 5
 
 
-def subject_of(text: str) -> str:
+MAX_MINUTES = 366 * 24 * 60
+"""A longer lock is better without an end: somebody lifts it."""
+
+
+def _subject(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
     """`principal:…` or `credential:…`; a bare name is a principal's."""
+    from tallystick_stream_jobs.responder.names import flaw_of
+
     kind, _, name = text.partition(":")
-    return text if kind in ("principal", "credential") and name else f"principal:{text}"
+    if kind not in ("principal", "credential"):
+        kind, name = "principal", text
+    if flaw := flaw_of(name):
+        raise click.BadParameter(f"{flaw}; give a principal's name, or credential:ID")
+    return f"{kind}:{name}"
+
+
+def _minutes(_ctx: click.Context, _param: click.Parameter, given: float | None) -> float | None:
+    if given is not None and not 0 < given <= MAX_MINUTES:  # not a number is in no range
+        raise click.BadParameter(f"{given:g} is not above 0 and at most {MAX_MINUTES} (366 days); without --minutes, a lock has no end")
+    return given
 
 
 def _ordering(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +51,7 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until it is decided."),
         click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history."),
-        click.argument("subject"),
+        click.argument("subject", callback=_subject),
         json_option,
         data_option,
     ):
@@ -46,7 +62,7 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @_ordering
 @click.option("--reason", help="Why; the locked person and the auditor will read it.")
-@click.option("--minutes", type=float, help="How long; without it, until somebody lifts it.")
+@click.option("--minutes", type=float, callback=_minutes, help="How long; without it, until somebody lifts it.")
 @click.option("--finding", help="Id of the finding that led to it.")
 @click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
 @click.option("--confirm", is_flag=True, help="Keep the lock that stands: it no longer ends by itself (or ends after --minutes).")
@@ -59,12 +75,12 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
     if plan:
         from .respond_show import show_plan
 
-        show_plan(deployment, subject_of(subject), as_json=as_json)
+        show_plan(deployment, subject, as_json=as_json)
         return
     if not order["reason"]:
         raise click.UsageError("Missing option '--reason'.")
     level = "step-up" if order["step_up"] else "suspend"
-    given = _Given(deployment, subject_of(subject), order["reason"], by, timeout, order["finding"])
+    given = _Given(deployment, subject, order["reason"], by, timeout, order["finding"])
     given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
 
@@ -75,7 +91,7 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     """Lift the lock of SUBJECT: a principal's name, or credential:ID."""
     from tallystick_stream_jobs.responder.client import resume
 
-    _Given(open_deployment(data), subject_of(subject), reason, by, timeout).carry_out(resume, as_json=as_json)
+    _Given(open_deployment(data), subject, reason, by, timeout).carry_out(resume, as_json=as_json)
 
 
 @click.command()
@@ -86,7 +102,7 @@ def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
     from tallystick_stream_jobs.responder.client import revoke as order_revoke
 
-    _Given(open_deployment(data), subject_of(subject), reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
+    _Given(open_deployment(data), subject, reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Names that look alike: whether somebody passes for somebody else. Pure.
+"""Names: whether one names anybody, and whether somebody passes for somebody else. Pure.
 
 Protection goes by the exact name, so an imitation has none; what this tells is for the people who read the decision. Letters that look like Latin
 ones are from Unicode's confusables (UTS #39): the Cyrillic, Armenian and Greek ones that pass for a-z; the rest is left to NFKC.
@@ -14,6 +14,16 @@ _LOOK: Final = (
 )
 _LATIN: Final = {ord(_LOOK[at]): _LOOK[at + 1] for at in range(0, len(_LOOK), 2)}
 _DIGITS: Final = str.maketrans({"0": "o", "1": "l", "|": "l"})
+
+
+def flaw_of(name: str) -> str:
+    """Why a name names nobody, or nothing: it cannot be seen, or a terminal would obey it rather than show it."""
+    kinds = [unicodedata.category(char) for char in name]
+    if all(kind[0] in ("Z", "C") for kind in kinds):
+        return "the name is empty" if not name else f"the name {name[:100]!r} holds nothing that can be seen"
+    if any(kind in ("Cc", "Zl", "Zp") for kind in kinds):
+        return f"the name {name[:100]!r} holds a control character"
+    return ""
 
 
 def skeleton(name: str) -> str:

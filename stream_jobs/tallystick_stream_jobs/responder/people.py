@@ -9,7 +9,7 @@ from tallystick_schemas.signing import wire_time
 
 from ..shared_signals.vocabulary import FROM_A_SIGNAL
 from .book import lifted, seconds_of
-from .names import same_person
+from .names import flaw_of, same_person
 from .orders import MAX_REASON, Order
 from .policy import holds
 
@@ -43,6 +43,8 @@ def rule(order: Order, met: Situation) -> Ruling:
         return Ruling(f"refused: {standing.subject} was revoked for good (command {standing.command}); the way back is a new credential")
     if order.confirm and not holds(standing, met.now):
         return Ruling(f"refused: {order.lock.subject} is not locked now, so there is nothing to confirm; `tallystick lock` locks it")
+    if flaw := _flaw(order.lock, met.now):
+        return Ruling(f"refused: {flaw}; nothing was changed")
     if order.lock.command.startswith(FROM_A_SIGNAL):
         return _outside(order.lock, met)
     lock = _confirmed(order.lock, standing) if order.confirm and standing is not None else lifted(order.lock, standing)
@@ -50,6 +52,15 @@ def rule(order: Order, met: Situation) -> Ruling:
     if not why:
         return Ruling(lock.reason, lock=lock, policy={"two-people": "one person's order is enough"})
     return _second(lock, why, met)
+
+
+def _flaw(lock: Lock, now: float) -> str:
+    """Why a lock would hold nobody, or nothing. A lock that is over before it begins would lift the one that stands. Lifting is free of this."""
+    if lock.state != "locked":
+        return ""
+    if lock.until is not None and seconds_of(lock.until) <= max(seconds_of(lock.at), now):
+        return f"a lock of {lock.subject} until {lock.until[:19]}Z would be over before it begins"
+    return flaw_of(lock.subject.partition(":")[2])
 
 
 def _outside(lock: Lock, met: Situation) -> Ruling:

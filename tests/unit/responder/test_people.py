@@ -135,3 +135,29 @@ def test_a_refusal_is_a_decision_with_its_sentence() -> None:
     decision = about_order(order, Ruling("refused: because"), None, NOW)
     assert (decision.choice, decision.reason, decision.id, decision.lock) == ("note", "refused: because", "c", None)
     assert [(other.choice, other.reason) for other in decision.alternatives] == [("suspend", "refused: because")]
+
+
+@pytest.mark.parametrize("until", [NOW - 300, NOW, NOW + 60])
+def test_a_lock_that_is_over_before_it_begins_replaces_none(until: float) -> None:
+    office = Office()
+    standing = office.order("ana", until=NOW + 3600).lock
+    refused = office.order("ben", NOW + 60, until=until)
+    assert (refused.choice, refused.lock, refused.proposed) == ("note", None, None)
+    assert "would be over before it begins; nothing was changed" in refused.reason
+    assert office.deciding.book.locks["principal:ann"] == standing
+    confirming = office.order("ben", NOW + 60, until=until, confirm=True)
+    assert (confirming.lock, office.deciding.book.locks["principal:ann"]) == (None, standing)
+
+
+def test_an_order_that_comes_when_its_time_is_over_locks_nobody() -> None:
+    late = Lock(subject="principal:ann", state="locked", reason="r", command="c", by="ana", at=wire_time(NOW), until=wire_time(NOW + 300))
+    assert rule(Order(late), Situation(None, None, "", NOW + 299, TWO_PEOPLE_S)).lock == late
+    assert rule(Order(late), Situation(None, None, "", NOW + 300, TWO_PEOPLE_S)).lock is None
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b\u00a0", "an\x1b[2Jn", "ann\n", "ann\u2028"])
+def test_who_cannot_be_seen_is_not_locked_and_can_still_be_lifted(name: str) -> None:
+    office = Office()
+    refused = office.order("ana", subject=f"principal:{name}")
+    assert (refused.lock, refused.reason[:18]) == (None, "refused: the name ")
+    assert office.order("ana", subject=f"principal:{name}", state="unlocked").lock is not None
