@@ -10,7 +10,7 @@ from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, enc
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_batch
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import VERIFIED_PARTITIONS, verified_partition
-from tallystick_stream_jobs.detectors.collector import calm_collector
+from tallystick_stream_jobs.detectors.collector import calm_collector, set_aside
 from tallystick_stream_jobs.detectors.engine import Engine
 
 from .scratch import machine
@@ -38,6 +38,7 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
         for partition, raw in chunk:
             for finding in engines[partition].process(parse_batch(raw)):
                 found[finding.detector] = found.get(finding.detector, 0) + 1
+            set_aside()
         cpu_s += time.process_time() - cpu
         seconds += time.perf_counter() - began
         before, count = count, count + sum(len(segment.events) for _, raw in chunk for segment in parse_batch(raw).segments)

@@ -1,7 +1,7 @@
 """How rules are asked about the facts of a message, and in what order.
 
-A rule with `alone = True` reads its state, the fact, and of the peers no more than settled days. It can be asked principal by principal: measured
-on one core, a message's dozen facts of one principal cost a tenth less in a row than strewn among others, since their states are in the cache.
+A rule with `alone = True` reads its state, the fact, and of the peers no more than settled days. It can be asked principal by principal: a message's
+dozen facts of one principal come in a row then, with its states in the cache, and an event costs about 6 % less (measured with all rules).
 What rules find is told in the order of facts, then of rules; so findings do not depend on where batches are cut.
 """
 

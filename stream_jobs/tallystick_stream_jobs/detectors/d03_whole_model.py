@@ -1,6 +1,6 @@
 """D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tallystick_schemas.messages import Finding
@@ -60,7 +60,7 @@ class WholeModel:
         return self._cover(model, fact, fact.object, total)
 
     def _cover(self, model: State, fact: Fact, part: int, total: int) -> Finding | None:
-        parts: dict[int, list[int]] = model["parts"]
+        parts: dict[int, Sequence[int]] = model["parts"]
         time = fact.time
         second = int(time)
         credential = one_credential(model, fact.credential, time, WINDOW_S)
@@ -71,11 +71,11 @@ class WholeModel:
                 _forget(model)
                 if len(parts) >= _MAX_PARTS:
                     return None
-            parts[part] = [second, *fact.place]
+            parts[part] = (second, *fact.place)
         elif known[0] < second:
             # A part that is read again counts from now on; last in the evidence, too.
             del parts[part]
-            parts[part] = [second, *fact.place]
+            parts[part] = (second, *fact.place)
         if len(parts) < self._line * total or time - model["told"] < WINDOW_S:
             return None
         _forget(model)
@@ -111,6 +111,6 @@ def _make_room(models: dict[str, State], time: float) -> None:
 
 def _forget(model: State) -> None:
     """Parts that nobody touched for a day."""
-    parts: dict[int, list[int]] = model["parts"]
+    parts: dict[int, Sequence[int]] = model["parts"]
     for old in [name for name, seen in parts.items() if model["at"] - seen[0] > WINDOW_S]:
         del parts[old]

@@ -4,6 +4,7 @@ An event up to ten minutes late counts in its own pane, in every window that hol
 does not depend on the order in which its events arrive.
 """
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Any, Final
 
@@ -21,6 +22,10 @@ _CROWDED: Final = 16
 _DAYS: Final = 30
 
 
+Entry = Sequence[int]
+"""A tuple, or a list where it was read from a kept state: never changed in place, since tuples take one piece of memory and lists two."""
+
+
 class Distinct:
     """State: `k` thing -> [newest pane, mask of panes back from it, shard, index, pos of the first sight]; `n` newest pane; beyond 64 things
     `h` pane -> sketch, `c` how many were new, `e` places of the newest."""
@@ -32,7 +37,7 @@ class Distinct:
 
     def add(self, state: State, pane: int, key: int, place: Place) -> int:
         """Take one in. 0 when that changes no window; else no window holds more than the number that comes back."""
-        keys: dict[int, list[int]] | None = state.get("k")
+        keys: dict[int, Entry] | None = state.get("k")
         if keys is None:
             keys = state["k"] = {}
             state["n"] = pane
@@ -49,22 +54,21 @@ class Distinct:
             return self._add_sketched(state, pane, key, place)
         entry = keys.get(key)
         if entry is None:
-            shard, index, pos = place
-            keys[key] = [pane, 1, shard, index, pos]
+            keys[key] = (pane, 1, *place)
             return len(keys) if len(keys) <= EXACT else self._spill(state)
-        shift = pane - entry[0]
+        top, mask, *first = entry
+        shift = pane - top
         if shift > 0:
             if shift >= self._kept:
                 del keys[key]
-                keys[key] = [pane, 1, *place]
-                return len(keys)
-            entry[1] = (entry[1] << shift | 1) & self._mask
-            entry[0] = pane
+                keys[key] = (pane, 1, *place)
+            else:
+                keys[key] = (pane, (mask << shift | 1) & self._mask, *first)
             return len(keys)
         bit = 1 << -shift
-        if entry[1] & bit:
+        if mask & bit:
             return 0
-        entry[1] |= bit
+        keys[key] = (top, mask | bit, *first)
         return len(keys)
 
     def counts(self, state: State, pane: int) -> list[tuple[int, int]]:
@@ -86,7 +90,7 @@ class Distinct:
             sketch = sketch_union(sketch for pane, sketch in state["h"].items() if first <= pane <= last)
             return 2 * sketch_count([sketch]), sketch
         span = (1 << last - first + 1) - 1
-        keys: dict[int, list[int]] = state.get("k", {})
+        keys: dict[int, Entry] = state.get("k", {})
         # The mask reads backwards from the newest pane: bits of the day are those from `last` down to `first`.
         seen = [key for key, (top, mask, *_) in keys.items() if top >= first and mask >> max(0, top - last) & span >> max(0, last - top)]
         return len(seen), sketch_add_all(None, seen) if seen else b""
@@ -106,14 +110,14 @@ class Distinct:
             return sketch_count(sketch for pane, sketch in state["h"].items() if end - self.panes < pane <= end)
         return sum(1 for one in state["k"].values() if self._within(one, end))
 
-    def _within(self, entry: list[int], end: int) -> bool:
+    def _within(self, entry: Entry, end: int) -> bool:
         above = entry[0] - end
         if above <= 0:
             return above + self.panes > 0
         return bool(entry[1] >> above & (1 << self.panes) - 1)
 
     def _prune(self, state: State) -> None:
-        keys: dict[int, list[int]] = state["k"]
+        keys: dict[int, Entry] = state["k"]
         oldest = state["n"] - self._kept
         for old in [key for key, one in keys.items() if one[0] <= oldest]:
             del keys[old]
@@ -121,7 +125,7 @@ class Distinct:
     def _spill(self, state: State) -> int:
         """More than 64: from names to sketches, until the window is empty once."""
         self._prune(state)
-        keys: dict[int, list[int]] = state["k"]
+        keys: dict[int, Entry] = state["k"]
         if len(keys) <= EXACT:
             return len(keys)
         sketches: dict[int, bytes] = {}

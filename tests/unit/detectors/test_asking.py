@@ -1,5 +1,6 @@
 """In what order rules are asked: a message of many principals says the same as its segments one by one, word for word."""
 
+import itertools
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from tallystick_schemas.events import Actor, Event, Resource, encode_event
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.detectors.asking import in_one_day
-from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
+from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine, bucket_of
 from tallystick_stream_jobs.detectors.facts import DAY_S
 
 MIDNIGHT = (T0 // DAY_S + 1) * DAY_S - T0
@@ -30,8 +31,8 @@ def segments(start: float, seed: int) -> list[VerifiedSegment]:
     for index in range(32):
         at = start + index * 60.0
         events = [beat(at, "agent-1")] if index in (0, 1, 2, 9, 10) else []
-        for pos in range(24):
-            who, moment = chance.randrange(9), at + pos / 10 + chance.choice([0, 0, -540, 540])
+        for pos in range(48):
+            who, moment = chance.randrange(9), at + pos / 20 + chance.choice([0, 0, -540, 540])
             action = chance.choice(["artifact.list", "model.infer", "access.check", *["artifact.download"] * 5])
             outcome = "denied" if chance.random() < 0.1 else "allowed"
             part = f"part-{chance.randrange(90 if who < 3 else 6)}"
@@ -59,12 +60,18 @@ def test_a_message_says_the_same_as_its_segments(start: float, seed: int) -> Non
     assert len({one.principal for one in whole[0]}) > 2
 
 
-def test_the_buckets_of_a_message_are_those_of_its_segments() -> None:
+def test_the_buckets_of_a_message_are_those_of_its_events() -> None:
     """Principals of other buckets come between: each rule must find the peers of its own."""
     names = [f"p{number}" for number in range(6)]
-    made = [segment(index, [read(index * 9.0, f"part-{index % 20}", name) for name in names], index * 9.0) for index in range(60)]
-    whole, cut = both(made)
-    assert whole == cut
+    assert len({bucket_of(name) for name in names}) == 6
+    whole, alone = Engine(), Engine()
+    for first in range(0, 64, 8):
+        taken = range(first, first + 8)
+        events = {index: [read(index * 9.0, f"part-{index % 20}", name) for name in names] for index in taken}
+        whole.process(batch(*(segment(index, events[index], index * 9.0) for index in taken)))
+        for index, pos in itertools.product(taken, range(len(names))):
+            alone.process(batch(segment(index, [events[index][pos]], index * 9.0, first_pos=pos)))
+    assert [whole.snapshot(number) for number in range(BUCKETS)] == [alone.snapshot(number) for number in range(BUCKETS)]
 
 
 @pytest.mark.parametrize(

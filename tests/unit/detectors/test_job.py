@@ -155,3 +155,21 @@ def test_nothing_is_kept_before_its_findings_are_told_and_no_finding_overtakes_a
 
     asyncio.run(run())
     assert [(action, count) for action, _, count in events(place)] == [("incident.open", "1"), ("incident.update", "2")]
+
+
+def test_states_are_kept_less_often_the_more_there_is_to_keep_and_each_minute_at_the_least(place, monkeypatch) -> None:
+    broker, fences = Broker(), []
+    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
+    monkeypatch.setattr(job, "_KEEP_BYTES_S", 1)
+
+    async def run() -> None:
+        with Recorder.open(agent_settings(place, "detectors")) as recorder:
+            made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), recorder))  # type: ignore[arg-type]
+            made.start([0])
+            for now, message in zip((10.0, 16.0, 69.0, 70.0), messages(4), strict=True):
+                await (await made.process([message]))()
+                await made.tick(now)
+                fences.append(broker.state[job.FENCE])
+
+    asyncio.run(run())
+    assert fences == [b'{"offset":1}'] * 3 + [b'{"offset":4}']
