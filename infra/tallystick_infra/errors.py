@@ -8,7 +8,7 @@ TallystickError
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding                                       what a person asked about
-    ├── OrderUnanswered, OrderRefused                   the operator's records
+    ├── OrderUnanswered, OrderRefused, BadOrder                the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
     └── EvaluationRefused                               a log that cannot be evaluated
 """
@@ -102,6 +102,15 @@ class OrderUnanswered(InfraError):
 class OrderRefused(InfraError):
     def __init__(self, verdict: str) -> None:
         super().__init__(f"the notary refused the record: {verdict}; does the notary pin this operator key in [log] operator_keys?")
+
+
+class BadOrder(InfraError):
+    """Known before anything is made or sent: the history keeps for good what it is sent, malformed or not."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, rule: str) -> None:
+        super().__init__(f"{what[:200]} cannot stand in the history: {rule}; nothing was made and nothing was sent")
 
 
 class BadScenario(InfraError):

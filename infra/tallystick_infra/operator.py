@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tallystick_schemas.encoding import digest, to_base64
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.headers import Enrol, Revoke
+from tallystick_schemas.headers import AGENT_PATTERN, KEY_ID_PATTERN, Enrol, Revoke
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipt
 from tallystick_schemas.settings import KafkaSettings
@@ -18,12 +19,32 @@ from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, RECEIPT_PARTITIONS, RECEIPTS
 from tallystick_schemas.verdicts import Verdict
 
-from .errors import OrderRefused, OrderUnanswered
+from .errors import BadOrder, OrderRefused, OrderUnanswered
+
+_MAX_TEXT: Final = 512
+
+
+def check_agent(name: str) -> None:
+    """BadOrder unless `name` is an agent's name as SPEC section 4 has it."""
+    if not AGENT_PATTERN.fullmatch(name):
+        raise BadOrder(f"the agent's name {name[:140]!r}", "it must be 1 to 128 of the characters A-Z a-z 0-9 . _ : @ / -")
+
+
+def check_text(what: str, text: str) -> None:
+    """BadOrder unless an owner or a reason is one line that people can read and a header can hold (4096 bytes, SPEC section 4)."""
+    if not text.strip() or not text.isprintable() or len(text) > _MAX_TEXT:
+        raise BadOrder(f"the {what} {text[:100]!r}", f"it must be one printable line of 1 to {_MAX_TEXT} characters")
+
+
+def check_agent_key(key: str) -> None:
+    """BadOrder unless `key` is a key id."""
+    if not KEY_ID_PATTERN.fullmatch(key):
+        raise BadOrder(f"the key {key[:100]!r}", "it must be the 16 lower-case hex digits that `tallystick agent list` shows")
 
 
 @dataclass(frozen=True)
 class Operator:
-    """Signs; the caller gives the time (seconds since 1970)."""
+    """Signs what the format allows, else BadOrder; the caller gives the time (seconds since 1970)."""
 
     private_key: Ed25519PrivateKey
 
@@ -33,10 +54,15 @@ class Operator:
 
     def enrol(self, agent: str, public_key: bytes, owner: str, now: float) -> bytes:
         """From where it lands in the log, `public_key` speaks for `agent`."""
+        check_agent(agent)
+        check_text("owner", owner)
         return sign_record(Enrol(1, self.key, wire_time(now), agent, to_base64(public_key), owner), self.private_key)
 
     def revoke(self, agent: str, agent_key: str, reason: str, now: float) -> bytes:
         """For good: that key can never be enrolled again."""
+        check_agent(agent)
+        check_agent_key(agent_key)
+        check_text("reason", reason)
         return sign_record(Revoke(1, self.key, wire_time(now), agent, agent_key, reason), self.private_key)
 
 
@@ -96,8 +122,8 @@ def enrol_agents(
     kafka: KafkaSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float, clock: Callable[[], float] = time.time
 ) -> list[Receipt]:
     """Enrol agents (name -> public key) and wait until the history has them."""
+    records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
     with record_sender(kafka) as sender:
-        records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
         for agent, record in zip(agents, records, strict=True):
             sender.send(agent, record)
         return sender.wait(records, timeout_s)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import threading
 import time as clock
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
+from tallystick_schemas.headers import AGENT_PATTERN
 from tallystick_schemas.settings import AgentSettings
 from tallystick_schemas.vocabulary import Outcome
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .enforcement.sdk import LockCache, LockState
 
 log: Final = logging.getLogger(__name__)
-_AGENT: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
 _LAST_RECEIPTS_S: Final = 3.0
 
 
@@ -57,7 +56,7 @@ class Recorder:
     """Thread-safe; safe after fork (the child begins a run of its own). Use as a context manager, or call `close`."""
 
     def __init__(self, settings: AgentSettings) -> None:
-        if not _AGENT.fullmatch(settings.agent):
+        if not AGENT_PATTERN.fullmatch(settings.agent):
             raise SettingsError([f"agent {settings.agent!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ : @ / -"])
         self.settings = settings
         self._key = load_key(Path(settings.key_file))

@@ -15,8 +15,8 @@ from .strict_json import check_json
 MAX_HEADER_BYTES: Final = 4096
 MAX_SEGMENT_EVENTS: Final = 512
 _MAX_NUMBER: Final = 2**63 - 1
-_AGENT: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
-_KEY_ID: Final = re.compile(r"[0-9a-f]{16}")
+AGENT_PATTERN: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
+KEY_ID_PATTERN: Final = re.compile(r"[0-9a-f]{16}")
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -163,15 +163,15 @@ def _check_version(raw: bytes) -> None:
 
 def _check_values(header: Header) -> None:
     _match(TIME_PATTERN, header.time, "time")
-    _match(_KEY_ID, header.key, "key")
+    _match(KEY_ID_PATTERN, header.key, "key")
     if isinstance(header, SegmentHeader):
         _check_segment(header)
     elif isinstance(header, Enrol):
-        _match(_AGENT, header.agent, "agent")
+        _match(AGENT_PATTERN, header.agent, "agent")
         check_public_key(from_base64(header.public_key, 32, "public_key"))
     elif isinstance(header, Revoke):
-        _match(_AGENT, header.agent, "agent")
-        _match(_KEY_ID, header.agent_key, "agent_key")
+        _match(AGENT_PATTERN, header.agent, "agent")
+        _match(KEY_ID_PATTERN, header.agent_key, "agent_key")
     elif isinstance(header, Erase):
         _match(_HASH, header.root, "root")
         _in_range(header.count, 1, MAX_SEGMENT_EVENTS, "count")
@@ -185,7 +185,7 @@ def _check_values(header: Header) -> None:
 
 
 def _check_segment(header: SegmentHeader) -> None:
-    _match(_AGENT, header.agent, "agent")
+    _match(AGENT_PATTERN, header.agent, "agent")
     _match(_RUN, header.run, "run")
     _match(_HASH, header.root, "root")
     _match(_HASH, header.prev, "prev")

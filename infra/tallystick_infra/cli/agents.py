@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 
 from ..deployment.keyfiles import make_key, read_key
-from ..operator import Operator, enrol_agents, record_sender
+from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
 from .common import data_option, emit_json, json_option, open_deployment, out
 
 
@@ -25,6 +25,8 @@ def agent() -> None:
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
 def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float) -> None:
     """Let NAME sign events from now on."""
+    check_agent(name)
+    check_text("owner", owner)
     deployment = open_deployment(data)
     public = _public_key(public_key) if public_key else make_key(deployment.agent_key(name))
     operator = Operator(read_key(deployment.keys / "operator.key"))
@@ -87,8 +89,8 @@ def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None
     """End a key of NAME for good."""
     deployment = open_deployment(data)
     operator = Operator(read_key(deployment.keys / "operator.key"))
+    record = operator.revoke(name, key, reason, time.time())
     with record_sender(deployment.kafka()) as sender:
-        record = operator.revoke(name, key, reason, time.time())
         sender.send(name, record)
         receipt = sender.wait([record], timeout)[0]
     out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")
