@@ -2,15 +2,17 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Final
 
 import dash_mantine_components as dmc
 
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
-from tallystick_schemas.messages import Finding
+from tallystick_schemas.messages import Finding, Lock
 
 from .ui import Component, dcc, html
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LEVELS: Final = {"step-up": ("step-up", "medium"), "suspend": ("suspended", "high"), "revoke": ("revoked", "critical")}
 
 
 def badge(text: str, tone: str) -> Component:
@@ -85,6 +87,21 @@ def act_button(verb: str, subject: str, finding: str, label: str, prominent: boo
     """Opens the dialog that locks or unlocks."""
     act = json.dumps({"verb": verb, "subject": subject, "finding": finding})
     return html.Button(label, className="button small danger" if prominent else "button small", type="button", **{"data-act": act})
+
+
+def level_badge(lock: Lock) -> Component:
+    """How hard a lock holds: step-up, suspended or revoked."""
+    return badge(*_LEVELS[lock.level])
+
+
+def no_end(lock: Lock) -> str:
+    """What stands where a lock without an end would have its time."""
+    return "for good" if lock.level == "revoke" else "no end"
+
+
+def lift_button(lock: Lock, finding: str) -> Component:
+    """Opens the dialog that lifts a lock; nothing for a revocation, whose lifting the responder refuses."""
+    return html.Span() if lock.level == "revoke" else act_button("resume", lock.subject, finding, "Unlock")
 
 
 def plan_view(plan: Plan) -> Component:

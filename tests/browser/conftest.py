@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
-from tests.support.browser import chromium, chromium_path
+from playwright.sync_api import Browser, expect
+from tests.support.browser import Watched, chromium, chromium_path
 from tests.support.console import RunningConsole
 
 # Only how long a broken page is waited for: machines are shared, and nothing here judges time.
@@ -24,3 +24,15 @@ def browser():
         pytest.skip("no Chromium: set TALLYSTICK_CHROMIUM or put `chromium` on the PATH")
     with chromium() as running:
         yield running
+
+
+@pytest.fixture
+def watched(browser: Browser, console: RunningConsole) -> Iterator[Watched]:
+    """Signed in, on the Live page. Whatever a test did: no policy violation and nothing on the browser's console."""
+    made = Watched(browser)
+    made.page.goto(console.link())
+    expect(made.page.locator("#tail-empty")).to_be_visible()
+    yield made
+    assert made.violations() == []
+    assert made.errors == []
+    made.context.close()

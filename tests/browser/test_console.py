@@ -1,7 +1,6 @@
 """A person at the console, in a real Chromium: signs in, sees the theft arrive, reads the evidence, lifts the lock."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,18 +11,6 @@ from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.signing import wire_time
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def watched(browser: Browser, console: RunningConsole) -> Iterator[Watched]:
-    """Signed in, on the Live page. Whatever a test did: no policy violation and nothing on the browser's console."""
-    made = Watched(browser)
-    made.page.goto(console.link())
-    expect(made.page.locator("#tail-empty")).to_be_visible()
-    yield made
-    assert made.violations() == []
-    assert made.errors == []
-    made.context.close()
 
 
 def row(page: Page, text: str):

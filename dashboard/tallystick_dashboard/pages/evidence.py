@@ -13,7 +13,7 @@ from tallystick_schemas.verdicts import Verdict
 from ..errors import SourceUnavailable
 from ..grid import table
 from ..hub import Hub
-from ..parts import act_button, badge, bytes_text, clock_time, empty, mono, number, short_hash, skeleton
+from ..parts import act_button, badge, bytes_text, clock_time, empty, level_badge, lift_button, mono, no_end, number, short_hash, skeleton
 from ..ports import EvidenceEvent
 from ..ui import App, Component, dcc, html
 from . import closing
@@ -134,9 +134,9 @@ def _lock(hub: Hub, finding: Finding) -> Component:
             html.Div([html.B("Not locked"), html.Span("Requests of this principal are served.", className="quiet")]),
             act_button("suspend", subject, finding.id, "Lock", prominent=True),
         ]
-    until = f"until {lock.until[11:19]} UTC" if lock.until else "until somebody lifts it"
-    text = html.Div([html.B(["Locked: ", mono(lock.subject)]), html.Span(f"by {lock.by}, {until}. {lock.reason}", className="quiet")])
-    return [text, act_button("resume", lock.subject, finding.id, "Unlock")]
+    until = f"until {lock.until[11:19]} UTC" if lock.until else no_end(lock)
+    said = html.Span(f"by {lock.by}, {until}. {lock.reason}", className="quiet")
+    return [html.Div([html.B(["Locked: ", mono(lock.subject), " ", level_badge(lock)]), said]), lift_button(lock, finding.id)]
 
 
 def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:

@@ -7,10 +7,13 @@ from tallystick_schemas.signing import wire_time
 
 from ..grid import table
 from ..hub import Hub
-from ..parts import act_button, clock_time, empty, finding_link, mono, page_head, skeleton
+from ..parts import act_button, clock_time, empty, finding_link, level_badge, lift_button, mono, no_end, page_head, skeleton
 from ..ui import App, Component, html
 
-_WIDTHS = ["216px", "auto", "104px", "140px", "140px", "232px"]
+_HELD = ("Subject", "Level", "Reason", "By", "Since (UTC)", "Until (UTC)", "Finding", "")
+_HELD_WIDTHS = ["168px", "104px", "auto", "96px", "136px", "136px", "144px", "96px"]
+_OVER = ("Subject", "Reason", "Ended", "At (UTC)", "Finding")
+_OVER_WIDTHS = ["168px", "auto", "208px", "136px", "200px"]
 
 
 def layout() -> Component:
@@ -29,20 +32,17 @@ def register(app: App, hub: Hub) -> None:
         now = wire_time(hub.clock())
         held, lifted = hub.locks.in_force(now), hub.locks.lifted(now)
         if held:
-            heads = ["Subject", "Reason", "By", "Since (UTC)", "Until (UTC)", "Finding"]
-            rows = [[*_row(hub, lock), act_button("resume", lock.subject, lock.finding or "", "Unlock")] for lock in held]
-            first: Component = table([*heads, ""], rows, "Locks in force", [*_WIDTHS, "96px"])
+            first: Component = table(list(_HELD), [_row(hub, lock) for lock in held], "Locks in force", _HELD_WIDTHS)
         else:
             first = empty(
                 "Nobody is locked", "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding."
             )
         parts = [*_waiting(hub), html.Div(first, className="card")]
         if lifted:
-            rows = [_row(hub, lock) for lock in lifted[:50]]
-            heads = ["Subject", "Reason", "By", "At (UTC)", "Until (UTC)", "Finding"]
+            rows = [_over_row(hub, lock) for lock in lifted[:50]]
             parts += [
                 html.H2("Lifted or over", className="apart"),
-                html.Div(table(heads, rows, "Lifted or over", _WIDTHS), className="card"),
+                html.Div(table(list(_OVER), rows, "Lifted or over", _OVER_WIDTHS), className="card"),
             ]
         return parts
 
@@ -87,12 +87,29 @@ def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
 
 
 def _row(hub: Hub, lock: Lock) -> list[Component]:
-    finding = hub.findings.get(lock.finding) if lock.finding else None
     return [
         mono(lock.subject),
+        level_badge(lock),
         html.Span(lock.reason, title=lock.reason),
         mono(lock.by),
         clock_time(lock.at),
-        clock_time(lock.until) if lock.until else html.Span("lifted by hand", className="quiet"),
-        finding_link(finding) if finding else html.Span(mono(lock.finding) if lock.finding else "none", className="quiet"),
+        clock_time(lock.until) if lock.until else html.Span(no_end(lock), className="quiet"),
+        _finding(hub, lock),
+        lift_button(lock, lock.finding or ""),
     ]
+
+
+def _over_row(hub: Hub, lock: Lock) -> list[Component]:
+    by_hand = lock.state == "unlocked"
+    return [
+        mono(lock.subject),
+        html.Span(lock.reason, title=lock.reason),
+        html.Span(["lifted by ", mono(lock.by)] if by_hand else "its time was over", title=lock.by if by_hand else f"locked by {lock.by}"),
+        clock_time(lock.at if by_hand else lock.until or lock.at),
+        _finding(hub, lock),
+    ]
+
+
+def _finding(hub: Hub, lock: Lock) -> Component:
+    finding = hub.findings.get(lock.finding) if lock.finding else None
+    return finding_link(finding) if finding else html.Span(mono(lock.finding) if lock.finding else "none", className="quiet")

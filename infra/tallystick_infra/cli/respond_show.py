@@ -105,9 +105,15 @@ def _print_locks(found: "list[Lock]") -> None:
     table = Table("subject", "state", "since", "until", "by", "why", box=None, header_style="bold")
     for one in found:
         state = one.level if one.state == "locked" else "lifted"
-        end = (one.until or "for good" if one.level == "revoke" else one.until or "lifted by hand")[:19]
-        table.add_row(Text(one.subject), state, one.at[:19], end, Text(one.by), Text(one.reason))
+        table.add_row(Text(one.subject), state, one.at[:19], lock_end(one), Text(one.by), Text(one.reason))
     out().print(table if found else "Nobody is locked.")
+
+
+def lock_end(lock: "Lock") -> str:
+    """Until when a lock holds, in words; empty for one that was lifted."""
+    if lock.state != "locked":
+        return ""
+    return lock.until[:19] if lock.until else "for good" if lock.level == "revoke" else "no end"
 
 
 def _print_points(points: "list[Standing]") -> None:
