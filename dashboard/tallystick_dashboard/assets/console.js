@@ -141,7 +141,7 @@
       const node = byId("health-" + key);
       if (!node) return;
       node.className = "health-cell level-" + level;
-      node.dataset.hint = hint;
+      node.dataset.hint = value + ". " + hint; // the value may be cut short on a narrow screen
       node.setAttribute("aria-label", label + ": " + value + ". " + hint);
       node.querySelector(".health-value").textContent = value;
     });
