@@ -8,7 +8,8 @@ TallystickError
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding                                       what a person asked about
-    ├── OrderUnanswered, OrderRefused, BadOrder                the operator's records
+    ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
+    ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
     └── EvaluationRefused                               a log that cannot be evaluated
 """
@@ -92,6 +93,13 @@ class TopicsDiffer(InfraError):
     def __init__(self, differences: list[str]) -> None:
         self.differences = differences
         super().__init__("the Kafka topics are not as this deployment needs them: " + "; ".join(differences))
+
+
+class NothingAnswers(InfraError):
+    exit_code = 3
+
+    def __init__(self, part: str, address: str, so: str = "") -> None:
+        super().__init__(f"{part}: nothing answers at {address}; `tallystick up` starts everything" + (f". {so}" if so else ""))
 
 
 class OrderUnanswered(InfraError):

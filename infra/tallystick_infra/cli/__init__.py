@@ -62,6 +62,12 @@ def cli() -> None:
     """Keep a tamper-evident record of who touches shared models and datasets, stop the thief, prove the story."""
 
 
+def _store_of(error: Exception) -> str | None:
+    """Whose client library an error is of. By its module's name: importing the libraries to ask takes as long as a command."""
+    families = {base.__module__.partition(".")[0] for base in type(error).__mro__}
+    return next((store for family, store in (("kafka", "Kafka"), ("clickhouse_connect", "ClickHouse")) if family in families), None)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point: every error that we raise on purpose is a sentence and an exit code, never a traceback."""
     try:
@@ -80,4 +86,11 @@ def main(argv: list[str] | None = None) -> None:
     except TallystickError as error:
         click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
+    except Exception as error:
+        store = _store_of(error)
+        if store is None:
+            raise
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {store}: {said}; `tallystick doctor` tells what is wrong", err=True)
+        sys.exit(1)
     sys.exit(outcome if isinstance(outcome, int) else 0)

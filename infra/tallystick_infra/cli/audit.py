@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_running, out
 
 
 @click.group()
@@ -26,7 +26,7 @@ def verify(data: Path, as_json: bool) -> int:
 
     from .audit_view import show_report
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "ClickHouse")
     with out(True).status("reading the history …") as status:
 
         def progress(shard: int, index: int, done: int, rate: float) -> None:

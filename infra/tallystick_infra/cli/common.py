@@ -2,17 +2,21 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 
 from ..deployment import Deployment, default_data
+from ..errors import NothingAnswers
 
+Store = Literal["Kafka", "ClickHouse"]
+_KNOCK_S: Final = 1.0
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -46,6 +50,37 @@ def out(as_json: bool = False) -> Console:
 def open_deployment(data: Path) -> Deployment:
     """The deployment in `data`; NoDeployment says how to make one."""
     return Deployment.open(data)
+
+
+def open_running(data: Path, *needs: Store, so: str = "") -> Deployment:
+    """The deployment in `data`, of which `needs` answer; NoDeployment, or NothingAnswers, which ends with `so`: what was therefore not done."""
+    deployment = open_deployment(data)
+    for store in needs:
+        knock(deployment, store, so)
+    return deployment
+
+
+def knock(deployment: Deployment, store: Store, so: str = "") -> None:
+    """NothingAnswers, within a second an address: the client libraries would try for half a minute, and say less."""
+    addresses = _addresses(deployment, store)
+    if not any(_listens(address) for address in addresses):
+        raise NothingAnswers(store, ", ".join(addresses), so)
+
+
+def _addresses(deployment: Deployment, store: Store) -> list[str]:
+    if store == "Kafka":
+        return [address.strip() for address in deployment.kafka().bootstrap.split(",")]
+    settings = deployment.clickhouse()
+    return [f"{settings.host}:{settings.port}"]
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def log_to_stderr(part: str) -> None:

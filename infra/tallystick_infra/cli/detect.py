@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..deployment import Deployment
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
@@ -92,7 +92,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
     """How often each detector was right, by the people who closed its findings (drills are left out)."""
     from tallystick_stream_jobs.triage.store import read_quality
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "ClickHouse")
     known = in_force(deployment).policy
     found = read_quality(deployment.clickhouse(), deployment.log().command_agents, days)
     if as_json:
@@ -117,7 +117,7 @@ def explain(data: Path, as_json: bool, finding: str) -> None:
     """The whole reasoning behind FINDING, in words."""
     from tallystick_stream_jobs.triage.explain import explain as sections_of
 
-    known = _known(open_deployment(data), finding)
+    known = _known(open_running(data, "Kafka", "ClickHouse"), finding)
     sections = sections_of(known)
     if as_json:
         emit_json(_as_json(known, sections))

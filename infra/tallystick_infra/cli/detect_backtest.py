@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_running, out
 
 _SHOWN = 50
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
@@ -29,7 +29,7 @@ def backtest(data: Path, as_json: bool, rule: str, start: datetime, end: datetim
 
     from tallystick_stream_jobs.sigma.reports import back_test, chosen_rule
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "ClickHouse")
     chosen = chosen_rule(rule, data / "rules")
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     bounds = [moment.replace(tzinfo=UTC).timestamp() for moment in (start, end or datetime.now(UTC))]

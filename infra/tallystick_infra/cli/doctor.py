@@ -1,10 +1,11 @@
 """`tallystick doctor`: is everything reachable, configured, in step, and how far behind?"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, get_args
 
 import click
 import clickhouse_connect
@@ -17,10 +18,16 @@ from tallystick_schemas.messages import HEARTBEAT_KEY, LockHeartbeat, parse_lock
 from tallystick_schemas.topics import EVENTS, LOCKS
 
 from ..deployment import Deployment, read_run
+from ..errors import NothingAnswers
 from ..kafka.topics import Topics
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
 
 _STALE_S = 30.0
+_NEEDS: Final = {
+    "behind": ("kafka", "clickhouse"),
+    "sealed": ("clickhouse",),
+    **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
+}
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,9 @@ class Check:
 def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
-    checks: list[Check] = []
+    checks, dead = [], _dead(deployment)
     for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _outbox, _spools, _policy, _signals):
-        checks += _guarded(look, deployment)
+        checks += _guarded(look, deployment, dead)
     good = all(check.ok for check in checks)
     if as_json:
         emit_json({"ok": good, "checks": [asdict(check) for check in checks]})
@@ -53,17 +60,30 @@ def doctor(data: Path, as_json: bool) -> int:
     return 0 if good else 1
 
 
-def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment) -> list[Check]:
+def _dead(deployment: Deployment) -> dict[str, NothingAnswers]:
+    """Stores where nothing answers: each look at one would take half a minute to find that out by itself."""
+    dead = {}
+    for store in get_args(Store):
+        try:
+            knock(deployment, store)
+        except NothingAnswers as error:
+            dead[store.lower()] = error
+    return dead
+
+
+def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment, dead: Mapping[str, NothingAnswers]) -> list[Check]:
     """A look that fails is itself what is wrong."""
+    name = look.__name__.strip("_")
+    if name in dead:
+        return [Check(name, False, str(dead[name]), "`tallystick up` starts it")]
+    if missing := [store for store in _NEEDS.get(name, ()) if store in dead]:
+        return [Check(name, False, f"not looked at: no answer from {' and '.join(missing)}", f"see {missing[0]}")]
     try:
         return look(deployment)
     except (TallystickError, OSError, RuntimeError, clickhouse_connect.driver.exceptions.Error) as error:
-        name = look.__name__.strip("_")
         return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is `tallystick up` running on this directory?")]
     except Exception as error:  # noqa: BLE001 - client libraries raise their own families; each is a finding of the doctor
-        return [
-            Check(look.__name__.strip("_"), False, f"{type(error).__name__}: {str(error)[:200]}", "is it reachable with these settings?")
-        ]
+        return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is it reachable with these settings?")]
 
 
 def _processes(deployment: Deployment) -> list[Check]:

@@ -11,7 +11,7 @@ from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
 from ..errors import NoFinding
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, knock, open_running, out
 from .respond_show import findings as _listing
 
 _AGENT = "cli"
@@ -46,7 +46,7 @@ def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str
 
     if len(reason.strip()) < _MIN_REASON:
         raise click.UsageError(f"--reason {reason!r} is too short: say in a few words how you know")
-    deployment = open_deployment(data)
+    deployment = open_running(data, "Kafka", so="Nothing was recorded.")
     one = find_finding(deployment, finding)
     with Recorder.open(deployment.agent(_AGENT)) as recorder:
         event = recorder.record(
@@ -72,7 +72,9 @@ def find_finding(deployment: Deployment, finding: str) -> Finding:
     from tallystick_stream_jobs.triage.store import read_stored_finding
 
     one = next((known for known in read_findings(deployment.kafka(), 10_000) if known.id == finding), None)
-    one = one or read_stored_finding(deployment.clickhouse(), finding)
+    if one is None:
+        knock(deployment, "ClickHouse")
+        one = read_stored_finding(deployment.clickhouse(), finding)
     if one is None:
         raise NoFinding(finding)
     return one

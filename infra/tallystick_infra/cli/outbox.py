@@ -8,7 +8,7 @@ from typing import Literal
 import click
 from rich.table import Table
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_running, out
 
 _AGENT = "cli"
 _STATES = ("waiting", "given-up", "done", "cancelled")
@@ -36,7 +36,7 @@ def list_(data: Path, as_json: bool, everything: bool) -> None:
 def _list(data: Path, as_json: bool, *, everything: bool) -> None:
     from tallystick_stream_jobs.outbox.orders import read_outbox
 
-    known = read_outbox(open_deployment(data).kafka())
+    known = read_outbox(open_running(data, "Kafka").kafka())
     shown = [one for one in known if everything or one.state in ("waiting", "given-up")]
     if as_json:
         emit_json({"deliveries": shown, "counts": {state: sum(one.state == state for one in known) for state in _STATES}})
@@ -56,7 +56,7 @@ def proofs(data: Path, as_json: bool, command: str | None) -> None:
     """Whether locks hold: each point as it was tried, and the milliseconds from finding to refusal. Exits 1 when one does not."""
     from tallystick_stream_jobs.outbox.orders import read_proofs
 
-    found = [one for one in read_proofs(open_deployment(data).kafka()) if command in (None, one.command)]
+    found = [one for one in read_proofs(open_running(data, "Kafka").kafka()) if command in (None, one.command)]
     if as_json:
         emit_json({"proofs": found})
     else:
@@ -74,7 +74,7 @@ def _ordered(verb: Literal["retry", "cancel"], data: Path, as_json: bool, delive
     from tallystick_stream_jobs.outbox.errors import OrderImpossible
     from tallystick_stream_jobs.outbox.orders import order, read_outbox, wait_changed
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "Kafka", so="Nothing was recorded.")
     before = next((one for one in read_outbox(deployment.kafka()) if one.id == delivery), None)
     if before is None:
         raise OrderImpossible(delivery, "there is no such delivery")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..deployment import Deployment
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_running, out
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Decision
@@ -46,6 +46,11 @@ def _minutes(_ctx: click.Context, _param: click.Parameter, given: float | None) 
     return given
 
 
+def _open(data: Path) -> Deployment:
+    """Kafka must answer: an order that waits in the spool would be carried out when nobody expects it."""
+    return open_running(data, "Kafka", so="No order was recorded.")
+
+
 def _ordering(command: Callable[..., None]) -> Callable[..., None]:
     """The options that every order has."""
     for option in (
@@ -71,16 +76,15 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
     """Suspend SUBJECT: a principal's name, or credential:ID. --plan shows first whom that would hit."""
     from tallystick_stream_jobs.responder.client import suspend
 
-    deployment = open_deployment(data)
     if plan:
         from .respond_show import show_plan
 
-        show_plan(deployment, subject, as_json=as_json)
+        show_plan(open_running(data, "ClickHouse"), subject, as_json=as_json)
         return
     if not order["reason"]:
         raise click.UsageError("Missing option '--reason'.")
     level = "step-up" if order["step_up"] else "suspend"
-    given = _Given(deployment, subject, order["reason"], by, timeout, order["finding"])
+    given = _Given(_open(data), subject, order["reason"], by, timeout, order["finding"])
     given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
 
@@ -91,7 +95,7 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     """Lift the lock of SUBJECT: a principal's name, or credential:ID."""
     from tallystick_stream_jobs.responder.client import resume
 
-    _Given(open_deployment(data), subject, reason, by, timeout).carry_out(resume, as_json=as_json)
+    _Given(_open(data), subject, reason, by, timeout).carry_out(resume, as_json=as_json)
 
 
 @click.command()
@@ -102,7 +106,7 @@ def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
     from tallystick_stream_jobs.responder.client import revoke as order_revoke
 
-    _Given(open_deployment(data), subject, reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
+    _Given(_open(data), subject, reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
 
 
 @dataclass(frozen=True)

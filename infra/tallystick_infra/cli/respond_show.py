@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..deployment import Deployment
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_running, out
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -65,7 +65,7 @@ def locks(data: Path, as_json: bool, everything: bool) -> None:
     from tallystick_stream_jobs.responder.policy import holds
     from tallystick_stream_jobs.responder.topics import read_decisions
 
-    kafka, now = open_deployment(data).kafka(), time.time()
+    kafka, now = open_running(data, "Kafka").kafka(), time.time()
     known = sorted(read_locks(kafka), key=lambda lock: lock.at, reverse=True)
     held = [lock for lock in known if holds(lock, now)]
     points = standing(read_enforcement(kafka), held, now)
@@ -140,7 +140,7 @@ def findings(data: Path, as_json: bool, limit: int) -> None:
     """What the detectors found, newest first."""
     from tallystick_stream_jobs.responder.client import read_findings
 
-    found = read_findings(open_deployment(data).kafka(), limit)
+    found = read_findings(open_running(data, "Kafka").kafka(), limit)
     if as_json:
         emit_json({"findings": [msgspec.to_builtins(one) for one in found]})
         return

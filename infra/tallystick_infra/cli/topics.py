@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from .common import data_option, open_deployment, out
+from .common import data_option, open_running, out
 
 
 @click.group()
@@ -23,7 +23,7 @@ def announce(data: Path, replication: int) -> None:
     from ..deployment.keyfiles import read_key
     from ..kafka.topics import Topics
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "Kafka", "ClickHouse")
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     live = Topics(deployment.kafka(), deployment.log().shards, replication)
     try:
@@ -40,7 +40,7 @@ def check(data: Path) -> None:
     """Compare the cluster with the table of topics."""
     from ..kafka.topics import Topics
 
-    deployment = open_deployment(data)
+    deployment = open_running(data, "Kafka")
     live = Topics(deployment.kafka(), deployment.log().shards)
     try:
         live.check()
@@ -57,7 +57,7 @@ def migrate(data: Path) -> None:
 
     from ..clickhouse.migrate import migrate as apply
 
-    settings = open_deployment(data).clickhouse()
+    settings = open_running(data, "ClickHouse").clickhouse()
     client = clickhouse_connect.get_client(**dataclasses.replace(settings, database="default").client_kwargs())
     applied = apply(client, settings.database)
     out().print("applied: " + ", ".join(applied) if applied else "The tables are up to date.")
