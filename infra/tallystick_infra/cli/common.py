@@ -12,11 +12,14 @@ import click
 import msgspec
 from rich.console import Console
 
+from tallystick_schemas.signing import wire_time
+
 from ..deployment import Deployment, default_data
 from ..errors import NothingAnswers
 
 Store = Literal["Kafka", "ClickHouse"]
 _KNOCK_S: Final = 1.0
+_MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,6 +48,13 @@ def emit_json(value: object) -> None:
 def out(as_json: bool = False) -> Console:
     """Where people read: standard output, or standard error when standard output is for a script."""
     return Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def expiry(days: float, now: float) -> str:
+    """The wire time `days` after `now` (seconds since 1970); BadParameter for what is no span of days."""
+    if not 0 < days <= _MAX_DAYS:  # false for NaN too
+        raise click.BadParameter(f"{days} is not more than 0 and at most {_MAX_DAYS}", param_hint="--days")
+    return wire_time(now + days * 86_400)
 
 
 def open_deployment(data: Path) -> Deployment:

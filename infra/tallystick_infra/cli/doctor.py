@@ -47,7 +47,7 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks, dead = [], _dead(deployment)
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _outbox, _spools, _policy, _signals):
+    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _outbox, _spools, _tokens, _policy, _signals):
         checks += _guarded(look, deployment, dead)
     good = all(check.ok for check in checks)
     if as_json:
@@ -253,6 +253,24 @@ def _spools(deployment: Deployment) -> list[Check]:
             )
         )
     return checks
+
+
+def _tokens(deployment: Deployment) -> list[Check]:
+    """Whether each line of the token file counts: one that does not lets nobody in, and the gateway says so in its log alone."""
+    from tallystick_producers.gateway.errors import TokenFileError
+    from tallystick_producers.gateway.token_file import read_tokens
+
+    path = Path(deployment.gateway().tokens_file)
+    if not path.exists():
+        return [Check("tokens", True, f"no {path} yet: nobody is let in")]
+    try:
+        book = read_tokens(path)
+    except TokenFileError as error:
+        return [Check("tokens", False, str(error), "until then the gateway goes on with what it read before")]
+    if book.faults:
+        seen = f"{len(book.faults)} lines of {path} let nobody in: {book.faults[0]}"
+        return [Check("tokens", False, seen, "mend or delete the line; `tallystick token list` tells all of them")]
+    return [Check("tokens", True, f"{len(book)} in {path.name}")]
 
 
 def _policy(deployment: Deployment) -> list[Check]:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import cast
 
 import click
-import msgspec
 from rich.table import Table
 
-from tallystick_producers.gateway.tokens import TokenRecord, append_token, new_token, remove_tokens, token_record
+from tallystick_producers.gateway.errors import TokenRefused
+from tallystick_producers.gateway.tokens import TokenBook, append_token, new_token, parse_tokens, remove_tokens, token_record
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import ActorKind
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, expiry, json_option, open_deployment, out
 
 
 @click.group()
@@ -32,10 +32,11 @@ def add(data: Path, as_json: bool, principal: str, kind: str, roles: tuple[str, 
     """Make a token for PRINCIPAL and print it, once."""
     deployment = open_deployment(data)
     made, now = new_token(), time.time()
-    record = token_record(
-        made, principal, cast(ActorKind, kind), expires=wire_time(now + days * 86_400), roles=roles, issued=wire_time(now)
-    )
-    append_token(Path(deployment.gateway().tokens_file), record)
+    record = token_record(made, principal, cast(ActorKind, kind), expires=expiry(days, now), roles=roles, issued=wire_time(now))
+    try:
+        append_token(Path(deployment.gateway().tokens_file), record)
+    except TokenRefused as error:
+        raise click.ClickException(str(error)) from error
     if as_json:
         emit_json({"token": made, "principal": principal, "credential": record.credential, "expires": record.expires})
         return
@@ -51,15 +52,16 @@ def add(data: Path, as_json: bool, principal: str, kind: str, roles: tuple[str, 
 def list_tokens(data: Path, as_json: bool) -> None:
     """Who has tokens, and until when."""
     path = Path(open_deployment(data).gateway().tokens_file)
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    records = [msgspec.json.decode(line, type=TokenRecord) for line in lines if line.strip() and not line.startswith(b"#")]
+    book = _book(path)
+    records = list(book.records())
     if as_json:
         emit_json(
             {
                 "tokens": [
                     {"principal": r.principal, "kind": r.kind, "credential": r.credential, "expires": r.expires, "issued": r.issued}
                     for r in records
-                ]
+                ],
+                "faults": book.faults,
             }
         )
         return
@@ -74,6 +76,16 @@ def list_tokens(data: Path, as_json: bool) -> None:
             f"{(record.expires or 'never')[:10]}{' (over)' if over else ''}",
         )
     out().print(table if records else "Nobody has a token. `tallystick token add PRINCIPAL` makes one.")
+    _tell_faults(book)
+
+
+def _book(path: Path) -> TokenBook:
+    return parse_tokens(path.read_bytes() if path.exists() else b"", path.name)
+
+
+def _tell_faults(book: TokenBook) -> None:
+    for fault in book.faults:
+        click.echo(f"This line lets nobody in; mend or delete it. {fault}", err=True)
 
 
 @token.command()
@@ -81,7 +93,9 @@ def list_tokens(data: Path, as_json: bool) -> None:
 @click.argument("credential")
 def revoke(data: Path, credential: str) -> None:
     """Take the tokens of CREDENTIAL out of the file."""
-    removed = remove_tokens(Path(open_deployment(data).gateway().tokens_file), credential)
+    path = Path(open_deployment(data).gateway().tokens_file)
+    removed = remove_tokens(path, credential)
+    _tell_faults(_book(path))
     if not removed:
         raise click.ClickException(f"no token has the credential {credential}; `tallystick token list` shows them")
     out().print(f"{removed} token(s) of {credential} no longer open the gateway.")

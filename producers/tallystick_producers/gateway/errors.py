@@ -4,6 +4,7 @@ TallystickError
 └── GatewayError
     ├── GatewaySetupError       what the operator gave cannot be served: root folder, address
     │   └── TokenFileError      the token file: unreadable, open to others, a line that is no token record
+    ├── TokenRefused            a token that may not be written into the token file
     ├── StoreChanged            a file is not what the listing said a moment ago: list again
     ├── RangeRefused            (in ranges) the asked-for bytes of a file do not exist, or in too many pieces
     ├── AuditUnavailable        a decision could not be recorded durably, so nothing is served
@@ -27,6 +28,10 @@ class GatewaySetupError(GatewayError):
 
 class TokenFileError(GatewaySetupError):
     """The token file cannot be used; the sentence names the file, the line and the mend."""
+
+
+class TokenRefused(GatewayError):
+    """What was asked to be written is no token record; nothing was written."""
 
 
 class StoreChanged(GatewayError):

@@ -11,11 +11,12 @@ from .tokens import TokenBook, parse_tokens
 
 logger: Final = logging.getLogger("tallystick.gateway")
 _LOOK_EVERY_S: Final = 0.5
+_FAULTS_SHOWN: Final = 5
 _Mark = tuple[int, int, int, int]
 
 
 def read_tokens(path: Path) -> TokenBook:
-    """The book in `path`, or TokenFileError with what to do."""
+    """The book in `path`, or TokenFileError with what to do where the file as a whole cannot be used."""
     return _read(path)[0]
 
 
@@ -41,8 +42,17 @@ def _mark(facts: os.stat_result) -> _Mark:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
+def _problem(book: TokenBook) -> str | None:
+    """The first faults; a file full of them must not fill the log."""
+    more = len(book.faults) - _FAULTS_SHOWN
+    return ("; ".join(book.faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")) or None
+
+
 class TokenFile:
-    """The newest good book. A file that turns bad keeps the last good book and a problem to show; a file that is gone lets nobody in."""
+    """The newest book. A bad line lets nobody in and is a problem to show; the other lines count.
+
+    A file that cannot be read at all keeps the book of before, with a problem; a file that is gone lets nobody in.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,7 +60,9 @@ class TokenFile:
         self._seen: _Mark | None
         self._book, self._seen = _read(path)
         self._next_look = 0.0
-        self.problem: str | None = None
+        self.problem = _problem(self._book)
+        if self.problem:
+            logger.warning("tokens read: %d valid lines; %s", len(self._book), self.problem)
 
     def book(self, mono: float) -> TokenBook:
         """The book in force; looks at the file at most twice a second."""
@@ -69,9 +81,9 @@ class TokenFile:
 
     def _reload(self, mark: _Mark | None) -> None:
         try:
-            # A deleted file is an operator's way to say "nobody"; a half-written or wrong one is a mistake that must not end everybody's work.
+            # A deleted file is an operator's way to say "nobody"; one with the wrong mode is a mistake that must not end everybody's work.
             self._book, self._seen = (TokenBook({}), None) if mark is None else _read(self._path)
-            self.problem = None if mark else f"token file {self._path} is gone: nobody is let in"
+            self.problem = _problem(self._book) if mark else f"token file {self._path} is gone: nobody is let in"
         except TokenFileError as error:
             self._seen, self.problem = mark, f"{error}; the tokens of before stay in force"
         logger.warning("tokens read again: %d valid lines%s", len(self._book), f"; {self.problem}" if self.problem else "")

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,10 +25,14 @@ from tallystick_schemas.events import Actor
 from tallystick_schemas.vocabulary import ActorKind
 
 from ..instants import from_wire, to_wire
-from .errors import TokenFileError
+from .errors import TokenFileError, TokenRefused
 
 TOKEN_PREFIX: Final = "ts_"  # noqa: S105 - the public mark that lets secret scanners find our tokens, not a secret
+_TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}[A-Za-z0-9_-]*")
 _HEX_DIGITS: Final = 64
+_MAX_NAME: Final = 256
+_MAX_ROLES: Final = 64
+_MAX_LINE: Final = 64 * 1024
 
 
 class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -86,10 +91,14 @@ def encode_record(record: TokenRecord) -> bytes:
 
 
 class TokenBook:
-    """All token records by hash. It never changes; a changed file makes a new book."""
+    """All token records by hash. It never changes; a changed file makes a new book.
 
-    def __init__(self, records: Mapping[str, TokenRecord]) -> None:
+    `faults`: a sentence for each line that lets nobody in, with the file's name and the line's number, never what stands there.
+    """
+
+    def __init__(self, records: Mapping[str, TokenRecord], faults: Iterable[str] = ()) -> None:
         self._records = dict(records)
+        self.faults = tuple(faults)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -109,30 +118,71 @@ _decode = msgspec.json.Decoder(TokenRecord).decode
 
 
 def parse_tokens(raw: bytes, name: str = "token file") -> TokenBook:
-    """The book in a file's bytes; TokenFileError names the first line that is no record. Blank lines and lines starting with # are skipped."""
+    """The book in a file's bytes. A line that is no record lets nobody in and is a fault of the book; blank lines and those starting with # are skipped.
+
+    One bad line closes itself alone: were the whole file refused, the book of before would stay in force, and with it tokens revoked since.
+    """
     records: dict[str, TokenRecord] = {}
+    faults: list[str] = []
     for number, line in enumerate(raw.split(b"\n"), start=1):
-        if line.strip() and not line.lstrip().startswith(b"#"):
-            record = _parse_line(line, f"{name}, line {number}")
+        if _speaks(line):
+            try:
+                record = _parse_line(line, f"{name}, line {number}")
+            except TokenFileError as error:
+                faults.append(str(error))
+                continue
             if record.sha256 in records:
-                raise TokenFileError(f"{name}, line {number}: this token already stands further up; remove one of the lines")
-            records[record.sha256] = record
-    return TokenBook(records)
+                faults.append(f"{name}, line {number}: this token already stands further up, which counts; remove one of the lines")
+            else:
+                records[record.sha256] = record
+    return TokenBook(records, faults)
+
+
+def _speaks(line: bytes) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith(b"#")
 
 
 def _parse_line(line: bytes, place: str) -> TokenRecord:
+    if len(line) > _MAX_LINE:
+        raise TokenFileError(f"{place}: it has {len(line)} bytes, at most {_MAX_LINE} are allowed")
     try:
         record = _decode(line)
         for moment in (record.expires, record.issued):
             if moment is not None:
                 from_wire(moment)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ParseError) as error:
-        raise TokenFileError(f"{place}: not a token record: {error}") from error
+        raise TokenFileError(f"{place}: not a token record: {_showable(str(error))}") from error
     if len(record.sha256) != _HEX_DIGITS or record.sha256.strip("0123456789abcdef"):
         raise TokenFileError(f"{place}: sha256 must be 64 lower-case hex digits; a token itself must never stand in this file")
-    if not record.principal or not record.credential:
-        raise TokenFileError(f"{place}: principal and credential must not be empty")
+    if mistake := _mistake(record):
+        raise TokenFileError(f"{place}: {mistake}")
     return record
+
+
+def _showable(text: str) -> str:
+    """A decoder's sentence, which may quote the line, fit for a log: one short line without tokens."""
+    return "".join(mark if mark.isprintable() else "?" for mark in _TOKEN.sub(f"{TOKEN_PREFIX}…", text))[:200]
+
+
+def _mistake(record: TokenRecord) -> str | None:
+    if len(record.roles) > _MAX_ROLES:
+        return f"there are {len(record.roles)} roles, at most {_MAX_ROLES} are allowed"
+    for word, text in (("principal", record.principal), ("credential", record.credential), *(("role", role) for role in record.roles)):
+        if not text.strip() or not text.isprintable() or len(text) > _MAX_NAME:
+            return f"a {word} must not be empty or blank: 1 to {_MAX_NAME} printable characters, and this one has {len(text)}"
+    return None
+
+
+def _writable(record: TokenRecord) -> bytes:
+    """The record's line, or TokenRefused: what the file could not be read with is never written."""
+    if mistake := _mistake(record):
+        raise TokenRefused(f"no token was made: {mistake}")
+    line = encode_record(record)
+    try:
+        _parse_line(line, "its line")
+    except TokenFileError as error:
+        raise TokenRefused(f"no token was made: {error}") from error
+    return line
 
 
 def ensure_token_file(path: Path) -> None:
@@ -142,30 +192,46 @@ def ensure_token_file(path: Path) -> None:
 
 
 def add_token(path: Path, principal: str, kind: ActorKind, roles: tuple[str, ...] = (), expires: str | None = None) -> str:
-    """A new token for a principal; the file keeps its hash. `expires` as in TokenRecord."""
+    """A new token for a principal; the file keeps its hash. `expires` as in TokenRecord. TokenRefused as append_token."""
     token = new_token()
     append_token(path, token_record(token, principal, kind, roles=roles, expires=expires, issued=to_wire(time.time())))
     return token
 
 
 def append_token(path: Path, record: TokenRecord) -> None:
-    """One more line. Whoever reads meanwhile sees the file before or after it."""
-    _rewrite(path, lambda lines: [*lines, encode_record(record)])
+    """One more line. Whoever reads meanwhile sees the file before or after it. TokenRefused, with nothing written, for names that no line may have."""
+    line = _writable(record)
+    _rewrite(path, lambda lines: [*lines, line])
 
 
 def append_token_once(path: Path, record: TokenRecord) -> None:
     """As append_token, unless the token stands there already; two that do it at once write one line."""
-    digest = record.sha256.encode()
-    _rewrite(path, lambda lines: lines if any(digest in line for line in lines) else [*lines, encode_record(record)])
+    digest, new = record.sha256.encode(), _writable(record)
+    _rewrite(path, lambda lines: lines if any(digest in line for line in lines) else [*lines, new])
 
 
 def remove_tokens(path: Path, credential: str) -> int:
-    """Take every token of a credential out of the file; how many there were. TokenFileError where a line cannot be read."""
-    return _rewrite(path, lambda lines: [line for line in lines if _credential(line, path.name) != credential])
+    """Take every token of a credential out of the file; how many lines that were.
+
+    Lines that are no records but name the credential go too, as does a second line of a token that goes. What cannot be read stays: it lets nobody in.
+    """
+
+    def without(lines: list[bytes]) -> list[bytes]:
+        named = [_named(line) for line in lines]
+        gone = {digest for digest, whose in named if digest and whose == credential}
+        return [line for line, (digest, whose) in zip(lines, named, strict=True) if whose != credential and digest not in gone]
+
+    return _rewrite(path, without)
 
 
-def _credential(line: bytes, name: str) -> str | None:
-    return _parse_line(line, name).credential if line.strip() and not line.lstrip().startswith(b"#") else None
+def _named(line: bytes) -> tuple[str | None, str | None]:
+    """(sha256, credential) as far as they can be made out in a line that may be no record."""
+    try:
+        found = msgspec.json.decode(line) if _speaks(line) and len(line) <= _MAX_LINE else None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None, None  # kept as it is: such a line opens nothing, and parse_tokens names it
+    digest, credential = (found.get("sha256"), found.get("credential")) if isinstance(found, dict) else (None, None)
+    return digest if isinstance(digest, str) else None, credential if isinstance(credential, str) else None
 
 
 def _rewrite(path: Path, change: Callable[[list[bytes]], list[bytes]]) -> int:
