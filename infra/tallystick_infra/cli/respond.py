@@ -85,7 +85,7 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
         raise click.UsageError("Missing option '--reason'.")
     level = "step-up" if order["step_up"] else "suspend"
     given = _Given(_open(data), subject, order["reason"], by, timeout, order["finding"])
-    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
+    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json, hint=True)
 
 
 @click.command()
@@ -120,8 +120,8 @@ class _Given:
     timeout: float
     finding: str | None = None
 
-    def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool) -> None:
-        """Give it, wait for what the responder makes of it, show that, and exit with its meaning."""
+    def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool, hint: bool = False) -> None:
+        """Give it, wait for what the responder makes of it, show that, and exit with its meaning. `hint`: tell, after that, when it looks like a typo."""
         from tallystick_producers import Recorder
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
 
@@ -129,6 +129,10 @@ class _Given:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
             decision = wait_decided(self.deployment.kafka(), give(order), self.timeout)
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
+        if hint:
+            from .respond_show import hint_unseen
+
+            hint_unseen(self.deployment, self.subject)
         if decision.lock is None:
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..deployment import Deployment
-from .common import data_option, emit_json, json_option, open_running, out
+from ..errors import NothingAnswers
+from .common import data_option, emit_json, json_option, knock, open_running, out
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tallystick_stream_jobs.responder.points import Standing
 
 _RECENT = 2_000
+_UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
 
 
 def read_plan(deployment: Deployment, subject: str) -> "Plan":
@@ -40,6 +42,8 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
     from tallystick_schemas.blast_radius import GROUPS
 
     plan = read_plan(deployment, subject)
+    if not plan.events:
+        click.echo(_UNSEEN, err=True)
     if as_json:
         emit_json(plan)
         return
@@ -51,6 +55,18 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
         table.add_row(name, str(hit.count), Text(", ".join(hit.examples) or "–"))
     out().print(table)
     out().print("Nothing is locked yet. Order it without --plan.")
+
+
+def hint_unseen(deployment: Deployment, subject: str) -> None:
+    """A word on standard error when the history of the last 24 hours does not know whom an order was about. The order stands whatever the store says."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    try:
+        knock(deployment, "ClickHouse")
+        if not read_plan(deployment, subject).events:
+            click.echo(_UNSEEN, err=True)
+    except (NothingAnswers, ClickHouseError) as error:
+        click.echo(f"hint: whether anybody of that name was seen is not known ({' '.join(str(error).split())[:200]})", err=True)
 
 
 @click.command()

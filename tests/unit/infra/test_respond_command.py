@@ -1,12 +1,20 @@
-"""`tallystick lock`, `unlock`, `revoke`: what is refused before anything is asked or written."""
+"""`tallystick lock`, `unlock`, `revoke`: what is refused before anything is asked or written, and the hint at a typo."""
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from tallystick_infra.cli import cli
+from tallystick_infra.cli import cli, respond, respond_show
 from tallystick_infra.cli.respond import MAX_MINUTES
+from tallystick_infra.deployment import Deployment
+from tallystick_producers import Recorder
+from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
+from tallystick_schemas.messages import Decision, Lock
+from tallystick_stream_jobs.responder import client
 
 ORDERS = (["lock", "--plan"], ["lock", "--reason", "r"], ["unlock", "--reason", "r"], ["revoke", "--reason", "r"])
 
@@ -26,3 +34,69 @@ def test_who_is_named_can_be_seen(order: list[str], subject: str, tmp_path: Path
     assert (done.exit_code, type(done.exception)) == (2, SystemExit)
     assert "SUBJECT" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+NOW = "2026-01-01T00:00:00.000000Z"
+UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
+
+
+def plan(events: int) -> Plan:
+    return Plan("principal:ann", NOW, NOW, events, None, **{name: Hit(0, []) for name in GROUPS})
+
+
+class Taking:
+    """A recorder that keeps what is ordered."""
+
+    def __init__(self) -> None:
+        self.orders: list[dict[str, Any]] = []
+
+    def record(self, action: str, **fields: Any) -> None:
+        self.orders.append({"action": action, **fields})
+
+
+@pytest.fixture
+def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
+    """Kafka and a responder that carries out what it is told; nothing else runs."""
+    recorder = Taking()
+    deployment = Deployment.create(tmp_path / "data", {"embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 1}})
+
+    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+        lock = Lock(subject="principal:ann", state="locked", reason="r", command=command, by="ana", at=NOW)
+        return Decision(id=command, subject=lock.subject, choice="suspend", reason="r", at=NOW, by="ana", lock=lock)
+
+    monkeypatch.setattr(respond, "_open", lambda _data: deployment)
+    monkeypatch.setattr(Recorder, "open", lambda _settings: nullcontext(recorder))
+    monkeypatch.setattr(client, "wait_decided", decided)
+    return recorder
+
+
+def lock_ann() -> Result:
+    return CliRunner().invoke(cli, ["lock", "ann", "--reason", "r", "--json"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("events", "hint"), [(0, f"{UNSEEN}\n"), (1, "")])
+def test_a_lock_of_nobody_who_was_seen_is_made_and_hints_at_a_typo(
+    events: int, hint: str, taking: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respond_show, "knock", lambda *_: None)
+    monkeypatch.setattr(respond_show, "read_plan", lambda *_: plan(events))
+    done = lock_ann()
+    assert (done.exit_code, done.stderr) == (0, hint)
+    assert json.loads(done.stdout)["state"] == "locked"
+    assert [order["action"] for order in taking.orders] == ["credential.suspend"]
+
+
+def test_a_lock_does_not_need_the_store(taking: Taking) -> None:
+    done = lock_ann()
+    assert done.exit_code == 0
+    assert "hint: whether anybody of that name was seen is not known (ClickHouse: nothing answers at" in done.stderr
+    assert len(taking.orders) == 1
+
+
+@pytest.mark.parametrize(("events", "hint"), [(0, UNSEEN), (1, "")])
+def test_the_plan_hints_at_a_typo(
+    events: int, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(respond_show, "read_plan", lambda *_: plan(events))
+    respond_show.show_plan(Deployment(tmp_path, {}), "principal:ann", as_json=True)
+    assert capsys.readouterr().err.strip() == hint
