@@ -21,7 +21,7 @@ def read_secret(path: str) -> bytes:
     return secret
 
 
-def sign_in_link(secret: bytes, base_url: str, now: float, who: str = "analyst") -> str:
+def sign_in_link(secret: bytes, base_url: str, now: float, who: str) -> str:
     """A link that signs `who` in once, within ten minutes of `now` (seconds since 1970)."""
     token = make_link_token(secret, who, now, secrets.token_bytes(NONCE_BYTES))
     return f"{base_url.rstrip('/')}/sign-in?t={quote(token)}"

@@ -68,12 +68,12 @@ def test_forged_expired_and_used_links_are_refused(anyone: httpx.Client, console
     good = console.link()
     bad = {
         "not made by this console": [
-            sign_in_link(b"x" * 32, console.url, now),
+            sign_in_link(b"x" * 32, console.url, now, "analyst"),
             good[:-8] + "AAAAAAAA",
             f"{console.url}/sign-in?t=",
             f"{console.url}/sign-in?t=%00",
         ],
-        "has expired": [sign_in_link(SECRET, console.url, now - 601)],
+        "has expired": [sign_in_link(SECRET, console.url, now - 601, "analyst")],
     }
     for reason, links in bad.items():
         for link in links:

@@ -1,7 +1,7 @@
 """What the console's pages say about locks and findings that are over, and what stays in sight on a narrow screen."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from tests.support.browser import Watched
 from tests.support.console import RunningConsole
 
@@ -65,3 +65,19 @@ def test_a_narrow_screen_keeps_the_way_out_and_what_was_read(console: RunningCon
     assert what["width"] >= 120
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_an_act_is_recorded_as_the_person_of_the_link(console: RunningConsole, browser: Browser) -> None:
+    watched, simulator = Watched(browser), console.simulator
+    page = watched.page
+    page.goto(console.link("bo@example.org"))
+    expect(page.locator(".who")).to_have_text("bo@example.org")
+    simulator.theft()
+    page.locator("#nav-locks").click()
+    page.get_by_role("button", name="Unlock").click()
+    dialog = page.get_by_role("dialog", name="Lift the lock")
+    dialog.get_by_role("textbox", name="Reason").fill("Checked with the owner")
+    dialog.get_by_role("button", name="Unlock").click()
+    expect(dialog.locator(".step.done")).to_have_count(2)
+    assert simulator.acts[0]["actor"].principal == "bo@example.org"
+    watched.context.close()

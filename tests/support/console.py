@@ -345,9 +345,9 @@ class RunningConsole:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True)
 
-    def link(self) -> str:
-        """A fresh sign-in link."""
-        return sign_in_link(SECRET, self.url, self.hub.clock())
+    def link(self, who: str = "analyst") -> str:
+        """A fresh sign-in link for `who`."""
+        return sign_in_link(SECRET, self.url, self.hub.clock(), who)
 
     def __enter__(self) -> "RunningConsole":
         self._thread.start()

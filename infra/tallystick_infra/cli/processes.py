@@ -53,12 +53,20 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
 
 
 @console.command()
+@click.option(
+    "--as",
+    "who",
+    default=None,
+    metavar="NAME",
+    help="Who signs in; every act in the console is recorded as theirs. [default: your user name]",
+)
 @click.pass_obj
-def link(data: Path) -> None:
-    """Print a sign-in link: good for one use, for ten minutes."""
-    from .console_settings import sign_in
+def link(data: Path, who: str | None) -> None:
+    """Print a sign-in link for one person: good for one use, for ten minutes."""
+    from .console_settings import checked_name, login_name, sign_in
 
-    click.echo(sign_in(open_deployment(data)))
+    name = checked_name(login_name() if who is None else who)
+    click.echo(sign_in(open_deployment(data), name))
 
 
 instance_option = click.option(

@@ -1,8 +1,19 @@
 """What the terminal says where the console's pages say the same."""
 
-import pytest
+import re
+from pathlib import Path
+from urllib.parse import unquote
 
+import click
+import pytest
+from click.testing import CliRunner
+
+from tallystick_dashboard.tokens import open_link_token
+from tallystick_dashboard.used_links import read_secret
+from tallystick_infra.cli.console_settings import checked_name, login_name
+from tallystick_infra.cli.processes import console
 from tallystick_infra.cli.respond_show import lock_end
+from tallystick_infra.deployment import Deployment
 from tallystick_schemas.messages import Lock
 
 
@@ -18,3 +29,27 @@ from tallystick_schemas.messages import Lock
 def test_a_lock_without_an_end_says_so(facts: dict[str, str], said: str) -> None:
     lock = Lock(**({"subject": "principal:ana", "state": "locked", "command": "c", "reason": "r", "by": "bo", "at": "a"} | facts))  # type: ignore[arg-type]
     assert lock_end(lock) == said
+
+
+@pytest.mark.parametrize(("options", "who"), [(["--as", "bo@example.org"], "bo@example.org"), ([], "the-login")])
+def test_a_link_is_one_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], who: str) -> None:
+    monkeypatch.setenv("LOGNAME", "the-login")
+    deployment = Deployment.create(tmp_path / "d", {})
+    said = CliRunner().invoke(console, ["--data", str(deployment.path), "link", *options], catch_exceptions=False)
+    token = re.search(r"\?t=(\S+)", said.output)
+    assert token is not None, said.output
+    assert open_link_token(read_secret(str(deployment.keys / "console.secret")), unquote(token[1]), 0.0).who == who
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201])
+def test_what_is_no_name_signs_nobody_in(name: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no name"):
+        checked_name(name)
+
+
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert login_name().startswith("uid-")

@@ -64,7 +64,7 @@ def test_a_link_opens_once_even_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_of_many_that_follow_one_link_one_gets_in(tmp_path: Path) -> None:
-    token, links = token_of(sign_in_link(SECRET, "http://x", NOW)), UsedLinks(SECRET, tmp_path)
+    token, links = token_of(sign_in_link(SECRET, "http://x", NOW, "ana")), UsedLinks(SECRET, tmp_path)
     opened: list[str] = []
     gate = threading.Barrier(8)
 
@@ -81,8 +81,8 @@ def test_of_many_that_follow_one_link_one_gets_in(tmp_path: Path) -> None:
 
 def test_used_links_are_forgotten_after_they_expired(tmp_path: Path) -> None:
     links = UsedLinks(SECRET, tmp_path)
-    links.redeem(token_of(sign_in_link(SECRET, "http://x", NOW)), NOW)
-    links.redeem(token_of(sign_in_link(SECRET, "http://x", NOW + 5_000)), NOW + 5_000)
+    links.redeem(token_of(sign_in_link(SECRET, "http://x", NOW, "ana")), NOW)
+    links.redeem(token_of(sign_in_link(SECRET, "http://x", NOW + 5_000, "ana")), NOW + 5_000)
     assert len(list(tmp_path.iterdir())) == 1
 
 
