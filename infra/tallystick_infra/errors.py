@@ -7,13 +7,14 @@ TallystickError
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
-    ├── NoFinding                                       what a person asked about
+    ├── NoFinding, ManyFindings                         what a person asked about
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
     └── EvaluationRefused                               a log that cannot be evaluated
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tallystick_schemas.errors import TallystickError
@@ -148,7 +149,14 @@ class NoFinding(InfraError):
     exit_code = 3
 
     def __init__(self, finding: str) -> None:
-        super().__init__(f"there is no finding {finding[:100]!r}; `tallystick findings` lists the newest with --json giving their ids")
+        super().__init__(f"there is no finding {finding[:100]!r}; `tallystick findings` lists the newest; 8 digits of an id are enough")
+
+
+class ManyFindings(InfraError):
+    exit_code = 3
+
+    def __init__(self, given: str, found: Sequence[str]) -> None:
+        super().__init__(f"{given[:100]!r} may be any of {len(found)} findings ({', '.join(found[:3])}): give more digits")
 
 
 class EvaluationRefused(InfraError):

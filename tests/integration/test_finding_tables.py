@@ -18,6 +18,7 @@ from tallystick_stream_jobs.triage.store import (
     read_closed,
     read_decisions,
     read_evidence,
+    read_ids,
     read_quality,
     read_stored_finding,
     read_verdicts,
@@ -125,6 +126,9 @@ def test_one_finding(store) -> None:
     assert one is not None
     assert (one.count, one.severity) == (2, "high")
     assert read_stored_finding(settings, "F-forged") is None
+    assert read_ids(settings, "F0") == ["F0"]
+    assert len(read_ids(settings, "F")) == 3, "no more than tell that there are several"
+    assert read_ids(settings, "_") == [], "a beginning is no pattern"
     closed = read_closed(settings, PEOPLE, "F4")
     assert closed is not None
     assert (closed.disposition, closed.by, closed.reason) == ("false-positive", "ann", "looked at it")

@@ -1,6 +1,7 @@
 """`tallystick findings`, and `findings close`: what a person says about a finding becomes a signed event, and teaches how good its detector is."""
 
 import getpass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from tallystick_schemas.messages import Finding
 from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
-from ..errors import NoFinding
+from ..errors import ManyFindings, NoFinding
 from .common import data_option, emit_json, json_option, knock, open_running, out
 from .respond_show import findings as _listing
 
 _AGENT = "cli"
 _MIN_REASON = 8
+LEAST_PREFIX = 8
+"""Digits of a finding's id that may stand for all of it."""
 
 
 def _show(**options: Any) -> Any:
@@ -41,7 +44,7 @@ findings = click.Group(
 @click.option("--by", default=getpass.getuser, show_default="your user name", help="Who says so; it stands in the history.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait until the history has confirmed it.")
 def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str, by: str, timeout: float) -> None:
-    """Close FINDING (an id of `tallystick findings`). Closing it again replaces what was said; both stay in the history."""
+    """Close FINDING (an id of `tallystick findings`, or its first digits: 8 or more). Closing it again replaces what was said; both stay in the history."""
     from tallystick_producers import Actor, Recorder, Resource, Why
 
     if len(reason.strip()) < _MIN_REASON:
@@ -67,14 +70,29 @@ def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str
 
 
 def find_finding(deployment: Deployment, finding: str) -> Finding:
-    """A finding as it was told last; NoFinding. Kafka knows the newest, the store all."""
+    """A finding, by its id or the beginning of it, as it was told last; NoFinding, ManyFindings. Kafka knows the newest, the store all."""
     from tallystick_stream_jobs.responder.client import read_findings
-    from tallystick_stream_jobs.triage.store import read_stored_finding
+    from tallystick_stream_jobs.triage.store import read_ids, read_stored_finding
 
-    one = next((known for known in read_findings(deployment.kafka(), 10_000) if known.id == finding), None)
-    if one is None:
-        knock(deployment, "ClickHouse")
-        one = read_stored_finding(deployment.clickhouse(), finding)
+    newest = {known.id: known for known in read_findings(deployment.kafka(), 10_000)}
+    if finding in newest:
+        return newest[finding]
+    knock(deployment, "ClickHouse")
+    if len(finding) >= LEAST_PREFIX:
+        finding = the_one(finding, {*newest, *read_ids(deployment.clickhouse(), finding)})
+    one = newest.get(finding) or read_stored_finding(deployment.clickhouse(), finding)
     if one is None:
         raise NoFinding(finding)
     return one
+
+
+def the_one(given: str, known: Collection[str]) -> str:
+    """The only id that begins with `given`, or is it; NoFinding, ManyFindings."""
+    if given in known:
+        return given
+    found = sorted(one for one in known if one.startswith(given)) if len(given) >= LEAST_PREFIX else []
+    if not found:
+        raise NoFinding(given)
+    if len(found) > 1:
+        raise ManyFindings(given, found)
+    return found[0]

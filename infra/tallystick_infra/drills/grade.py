@@ -20,6 +20,11 @@ _TAKING: Final = frozenset(
 _MAX_PLACES: Final = 50
 
 
+def size(count: int) -> str:
+    """`count` bytes in words: kB (1000 bytes) below a megabyte, so that nothing that was lost reads as 0."""
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
 @dataclass(frozen=True)
 class Sighting:
     """Something was seen: when (seconds since 1970), in words, and where the record has it."""
@@ -151,7 +156,7 @@ class Judge:
         for fact in self._denied(sight.of):
             if fact.event.action == "artifact.download":
                 sent = (fact.event.usage.bytes if fact.event.usage else None) or 0
-                words = f"the download of {fact.event.resource.part} ended after {sent / 1e6:.1f} MB"
+                words = f"the download of {fact.event.resource.part} ended after {size(sent)}"
                 yield Sighting(_seconds(fact.event.time), words, [fact.place])
 
     def refusals(self, sight: SeeRefused) -> Iterable[Sighting]:
@@ -197,13 +202,13 @@ class Judge:
     def lost(self) -> Lost:
         """Distinct objects and bytes that hostile principals got, as the door and the agents recorded them."""
         objects: set[tuple[str | None, ...]] = set()
-        size = 0
+        read = 0
         for fact in self._facts:
             if fact.event.actor.principal in self._hostile and (had := _objects(fact)):
                 objects |= had
-                size += (fact.event.usage.bytes if fact.event.usage else None) or 0
+                read += (fact.event.usage.bytes if fact.event.usage else None) or 0
         budget = self._scenario.budget
-        return Lost(len(objects), size, budget.objects if budget else None, budget.bytes if budget else None)
+        return Lost(len(objects), read, budget.objects if budget else None, budget.bytes if budget else None)
 
     def hops(self) -> dict[str, float]:
         """From the event that crossed the line to the refusals, in ms, for the first lock."""

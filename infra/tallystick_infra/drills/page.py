@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
-from .grade import Mark
+from .grade import Mark, size
 from .page_chart import LANES, chart, hops
 from .page_style import CSS, policy
 from .results import Moment, Result
@@ -42,7 +42,7 @@ def _tiles(result: Result) -> str:
         (f"{met} of {len(result.grades.expected) + len(result.grades.must_not)}", "expectations held"),
         (_first(result, "finding"), "to the first finding"),
         (_first(result, "lock"), "to the first lock"),
-        (f"{lost.bytes / 1e6:.1f} MB", _budget(result)),
+        (size(lost.bytes), _budget(result)),
         (f"{history.entries:,} entries", "history verified" if history.verified else "history does not verify"),
     ]
     return (
@@ -56,7 +56,7 @@ def _budget(result: Result) -> str:
     lost = result.grades.lost
     if lost.most_objects is None or lost.most_bytes is None:
         return f"and {lost.objects} objects lost"
-    return f"and {lost.objects} objects lost; the budget is {lost.most_bytes / 1e6:.1f} MB and {lost.most_objects}"
+    return f"and {lost.objects} objects lost; the budget is {size(lost.most_bytes)} and {lost.most_objects}"
 
 
 def _first(result: Result, word: str) -> str:

@@ -77,6 +77,12 @@ def read_stored_finding(settings: ClickHouseSettings, finding: str) -> Finding |
     return None
 
 
+def read_ids(settings: ClickHouseSettings, beginning: str) -> list[str]:
+    """Ids of recorded findings that begin so: three at the most, enough to see that they are several."""
+    query = "SELECT DISTINCT finding FROM findings WHERE startsWith(finding, {f:String}) ORDER BY finding LIMIT 3"
+    return [finding for (finding,) in _rows(settings, query, {"f": beginning})]
+
+
 def read_closed(settings: ClickHouseSettings, agents: Sequence[str], finding: str) -> Closed | None:
     """What people said about it last."""
     query = "SELECT disposition, who, reason, closed FROM dispositions(closed_by = {agents:Array(String)}) WHERE finding = {f:String}"
