@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from ..deployment.keyfiles import make_key, read_key
 from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .tables import Listing
 
 
 @click.group()
@@ -72,7 +72,7 @@ def list_agents(data: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"agents": agents})
         return
-    table = Table("agent", "key", "shard", "state", "segments", box=None, header_style="bold")
+    table = Listing("agent", "key", "shard", "state", "segments", whole=("agent", "key"))
     for one in agents:
         table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}")
     out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")

@@ -1,11 +1,11 @@
 """How a verification report looks in a terminal."""
 
 from rich.panel import Panel
-from rich.table import Table
 
 from tallystick_audit.verify import Report
 
 from .common import out
+from .tables import Listing
 
 _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
@@ -24,7 +24,7 @@ def show_report(report: Report) -> None:
     numbers = f"{report.entries:,} entries, {report.events:,} events, {report.checkpoints} checkpoints in {report.seconds:.1f} s"
     console.print(Panel(f"{verdicts}\n{numbers}", title="audit verify", title_align="left", border_style="dim", expand=False))
     if report.failures:
-        table = Table("step", "shard", "index", "what", box=None, header_style="bold")
+        table = Listing("step", "shard", "index", "what")
         for failure in report.failures[:50]:
             table.add_row(str(failure.step), _place(failure.shard), _place(failure.index), failure.reason)
         console.print(table)

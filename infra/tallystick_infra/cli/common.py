@@ -21,6 +21,8 @@ Store = Literal["Kafka", "ClickHouse"]
 _KNOCK_S: Final = 1.0
 _MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
+_PIPED_WIDTH = 10_000
+"""Columns where nobody's screen ends: a table is then as wide as its cells."""
 
 
 def data_option(command: F) -> F:
@@ -47,7 +49,8 @@ def emit_json(value: object) -> None:
 
 def out(as_json: bool = False) -> Console:
     """Where people read: standard output, or standard error when standard output is for a script."""
-    return Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
+    seen = (sys.stderr if as_json else sys.stdout).isatty()
+    return Console(stderr=as_json, highlight=False, soft_wrap=not seen, width=None if seen else _PIPED_WIDTH)
 
 
 def expiry(days: float, now: float) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 from rich.markup import escape
-from rich.table import Table
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
+from .tables import Listing
 
 if TYPE_CHECKING:
     from tallystick_stream_jobs.detectors.base import Rule
@@ -76,7 +76,7 @@ def list_(data: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"detectors": found})
         return
-    table = Table("id", "what", "mode", "at most", "thresholds", box=None, header_style="bold")
+    table = Listing("id", "what", "mode", "at most", "thresholds", whole=("id", "mode", "at most"))
     for one in found:
         values = "\n".join(f"{name} {part['value']:g} {part['unit']}" for name, part in one["parameters"].items())
         mode = f"{one['mode']} (demoted)" if one["demoted"] else str(one["mode"])
@@ -99,7 +99,9 @@ def quality(data: Path, as_json: bool, days: int) -> None:
         rows = [msgspec.to_builtins(one) | {"bar": known.bar(one.detector).precision, "mode": known.mode(one.detector)} for one in found]
         emit_json({"days": days, "detectors": rows})
         return
-    table = Table("detector", "findings", "verdicts", "precision (95 %)", "bar", "false a user-day", "time to verdict", "mode", box=None)
+    table = Listing(
+        "detector", "findings", "verdicts", "precision (95 %)", "bar", "false a user-day", "time to verdict", "mode", whole=("detector",)
+    )
     for one in found:
         share = f"{one.precision:.2f} ({one.low:.2f} to {one.high:.2f})" if one.precision is not None else "nobody said"
         false = f"{one.false_alarms_a_user_day:.4f}" if one.false_alarms_a_user_day is not None else ""
@@ -114,7 +116,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
 @json_option
 @click.argument("finding")
 def explain(data: Path, as_json: bool, finding: str) -> None:
-    """The whole reasoning behind FINDING, in words."""
+    """The whole reasoning behind FINDING (an id of `tallystick findings`, or its first digits: 8 or more), in words."""
     from tallystick_stream_jobs.triage.explain import explain as sections_of
 
     known = _known(open_running(data, "Kafka", "ClickHouse"), finding)

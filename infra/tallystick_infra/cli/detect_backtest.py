@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from .common import data_option, emit_json, json_option, open_running, out
+from .tables import Listing
 
 _SHOWN = 50
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
@@ -47,7 +47,7 @@ def backtest(data: Path, as_json: bool, rule: str, start: datetime, end: datetim
 
 def _show(report: dict[str, Any]) -> None:
     console = out()
-    table = Table("time", "principal", "value", "line", "first", "act", box=None, header_style="bold")
+    table = Listing("time", "principal", "value", "line", "first", "act", whole=("time", "principal", "first"))
     for one in report["found"][:_SHOWN]:
         table.add_row(one["time"][:19], one["principal"], f"{one['value']:g}", f"{one['threshold']:g}", one["place"], one["act"])
     if report["found"]:

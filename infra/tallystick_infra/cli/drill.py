@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .tables import Listing
 
 if TYPE_CHECKING:
     from ..drills.results import Result
@@ -33,7 +33,7 @@ def list_drills(as_json: bool) -> None:
     if as_json:
         emit_json({"drills": [{"name": d.name, "title": d.scenario.title, "techniques": d.scenario.techniques} for d in drills]})
         return
-    table = Table("name", "shows", "techniques", box=None, header_style="bold")
+    table = Listing("name", "shows", "techniques", whole=("name",))
     for one in drills:
         table.add_row(one.name, one.scenario.title, ", ".join(one.scenario.techniques))
     out().print(table)
@@ -73,7 +73,7 @@ def run(data: Path, as_json: bool, names: tuple[str, ...], everything: bool, hea
 @drill.command()
 @data_option
 @json_option
-@click.argument("run_id", metavar="RUN", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report here.")
 def report(data: Path, as_json: bool, run_id: str | None, output: Path | None) -> None:
     """The after-action report of a drill as one HTML file; without RUN, the newest one's."""
@@ -110,7 +110,9 @@ def clean(data: Path, as_json: bool) -> int:
 
 def _show(console: Console, result: "Result") -> None:
     """Expectations with times, what was lost, and the verdict."""
-    table = Table("", "the record shows", "after", "within", "what", box=None, header_style="bold", title_justify="left")
+    from ..drills.grade import size
+
+    table = Listing("", "the record shows", "after", "within", "what")
     for mark in result.grades.expected:
         after = f"{mark.after_s:.2f} s" if mark.after_s is not None else "never"
         table.add_row(
@@ -120,8 +122,8 @@ def _show(console: Console, result: "Result") -> None:
         table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), "–", "ever", escape(mark.seen[:110]))
     console.print(table)
     lost, grades = result.grades.lost, result.grades
-    most = f" (at most {lost.most_objects} and {(lost.most_bytes or 0) / 1e6:.0f} MB)" if lost.most_objects is not None else ""
-    console.print(f"Lost: {lost.objects} objects, {lost.bytes / 1e6:.1f} MB{most}.")
+    most = f" (at most {lost.most_objects} and {size(lost.most_bytes or 0)})" if lost.most_objects is not None else ""
+    console.print(f"Lost: {lost.objects} objects, {size(lost.bytes)}{most}.")
     if grades.hops_ms:
         console.print("Hops: " + ", ".join(f"{name.replace('_', ' ')} {ms:.0f} ms" for name, ms in grades.hops_ms.items()) + ".")
     for error in result.errors:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from rich.table import Table
+from rich.text import Text
 
 from .common import data_option, emit_json, json_option, open_running, out
+from .tables import Listing, short_time
 
 _AGENT = "cli"
 _STATES = ("waiting", "given-up", "done", "cancelled")
@@ -41,10 +42,11 @@ def _list(data: Path, as_json: bool, *, everything: bool) -> None:
     if as_json:
         emit_json({"deliveries": shown, "counts": {state: sum(one.state == state for one in known) for state in _STATES}})
         return
-    table = Table("delivery", "about", "state", "since", "tries", "next", "last error", box=None, header_style="bold")
+    table = Listing("delivery", "about", "state", "since", "tries", "next", "last error", whole=("delivery", "about"))
     for one in shown:
         last = one.error or one.detail or ""
-        table.add_row(one.id, one.decision.subject, one.state, one.created_at[:19], str(one.attempts), (one.next_at or "")[:19], last)
+        since, then = short_time(one.created_at), short_time(one.next_at or "")
+        table.add_row(one.id, Text(one.decision.subject), one.state, since, str(one.attempts), then, Text(last))
     out().print(table if shown else "Nothing waits, and nothing was given up.")
 
 
@@ -60,10 +62,11 @@ def proofs(data: Path, as_json: bool, command: str | None) -> None:
     if as_json:
         emit_json({"proofs": found})
     else:
-        table = Table("about", "point", "state", "locked", "to denial", "tries", "how", "command", box=None, header_style="bold")
+        table = Listing("about", "point", "state", "locked", "to denial", "tries", "how", "command", whole=("about", "command"))
         for one in found:
             denial = f"{one.hops_ms['denial']:.0f} ms" if "denial" in one.hops_ms else ""
-            table.add_row(one.subject, one.point, one.state, one.locked_at[:19], denial, str(one.attempts), one.how, one.command)
+            locked = short_time(one.locked_at)
+            table.add_row(Text(one.subject), Text(one.point), one.state, locked, denial, str(one.attempts), Text(one.how), one.command)
         out().print(table if found else "No lock was to be proven.")
     if any(one.state == "still-works" for one in found):
         sys.exit(1)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
 from ..deployment import Deployment
 from ..errors import NothingAnswers
 from .common import data_option, emit_json, json_option, knock, open_running, out
+from .tables import Listing, short_time
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _RECENT = 2_000
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
+ID_SHOWN = 12
+"""Hex digits of a finding's id that people see; any unambiguous prefix names it."""
 
 
 def read_plan(deployment: Deployment, subject: str) -> "Plan":
@@ -49,7 +51,7 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
         return
     seen = f", the last at {plan.last_seen[:19]}Z" if plan.last_seen else ""
     out().print(f"A lock of {subject} would hit, by its {plan.events} events of the last 24 hours{seen}:", markup=False)
-    table = Table("what", "how many", "for example", box=None, header_style="bold")
+    table = Listing("what", "how many", "for example", whole=("what",))
     for name in GROUPS:
         hit = getattr(plan, name)
         table.add_row(name, str(hit.count), Text(", ".join(hit.examples) or "–"))
@@ -118,10 +120,10 @@ def _point(one: "Standing") -> dict[str, Any]:
 
 
 def _print_locks(found: "list[Lock]") -> None:
-    table = Table("subject", "state", "since", "until", "by", "why", box=None, header_style="bold")
+    table = Listing("subject", "state", "since", "until", "by", "why", whole=("subject",))
     for one in found:
         state = one.level if one.state == "locked" else "lifted"
-        table.add_row(Text(one.subject), state, one.at[:19], lock_end(one), Text(one.by), Text(one.reason))
+        table.add_row(Text(one.subject), state, short_time(one.at), lock_end(one), Text(one.by), Text(one.reason))
     out().print(table if found else "Nobody is locked.")
 
 
@@ -129,14 +131,14 @@ def lock_end(lock: "Lock") -> str:
     """Until when a lock holds, in words; empty for one that was lifted."""
     if lock.state != "locked":
         return ""
-    return lock.until[:19] if lock.until else "for good" if lock.level == "revoke" else "no end"
+    return short_time(lock.until) if lock.until else "for good" if lock.level == "revoke" else "no end"
 
 
 def _print_points(points: "list[Standing]") -> None:
     if not points:
         out().print("No enforcement point has registered: nothing is denied anywhere. Is a gateway running?", style="bold red")
         return
-    table = Table("enforcement point", "kind", "heard", "locks acknowledged", box=None, header_style="bold")
+    table = Listing("enforcement point", "kind", "heard", "locks acknowledged", whole=("enforcement point",))
     for one in points:
         missing = [subject for subject, ms in one.acked_ms.items() if ms is None]
         took = [ms for ms in one.acked_ms.values() if ms is not None]
@@ -160,9 +162,8 @@ def findings(data: Path, as_json: bool, limit: int) -> None:
     if as_json:
         emit_json({"findings": [msgspec.to_builtins(one) for one in found]})
         return
-    table = Table("time", "severity", "detector", "about", "value", "what", box=None, header_style="bold")
+    table = Listing("id", "time", "severity", "detector", "about", "value", "what", whole=("id", "time", "detector", "about"))
     for one in found:
-        table.add_row(
-            one.time[:19], one.severity, one.detector, Text(one.principal), f"{one.value:g} (line {one.threshold:g})", Text(one.text)
-        )
+        value, time_ = f"{one.value:g} (line {one.threshold:g})", short_time(one.time)
+        table.add_row(one.id[:ID_SHOWN], time_, one.severity, one.detector, Text(one.principal), value, Text(one.text))
     out().print(table if found else "Nothing was found.")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from .common import data_option, emit_json, json_option, out
+from .tables import Listing
 
 FOLDER = "rules"
 
@@ -69,7 +69,7 @@ def list_(data: Path, as_json: bool) -> None:
             }
         )
         return
-    table = Table("rule", "severity", "asks for", "line", "title", box=None, header_style="bold")
+    table = Listing("rule", "severity", "asks for", "line", "title", whole=("rule",))
     for rule in found:
         line = rule.meta.parameters["line"]
         table.add_row(rule.meta.id, rule.meta.severity, rule.meta.most, f"{line.value:g} {line.unit}", rule.meta.title)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.shared_signals.settings import SignalsSettings
 
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .tables import Listing
 
 
 def _settings(data: Path) -> SignalsSettings:
@@ -49,8 +49,8 @@ def streams(data: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"streams": rows})
         return
-    table = Table(
-        "stream", "receiver", "status", "delivery", "waiting", "taken", "refused", "lost", "last error", box=None, header_style="bold"
+    table = Listing(
+        "stream", "receiver", "status", "delivery", "waiting", "taken", "refused", "lost", "last error", whole=("stream", "receiver")
     )
     for row in rows:
         delivery = row["endpoint_url"] or "polled"
@@ -199,7 +199,7 @@ def _show(ring: Any, as_json: bool) -> None:
     if as_json:
         emit_json({"keys": rows})
         return
-    table = Table("key", "state", "signs from", "shown until", box=None, header_style="bold")
+    table = Listing("key", "state", "signs from", "shown until", whole=("key",))
     for row in rows:
         table.add_row(row["kid"], row["state"], str(row["signs_from"])[:19], str(row["shown_until"] or "rotated")[:19])
     out().print(table)

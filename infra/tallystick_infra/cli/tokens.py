@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 import click
-from rich.table import Table
 
 from tallystick_producers.gateway.errors import TokenRefused
 from tallystick_producers.gateway.tokens import TokenBook, append_token, new_token, parse_tokens, remove_tokens, token_record
@@ -14,6 +13,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import ActorKind
 
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
+from .tables import Listing
 
 
 @click.group()
@@ -65,7 +65,7 @@ def list_tokens(data: Path, as_json: bool) -> None:
             }
         )
         return
-    table = Table("principal", "kind", "credential", "roles", "expires", box=None, header_style="bold")
+    table = Listing("principal", "kind", "credential", "roles", "expires", whole=("principal", "credential"))
     for record in records:
         over = record.expires is not None and datetime.fromisoformat(record.expires).timestamp() < time.time()
         table.add_row(

@@ -22,7 +22,7 @@ from tallystick_schemas.messages import Lock
     [
         ({}, "no end"),
         ({"level": "revoke"}, "for good"),
-        ({"until": "2026-11-23T21:11:54.123456Z"}, "2026-11-23T21:11:54"),
+        ({"until": "2001-11-23T21:11:54.123456Z"}, "2001-11-23 21:11"),
         ({"state": "unlocked"}, ""),
     ],
 )

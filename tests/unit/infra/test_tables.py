@@ -1,0 +1,101 @@
+"""What a terminal shows has to be copied and typed: it stands whole at any width, and findings go by the beginning of their ids."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from rich.text import Text
+from tests.support.responding import finding
+
+from tallystick_infra.cli.common import out
+from tallystick_infra.cli.drill import list_drills, report
+from tallystick_infra.cli.feedback import the_one
+from tallystick_infra.cli.tables import Listing, short_time
+from tallystick_infra.drills.catalogue import names
+from tallystick_infra.drills.grade import size
+from tallystick_infra.errors import ManyFindings, NoFinding
+from tallystick_stream_jobs.responder import client
+
+SUBJECT = "principal:credential-of-somebody@example.org"
+IDS = ["0123456789abcdef", "0123456788abcdef", "fedcba9876543210"]
+
+
+def printed(table: Listing, width: int) -> str:
+    screen = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    screen.print(table)
+    return screen.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def listing(*subjects: str) -> Listing:
+    table = Listing("subject", "state", "why", whole=("subject",))
+    for subject in subjects:
+        table.add_row(Text(subject), "suspend", "he took a great many things that were not his, one after the other")
+    return table
+
+
+def test_on_a_screen_a_subject_stays_in_one_piece() -> None:
+    assert SUBJECT in printed(listing(SUBJECT), 80)
+
+
+def test_what_is_wider_than_the_screen_is_folded_and_not_cut() -> None:
+    wide = SUBJECT * 3
+    text = printed(listing(wide), 80)
+    assert "…" not in text
+    assert wide in "".join(line.split(" ")[0] for line in text.splitlines()[1:])
+
+
+def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out().print(listing(SUBJECT * 3))
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 2
+    assert shown[1].startswith(SUBJECT * 3)
+    assert shown[1].rstrip().endswith("one after the other")
+
+
+def test_drill_names_can_be_typed() -> None:
+    shown = CliRunner().invoke(list_drills, []).output
+    assert set(names()) <= {line.split(" ")[0] for line in shown.splitlines()}
+
+
+def test_findings_show_the_beginning_of_their_ids(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    from tallystick_infra.cli import respond_show
+
+    class Somewhere:
+        def kafka(self) -> None:
+            return None
+
+    monkeypatch.setattr(respond_show, "open_running", lambda *_: Somewhere())
+    monkeypatch.setattr(client, "read_findings", lambda kafka, limit: [finding(id=IDS[0])])
+    shown = CliRunner().invoke(respond_show.findings, ["--data", str(tmp_path)]).output
+    assert IDS[0][:12] in shown.split()
+
+
+def test_a_finding_by_the_beginning_of_its_id() -> None:
+    assert the_one("fedcba98", IDS) == IDS[2]
+    assert the_one("0123456789", IDS) == IDS[0]
+    assert the_one("F1", ["F1", "F11"]) == "F1", "the whole of an id is never ambiguous"
+    with pytest.raises(ManyFindings, match="may be any of 2 findings"):
+        the_one("01234567", IDS)
+    with pytest.raises(NoFinding):
+        the_one("fedcba9", IDS)
+    with pytest.raises(NoFinding):
+        the_one("aaaaaaaa", IDS)
+
+
+def test_times_without_the_day_that_everybody_knows() -> None:
+    now = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
+    assert short_time("2026-11-24T08:01:02.345678Z", now) == "08:01:02"
+    assert short_time("2026-11-25T00:30:02Z", now) == "11-25 00:30"
+    assert short_time("2025-11-24T08:01:02Z", now) == "2025-11-24 08:01"
+    assert short_time("", now) == ""
+
+
+def test_a_budget_below_a_megabyte_is_not_nothing() -> None:
+    assert [size(count) for count in (0, 200_000, 999_000, 1_000_000, 5_300_000)] == ["0.0 kB", "200.0 kB", "999.0 kB", "1.0 MB", "5.3 MB"]
+
+
+def test_the_run_of_a_report_may_be_left_out() -> None:
+    assert "[RUN]" in CliRunner().invoke(report, ["-h"], help_option_names=["-h"]).output
