@@ -115,8 +115,9 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
     from tallystick_schemas.keys import key_id
 
     from ..enrolment import enrolled_keys
-    from ..operator import Operator, enrol_agents
+    from ..operator import Operator, check_agent, enrol_agents
 
+    check_agent(agent)
     public = make_key(deployment.agent_key(agent))
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     try:

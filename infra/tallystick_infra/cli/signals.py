@@ -11,7 +11,7 @@ import click
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.shared_signals.settings import SignalsSettings
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, expiry, json_option, open_deployment, out
 from .tables import Listing
 
 
@@ -141,7 +141,7 @@ def token(data: Path, as_json: bool, name: str, days: float) -> None:
     known = [one.name for one in settings.receivers] + [one.name for one in settings.issuers]
     if name not in known:
         raise click.ClickException(f"{name} is neither a receiver nor an issuer of [signals]; there are: {', '.join(known) or 'none'}")
-    made = add_token(Path(settings.tokens_file), name, "service", expires=wire_time(time.time() + days * 86_400))
+    made = add_token(Path(settings.tokens_file), name, "service", expires=expiry(days, time.time()))
     if as_json:
         emit_json({"token": made, "name": name})
         return

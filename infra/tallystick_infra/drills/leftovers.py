@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from tallystick_producers import Recorder
-from tallystick_producers.gateway.tokens import TokenRecord, remove_tokens
+from tallystick_producers.gateway.tokens import parse_tokens, remove_tokens
 from tallystick_schemas.drills import drill_of, drill_of_subject
 from tallystick_schemas.errors import TallystickError
 from tallystick_schemas.keys import key_id
@@ -95,9 +95,7 @@ Wanted = Callable[[str | None], bool]
 
 def _tokens(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     path = Path(deployment.gateway().tokens_file)
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    records = [msgspec.json.decode(line, type=TokenRecord) for line in lines if line.strip() and not line.lstrip().startswith(b"#")]
-    for record in records:
+    for record in list(parse_tokens(path.read_bytes() if path.exists() else b"").records()):
         if wanted(drill_of(record.principal)):
             cleared.tokens += remove_tokens(path, record.credential)
 

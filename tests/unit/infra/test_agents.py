@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick_infra.cli import agents, main
+from tallystick_infra.cli import agents, collect, main
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.errors import BadOrder
 from tallystick_infra.operator import Operator
@@ -44,6 +44,13 @@ def test_enrolling_what_the_format_forbids_leaves_nothing_behind(
     assert "nothing was sent" in said
     assert list(deployment.keys.glob("agents/*" + "good*")) == []
     assert not deployment.agent_key(more[0]).exists()
+
+
+def test_collecting_under_a_name_that_the_format_forbids_makes_no_key(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path / "d", {})
+    with pytest.raises(BadOrder, match="bad name!"):
+        collect._enrol(deployment, "bad name!", 1.0)
+    assert not deployment.agent_key("bad name!").exists()
 
 
 def test_a_good_name_goes_on_to_the_history(tmp_path: Path, sent: list[str], capsys: pytest.CaptureFixture[str]) -> None:

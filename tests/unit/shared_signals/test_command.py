@@ -62,6 +62,15 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(deployment):
     assert read_tokens(file).find(token).principal == "okta"
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e300"])
+def test_a_token_without_a_span_of_days_is_not_made(deployment, days):
+    done = CliRunner().invoke(cli, ["signals", "token", "okta", "--days", days, "--data", str(deployment.path)])
+    assert done.exit_code == 2
+    assert "--days" in done.output
+    file = Path(signals_settings(deployment).tokens_file)
+    assert not file.exists() or not file.read_bytes()
+
+
 def test_a_token_for_nobody_is_refused(deployment):
     done = CliRunner().invoke(cli, ["signals", "token", "nobody", "--data", str(deployment.path)])
     assert done.exit_code != 0
