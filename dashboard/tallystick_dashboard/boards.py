@@ -1,11 +1,14 @@
 """Findings, locks and the console's own orders. Pure: fed by the Kafka shell, read by pages. `version` counts changes."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
 from tallystick_schemas.notices import notices, pending
+
+from .ports import Closing
 
 
 class FindingBoard:
@@ -14,6 +17,7 @@ class FindingBoard:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._by_id: OrderedDict[str, Finding] = OrderedDict()
+        self._closed: dict[str, Closing] = {}
         self.version = 0
         self.forgotten = 0
 
@@ -24,13 +28,26 @@ class FindingBoard:
             return
         self._by_id[finding.id] = finding
         if len(self._by_id) > self._keep:
-            self._by_id.popitem(last=False)
+            gone, _ = self._by_id.popitem(last=False)
+            self._closed.pop(gone, None)
             self.forgotten += 1
         self.version += 1
 
     def get(self, finding_id: str) -> Finding | None:
         """One finding, if it is known."""
         return self._by_id.get(finding_id)
+
+    def close(self, closings: Mapping[str, Closing]) -> None:
+        """What people said about findings that are known here; of two closings of one, the later stands."""
+        for finding_id, one in closings.items():
+            known = self._closed.get(finding_id)
+            if finding_id in self._by_id and (known is None or known.at < one.at):
+                self._closed[finding_id] = one
+                self.version += 1
+
+    def closing(self, finding_id: str) -> Closing | None:
+        """How a finding was closed, if it was."""
+        return self._closed.get(finding_id)
 
     def newest(self) -> list[Finding]:
         """All, newest first by the time when the detector said so."""

@@ -86,6 +86,11 @@ def take_history(hub: Hub, view: HistoryView) -> None:
     seen.checkpoint_time = root.time if root is not None else min((c.time for c in shards), default=None)
 
 
+def look_for_closings(hub: Hub) -> None:
+    """Ask the store which of the known findings somebody closed, here or from a terminal."""
+    hub.findings.close(hub.sources.closings())
+
+
 def seconds_of(wire_time: str) -> float | None:
     """Seconds since 1970 of a wire time, None when it is not one."""
     try:

@@ -75,6 +75,16 @@ class HistoryView:
     checkpoints: tuple[CheckpointRow, ...] = ()
 
 
+@dataclass(frozen=True)
+class Closing:
+    """What a person said last about a finding. `at` is a wire time."""
+
+    disposition: str
+    who: str
+    reason: str
+    at: str
+
+
 class Sources(Protocol):
     """Reads from the store. Blocking; SourceUnavailable when it does not answer."""
 
@@ -84,6 +94,10 @@ class Sources(Protocol):
 
     def plan(self, subject: str, now: float) -> Plan:
         """What locking `subject` (`principal:…` or `credential:…`) would hit, by its last day."""
+        ...
+
+    def closings(self) -> Mapping[str, Closing]:
+        """The newest closings, by the finding's id."""
         ...
 
     def history(self) -> HistoryView:

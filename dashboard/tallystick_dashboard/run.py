@@ -14,7 +14,7 @@ from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, Kafka
 
 from .app import build_app
 from .hub import Hub
-from .intake import take_history
+from .intake import look_for_closings, take_history
 from .kafka_feed import KafkaFeed, Watch
 from .settings import ConsoleSettings
 from .store import ClickHouseSources
@@ -22,6 +22,7 @@ from .used_links import UsedLinks, read_secret
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0
+_CLOSINGS_EVERY_S = 10.0  # the view reads a column of the whole history
 
 
 def run_console(
@@ -41,7 +42,11 @@ def run_console(
         stack.callback(listener.close)
         recorder = stack.enter_context(Recorder.open(agent))
         hub = Hub(settings, log, ClickHouseSources(clickhouse, log), recorder)
-        for part in (KafkaFeed(hub, kafka), Watch("ledger", _LOOK_EVERY_S, lambda: take_history(hub, hub.sources.history()))):
+        looks = (
+            Watch("ledger", _LOOK_EVERY_S, lambda: take_history(hub, hub.sources.history())),
+            Watch("closings", _CLOSINGS_EVERY_S, lambda: look_for_closings(hub)),
+        )
+        for part in (KafkaFeed(hub, kafka), *looks):
             part.start()
             stack.callback(part.close)
         app = build_app(hub, secret, UsedLinks(secret, Path(settings.state_dir) / "used-links"))

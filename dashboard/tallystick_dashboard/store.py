@@ -16,11 +16,13 @@ from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
 from tallystick_schemas.messages import Place
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+from tallystick_schemas.signing import wire_time
 
 from .errors import SourceUnavailable
-from .ports import CheckpointRow, EntryRow, EvidenceEvent, HistoryView, ShardRow
+from .ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
 
 MAX_EVIDENCE: Final = 500
+MAX_CLOSINGS: Final = 5_000
 NEWEST: Final = 1_000
 SHOWN_ENTRIES: Final = 60
 SHOWN_CHECKPOINTS: Final = 8
@@ -62,6 +64,16 @@ class ClickHouseSources:
         """What a lock would hit."""
         sql, parameters = query(subject, now)
         return plan_of(subject, now, self._query(sql, **parameters)[0])
+
+    def closings(self) -> dict[str, Closing]:
+        """The newest MAX_CLOSINGS findings that people closed, and what they said last."""
+        rows = self._query(
+            "SELECT finding, disposition, who, reason, toUnixTimestamp64Micro(closed) FROM dispositions(closed_by = {a:Array(String)})"
+            " ORDER BY closed DESC LIMIT {k:UInt32}",
+            a=list(self._log.command_agents),
+            k=MAX_CLOSINGS,
+        )
+        return {finding: Closing(what, who, reason, wire_time(us / 1e6)) for finding, what, who, reason, us in rows}
 
     def history(self) -> HistoryView:
         """Newest entries, verdict counts and checkpoints of every shard."""

@@ -5,6 +5,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.browser import Watched
 from tests.support.console import RunningConsole
 
+from tallystick_dashboard.ports import Closing
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
 
@@ -81,3 +82,17 @@ def test_an_act_is_recorded_as_the_person_of_the_link(console: RunningConsole, b
     expect(dialog.locator(".step.done")).to_have_count(2)
     assert simulator.acts[0]["actor"].principal == "bo@example.org"
     watched.context.close()
+
+
+def test_a_finding_closed_elsewhere_looks_closed(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.quiet_findings()
+    simulator.closed["F-1aa0c1d2e3f4"] = Closing("testing-or-maintenance", "bo", "the nightly copy", "2026-11-23T21:11:54.000000Z")
+    page.locator("#nav-findings").click()
+    expect(page.locator("#findings-list tbody tr")).to_have_count(3)
+    simulator.refresh()
+    rows = page.locator("#findings-list tbody tr")
+    expect(rows.filter(has_text="closed")).to_have_count(1)
+    page.goto(f"{console.url}/findings?finding=F-1aa0c1d2e3f4")
+    expect(page.locator(".closed")).to_contain_text("Closed by bo as testing or maintenance: the nightly copy, 23 Nov 21:11:54 UTC")
+    expect(page.get_by_role("button", name="Close the finding")).to_be_hidden()

@@ -8,8 +8,10 @@ from tests.support.clickhouse import start_clickhouse
 from tests.support.history_tables import insert_rows
 from tests.support.policies import finding
 
+from tallystick_dashboard.store import ClickHouseSources
 from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.events import Actor, Event, Resource, Why, encode_event, event_leaf
+from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.triage.quality import wilson
 from tallystick_stream_jobs.triage.record import finding_event
@@ -103,6 +105,13 @@ def test_quality(store) -> None:
         None,
     )
     assert d03.median_seconds_to_verdict is None
+
+
+def test_the_console_reads_what_was_said_last_and_by_whom(store) -> None:
+    closings = ClickHouseSources(store.settings(), LogSettings(deployment="example", command_agents=PEOPLE)).closings()
+    assert set(closings) == {f"F{n}" for n in range(7)} | {"F-forged", "F-drill"}
+    last = closings["F5"]
+    assert (last.disposition, last.who, last.reason, last.at) == ("false-positive", "ann", "looked at it", wire_time(NOW + 105))
 
 
 def test_the_interval_is_wilsons_at_its_ends(store) -> None:

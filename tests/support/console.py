@@ -13,8 +13,8 @@ import uvicorn
 
 from tallystick_dashboard.app import build_app
 from tallystick_dashboard.hub import Hub
-from tallystick_dashboard.intake import take_history, take_message
-from tallystick_dashboard.ports import CheckpointRow, EntryRow, EvidenceEvent, HistoryView, ShardRow
+from tallystick_dashboard.intake import look_for_closings, take_history, take_message
+from tallystick_dashboard.ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.used_links import UsedLinks, sign_in_link
 from tallystick_schemas.blast_radius import Hit, Plan
@@ -74,6 +74,7 @@ class Simulator:
     indexes: dict[int, int] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
     acts: list[dict[str, Any]] = field(default_factory=list)
+    closed: dict[str, Closing] = field(default_factory=dict)
     answer_orders: bool = True
     recorder_error: Exception | None = None
 
@@ -132,6 +133,9 @@ class Simulator:
                 entry = self.entry(place[0], place[1], self.now())
                 found.append(EvidenceEvent(place, raw, parse_event(raw), event_leaf(raw).hex(), entry, place[1] + 12))
         return found
+
+    def closings(self) -> dict[str, Closing]:
+        return self.closed
 
     def history(self) -> HistoryView:
         now = self.now()
@@ -193,6 +197,7 @@ class Simulator:
     def refresh(self) -> None:
         assert self.hub is not None
         take_history(self.hub, self.history())
+        look_for_closings(self.hub)
         self.hub.seen.behind = 0
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:

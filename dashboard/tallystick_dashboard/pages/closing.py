@@ -7,18 +7,29 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, no_update
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..acts import MAX_REASON, MIN_REASON
 from ..guard import current_session
 from ..hub import Hub
+from ..parts import clock_time
+from ..ports import Closing
 from ..ui import App, Component, html
 
 _WORDS: Final = {name: name.replace("-", " ").capitalize() for name in DISPOSITIONS}
 
 
-def form() -> Component:
-    """The lower end of the drawer."""
+def form(closed: Closing | None) -> Component:
+    """The lower end of the drawer: what was said, if it was closed, and the form, folded away then: closing again replaces what was said."""
+    if closed is None:
+        return _form()
+    words = _WORDS.get(closed.disposition, closed.disposition).lower()
+    said = html.P(["Closed by ", html.B(closed.who), " as ", html.B(words), f": {closed.reason}, ", clock_time(closed.at), " UTC"])
+    return html.Div([said, html.Details([html.Summary("Say something else"), _form()])], className="closed")
+
+
+def _form() -> Component:
     choices = [{"value": name, "label": words} for name, words in _WORDS.items()]
     return html.Div(
         [
@@ -64,6 +75,7 @@ def register(app: App, hub: Hub) -> None:
             return _problem("Not durable yet. It may still be recorded: the recorder keeps trying.")
         except Exception as error:  # noqa: BLE001  # whatever the recorder raises, the analyst must see that nothing is recorded
             return _problem(f"Could not be recorded: {error}")
+        hub.findings.close({finding.id: Closing(disposition, session.who, words, wire_time(hub.clock()))})
         return html.P([html.B(f"Closed as {_WORDS[disposition].lower()}. "), html.Span(f"Signed and durable: {event}", className="quiet")])
 
 

@@ -42,7 +42,7 @@ def register(app: App, hub: Hub) -> None:
         if finding is None:
             text = "It may be older than what the console remembers, or still on its way."
             return True, "Finding", empty("This finding is not known", text)
-        return True, _title(finding), _body(finding)
+        return True, _title(finding), _body(hub, finding)
 
     @app.callback(Input("drawer", "opened"), prevent_initial_call=True)
     async def close(opened: bool) -> None:
@@ -72,7 +72,7 @@ def _title(finding: Finding) -> Component:
     return html.Div([badge(finding.severity, finding.severity), html.Span(finding.title)], className="drawer-title")
 
 
-def _body(finding: Finding) -> Component:
+def _body(hub: Hub, finding: Finding) -> Component:
     share = min(1.0, finding.threshold / finding.value) if finding.value else 1.0
     measure = html.Div(
         [
@@ -101,8 +101,8 @@ def _body(finding: Finding) -> Component:
             html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in facts], className="facts"),
             html.H2("Evidence"),
             html.Div(skeleton(6), id="drawer-evidence"),
-            html.H2("Close it"),
-            closing.form(),
+            html.H2("Closed" if hub.findings.closing(finding.id) else "Close it"),
+            closing.form(hub.findings.closing(finding.id)),
         ],
         className="finding",
     )

@@ -9,6 +9,7 @@ from tallystick_schemas.signing import wire_time
 from ..grid import table
 from ..hub import Hub
 from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton
+from ..ports import Closing
 from ..ui import App, Component, html
 
 _PAGE = 100
@@ -58,13 +59,17 @@ def register(app: App, hub: Hub) -> None:
 
 
 def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:
-    lock = hub.locks.of(finding.principal, finding.credential, now)
+    lock, closing = hub.locks.of(finding.principal, finding.credential, now), hub.findings.closing(finding.id)
     return [
         badge(finding.severity, finding.severity),
-        finding_link(finding),
+        finding_link(finding) if closing is None else [finding_link(finding), " ", _closed(closing)],
         mono(finding.principal),
         html.Span([html.B(number(finding.value)), html.Span(f" / {number(finding.threshold)}", className="quiet")]),
         mono(finding.detector),
         clock_time(finding.time),
         badge("locked", "critical") if lock else html.Span("none", className="quiet"),
     ]
+
+
+def _closed(closing: Closing) -> Component:
+    return html.Span("closed", className="badge badge-quiet", title=f"{closing.who}: {closing.disposition}. {closing.reason}")

@@ -19,6 +19,7 @@ from tallystick_dashboard.health import Observed, age_text, health_strip
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import take_message
 from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link
+from tallystick_dashboard.ports import Closing
 from tallystick_dashboard.sessions import Session
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
@@ -96,6 +97,18 @@ def test_findings_are_bounded_newest_first_and_once() -> None:
     board.add(msgspec.structs.replace(FINDING, id="F-4", emitted_ms=4))
     assert [f.id for f in board.newest()] == ["F-4", "F-3", "F-2"]
     assert (board.version, board.forgotten, board.get("F-0")) == (version, 2, None)
+
+
+def test_of_two_closings_the_later_stands_and_the_unknown_is_not_kept() -> None:
+    board = FindingBoard(1)
+    board.add(FINDING)
+    late, early = Closing("other", "bo", "r", wire_time(NOW)), Closing("remediated", "ana", "r", wire_time(NOW - 1))
+    board.close({"F-1": late, "F-9": late})
+    version = board.version
+    board.close({"F-1": early})
+    assert (board.closing("F-1"), board.closing("F-9"), board.version) == (late, None, version)
+    board.add(msgspec.structs.replace(FINDING, id="F-2"))
+    assert board.closing("F-1") is None
 
 
 def test_a_lock_holds_until_its_time_or_its_lifting() -> None:
