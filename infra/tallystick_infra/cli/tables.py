@@ -16,7 +16,7 @@ _GAP = 2
 class Listing(Table):
     """A table whose columns named in `whole` (ids, subjects, commands, names) are not broken while the others keep `_LEAST` cells each.
 
-    Otherwise they are folded like all others: rich cuts what it may neither wrap nor fit, silently.
+    The leftmost come first; one without room is folded like all others, for rich cuts what it may neither wrap nor fit, silently.
     """
 
     def __init__(self, *columns: str, whole: Collection[str] = ()) -> None:
@@ -26,11 +26,12 @@ class Listing(Table):
             column.overflow = "fold"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        kept = [column for column in self.columns if column.header in self._whole]
-        needed = sum(max(_width(cell) for cell in (column.header, *column.cells)) + _GAP for column in kept)
-        fits = needed + (len(self.columns) - len(kept)) * (_LEAST + _GAP) <= options.max_width
-        for column in kept:
-            column.no_wrap = fits
+        widths = [max(_width(cell) for cell in (column.header, *column.cells)) for column in self.columns]
+        room = options.max_width - sum(min(width, _LEAST) + _GAP for width in widths)
+        for column, width in zip(self.columns, widths, strict=True):
+            more = max(0, width - _LEAST)
+            column.no_wrap = column.header in self._whole and more <= room
+            room -= more if column.no_wrap else 0
         yield from super().__rich_console__(console, options)
 
 

@@ -46,6 +46,12 @@ def test_what_is_wider_than_the_screen_is_folded_and_not_cut() -> None:
     assert wide in "".join(line.split(" ")[0] for line in text.splitlines()[1:])
 
 
+def test_a_subject_without_room_does_not_break_the_id_beside_it() -> None:
+    table = Listing("id", "about", "what", whole=("id", "about"))
+    table.add_row(IDS[0], Text(SUBJECT * 3), "he took a great many things that were not his, one after the other")
+    assert IDS[0] in printed(table, 40)
+
+
 def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     out().print(listing(SUBJECT * 3))
