@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-# Many tests wait for processes of their own: two at a time take two thirds of the time of one after the other.
+# Tests with real parts run alone: beside each other, on two cores, they time out on what is only slow.
 WORKERS ?= 2
 
 .PHONY: help install demo test lint bench lock clean picture
@@ -31,7 +31,8 @@ lint: install ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: lint ## Lint, then every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests/unit tests/property $(ARGS)
+	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property $(ARGS)
 
 bench: install ## Measure this machine
 	$(BIN)/tallystick bench $(ARGS)

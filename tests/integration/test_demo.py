@@ -1,8 +1,10 @@
 """The product's main job, as a newcomer runs it: real Kafka, real ClickHouse engine, real HTTP clients."""
 
 import json
+import os
 import subprocess
 import sys
+import uuid
 
 import psutil
 import pytest
@@ -12,8 +14,8 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
 def test_the_thief_is_stopped_and_the_history_proves_it():
     command = [sys.executable, "-m", "tallystick_infra.cli", "demo", "--headless", "--json"]
-    before = {process.pid for process in psutil.process_iter()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
+    mark = {"TALLYSTICK_TEST_RUN": uuid.uuid4().hex}  # other tests' processes may run beside: ours are those that inherit this
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False, env={**os.environ, **mark})
     assert done.returncode == 0, done.stderr[-3000:]
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["stopped"] is True
@@ -23,5 +25,4 @@ def test_the_thief_is_stopped_and_the_history_proves_it():
     assert figures["emit_to_denied_ms"] > 0
     assert figures["events"] > figures["parts"]
     assert "startup_s" in figures
-    ours = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and "tallystick_infra" in " ".join(p.info["cmdline"] or [])]
-    assert ours == []
+    assert [p for p in psutil.process_iter(["environ"]) if mark.items() <= (p.info["environ"] or {}).items()] == []

@@ -14,6 +14,7 @@ from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
 from tallystick_schemas.messages import Finding
 from tallystick_stream_jobs.responder.client import read_findings
+from tallystick_stream_jobs.triage.store import read_ids
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
 
@@ -24,7 +25,7 @@ def supervisor(tmp_path_factory):
         yield started
 
 
-def wait_for(supervisor: Supervisor, question: Callable[[], object], what: str, seconds: float = 60) -> object:
+def wait_for(supervisor: Supervisor, question: Callable[[], object], what: str, seconds: float = 120) -> object:
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         supervisor.watch()
@@ -120,6 +121,8 @@ def test_verdicts_give_precision_and_take_the_leave_to_act(supervisor) -> None:
     assert 0 < seen["low"] < 0.5 < seen["high"] < 1
     assert seen["median_seconds_to_verdict"] > 0
     (third,) = found(supervisor, "ann")
+    # A verdict is weighed when it reaches the store; the finding must be there by then.
+    wait_for(supervisor, lambda: read_ids(supervisor.deployment.clickhouse(), third.id), "the finding in the store")
     close(supervisor, third, "false-positive")
     wait_for(supervisor, lambda: quality(supervisor).get("mode") == "recommend", "the demotion")
     (told,) = wait_for(supervisor, lambda: found(supervisor, "detectors", "Q01"), "the notice")  # type: ignore[misc]

@@ -98,10 +98,12 @@ async def _send(exchange: Exchange, request: RequestLog, action: str, transfer: 
     try:
         await exchange.start(int(what.layout.status), {**what.headers, **what.layout.headers})
         problem = await transfer.run(what.fd, what.layout.parts, what.layout.closing, what.first)
+        if problem:
+            # Before anything is written down: what the kernel still buffers goes out meanwhile.
+            exchange.connection.cut() if isinstance(problem, Refusal) else exchange.connection.abort()
     finally:
         request.done(action, Usage(bytes=transfer.sent, objects=1, duration_ms=int((time.monotonic() - began) * 1000)), problem)
     if problem:
-        exchange.connection.cut() if isinstance(problem, Refusal) else exchange.connection.abort()
         await asyncio.sleep(0)  # the server hears of it before the application returns with an answer that is not whole
 
 
