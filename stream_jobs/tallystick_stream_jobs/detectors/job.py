@@ -152,18 +152,21 @@ class DetectorsJob:
     async def _keep(self) -> int:
         """Triage, then the buckets that changed, then the fence. What is kept may be ahead of the fence: it knows itself what it has seen.
 
-        So it must not be kept before its findings were told and recorded: they would not be told again. All is copied first, in one go, since
-        the next batches are taken in while we wait. The bytes of the buckets come back.
+        So it must not be kept before its findings were told and recorded: they would not be told again. All is copied first; between two
+        buckets a batch may be taken in, so that a theft does not wait for our copies: the triage is copied after the buckets, and what flies is
+        listed last, so both know of everything that a bucket has seen. The bytes of the buckets come back.
         """
-        flying, copies, kept = list(self._flying), [], 0
-        for partition, engine in self._engines.items():
+        copies, kept = [], 0
+        for partition, engine in list(self._engines.items()):
             if engine.dirty:
-                buckets = {number: engine.snapshot(number) for number in sorted(engine.dirty)}
+                offset, numbers, buckets = self._committed[partition], sorted(engine.dirty), {}
                 engine.dirty = set()
+                for number in numbers:
+                    buckets[number] = engine.snapshot(number)
+                    await asyncio.sleep(0)
                 kept += sum(map(len, buckets.values()))
-                triage = self._desk.snapshot(partition, self._next[partition])
-                copies.append((partition, self._committed[partition], triage, buckets))
-        for task in flying:
+                copies.append((partition, offset, self._desk.snapshot(partition, self._next[partition]), buckets))
+        for task in list(self._flying):
             await task
         for partition, offset, triage, buckets in copies:
             if partition not in self._engines:
