@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -50,18 +51,21 @@ class DetectorsJob:
         self._keep_at = self._sweep_at = 0.0
         self._policy_recorded = False
         self._harvest = HarvestView()
+        self._taking_up = threading.Lock()
+        """Partitions are taken up in a thread: a policy that changes meanwhile waits, or some of them would keep the one before."""
         self._flying: list[asyncio.Task[None]] = []
         """Findings that the broker or the history may not have yet."""
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
         """Buckets from the compacted topic, and on from the fence."""
-        rules = self._desk.rules()
-        for partition in partitions:
-            engine, offset, triage = restore_engine(self._kafka, partition, rules)
-            self._engines[partition] = engine
-            self._desk.open(partition, triage)
-            self._next[partition] = self._committed[partition] = offset
-            log.info("partition %d: on from offset %d with %d principals", partition, offset, engine.sizes()[0])
+        with self._taking_up:
+            rules = self._desk.rules()
+            for partition in partitions:
+                engine, offset, triage = restore_engine(self._kafka, partition, rules)
+                self._engines[partition] = engine
+                self._desk.open(partition, triage)
+                self._next[partition] = self._committed[partition] = offset
+                log.info("partition %d: on from offset %d with %d principals", partition, offset, engine.sizes()[0])
         return {partition: self._next[partition] for partition in partitions}
 
     def gone(self, partition: int, wanted: int, earliest: int) -> None:
@@ -130,11 +134,11 @@ class DetectorsJob:
             return []
 
     async def tick(self, now: float) -> None:
-        if self._desk.check(now):
-            rules = self._desk.rules()
-            for engine in self._engines.values():
-                engine.use(rules)
-            self._policy_recorded = False
+        if self._taking_up.acquire(blocking=False):
+            try:
+                self._look_at_policy(now)
+            finally:
+                self._taking_up.release()
         if not self._policy_recorded:
             self._policy_recorded = True
             await asyncio.to_thread(self._desk.record_policy)
@@ -145,6 +149,13 @@ class DetectorsJob:
             self._keep_at = now + _KEEP_EVERY_S
             kept = await self._keep()
             self._keep_at = now + min(max(_KEEP_EVERY_S, kept / _KEEP_BYTES_S), _KEEP_AT_LEAST_EVERY_S)
+
+    def _look_at_policy(self, now: float) -> None:
+        if self._desk.check(now):
+            rules = self._desk.rules()
+            for engine in self._engines.values():
+                engine.use(rules)
+            self._policy_recorded = False
 
     async def stop(self) -> None:
         await self._keep()

@@ -173,3 +173,27 @@ def test_states_are_kept_less_often_the_more_there_is_to_keep_and_each_minute_at
 
     asyncio.run(run())
     assert fences == [b'{"offset":1}'] * 3 + [b'{"offset":4}']
+
+
+def test_a_policy_that_changes_while_partitions_are_taken_up_holds_for_all_of_them(place, monkeypatch) -> None:
+    broker = Broker()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), None))  # type: ignore[arg-type]
+
+        def read_state(_kafka: KafkaSettings, _topic: str, partition: int) -> dict[bytes, bytes]:
+            if partition == 1:
+                (place / "detection.yaml").write_text("detectors: {D01: {mode: observe, parameters: {alert: 4}}}\n# longer\n")
+                asyncio.run_coroutine_threadsafe(made.tick(1e9), loop).result()
+            return {}
+
+        monkeypatch.setattr(job, "read_compacted", read_state)
+        await asyncio.to_thread(made.start, [0, 1])
+        await made.tick(2e9)
+        for message in messages(8)[:4]:
+            await made.process([message, message._replace(partition=1)])
+        await asyncio.gather(*made._flying)
+
+    asyncio.run(run())
+    assert [(one.value, one.threshold, one.mode) for one in broker.findings] == [(4, 4, "observe")] * 2
