@@ -22,6 +22,7 @@ from tallystick_stream_jobs.triage.store import (
     read_evidence,
     read_ids,
     read_quality,
+    read_stored,
     read_stored_finding,
     read_verdicts,
 )
@@ -135,14 +136,14 @@ def test_one_finding(store) -> None:
     assert one is not None
     assert (one.count, one.severity) == (2, "high")
     assert read_stored_finding(settings, "F-forged") is None
+    assert read_stored(settings, ["F0", "F-forged", "none"]) == {"F0"}, "a stranger opens no findings"
     assert read_ids(settings, "F0") == ["F0"]
     assert len(read_ids(settings, "F")) == 3, "no more than tell that there are several"
     assert read_ids(settings, "_") == [], "a beginning is no pattern"
-    closed = read_closed(settings, PEOPLE, "F4")
-    assert closed is not None
+    closed = read_closed(settings, PEOPLE, ["F4", "F9"])["F4"]
     assert (closed.disposition, closed.by, closed.reason) == ("false-positive", "ann", "looked at it")
     assert closed.at.timestamp() == pytest.approx(NOW + 104, abs=0.001)
-    assert read_closed(settings, PEOPLE, "F9") is None
+    assert set(read_closed(settings, PEOPLE, ["F3", "F4", "F9"])) == {"F3", "F4"}
     assert [one["text"] for one in read_decisions(settings, "F2")] == ["suspend: x"]
     assert read_decisions(settings, "F3") == []
     assert holds(settings, [(0, 0, 0), (0, 1, 0)])

@@ -141,7 +141,7 @@ def _known(deployment: Deployment, finding: str) -> "Known":
         metas.get(one.detector),
         known,
         read_decisions(store, one.id),
-        read_closed(store, deployment.log().command_agents, one.id),
+        read_closed(store, deployment.log().command_agents, [one.id]).get(one.id),
         read_evidence(store, one.evidence),
     )
 

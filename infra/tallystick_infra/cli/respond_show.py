@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
     from tallystick_schemas.messages import Decision, Lock
     from tallystick_stream_jobs.responder.points import Standing
+    from tallystick_stream_jobs.triage.store import Closed
 
 _RECENT = 2_000
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
@@ -155,15 +156,39 @@ def _print_points(points: "list[Standing]") -> None:
 @json_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
 def findings(data: Path, as_json: bool, limit: int) -> None:
-    """What the detectors found, newest first."""
+    """What the detectors found, newest first, and how people closed it."""
     from tallystick_stream_jobs.responder.client import read_findings
 
-    found = read_findings(open_running(data, "Kafka").kafka(), limit)
+    deployment = open_running(data, "Kafka")
+    found = read_findings(deployment.kafka(), limit)
+    closed = _closed(deployment, [one.id for one in found])
     if as_json:
-        emit_json({"findings": [msgspec.to_builtins(one) for one in found]})
+        told = [{**msgspec.to_builtins(one), "closed": (closed or {}).get(one.id)} for one in found]
+        emit_json({"findings": told, "closed_known": closed is not None})
         return
-    table = Listing("id", "time", "severity", "detector", "about", "value", "what", whole=("id", "time", "detector", "about"))
+    table = Listing("id", "time", "severity", "detector", "about", "value", "closed", "what", whole=("id", "time", "detector", "about"))
     for one in found:
-        value, time_ = f"{one.value:g} (line {one.threshold:g})", short_time(one.time)
-        table.add_row(one.id[:ID_SHOWN], time_, one.severity, one.detector, Text(one.principal), value, Text(one.text))
+        value, said = f"{one.value:g} (line {one.threshold:g})", "?" if closed is None else _said(closed.get(one.id))
+        row = (one.id[:ID_SHOWN], short_time(one.time), one.severity, one.detector, Text(one.principal), value, Text(said), Text(one.text))
+        table.add_row(*row, style="dim" if closed and one.id in closed else None)
     out().print(table if found else "Nothing was found.")
+
+
+def _closed(deployment: Deployment, ids: list[str]) -> "dict[str, Closed] | None":
+    """What people said about these; None when the store does not tell, and then a word on standard error."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    from tallystick_stream_jobs.triage.store import read_closed
+
+    if not ids:
+        return {}
+    try:
+        knock(deployment, "ClickHouse")
+        return read_closed(deployment.clickhouse(), deployment.log().command_agents, ids)
+    except (NothingAnswers, ClickHouseError) as error:
+        click.echo(f"hint: which of them are closed is not known ({' '.join(str(error).split())[:200]})", err=True)
+        return None
+
+
+def _said(closed: "Closed | None") -> str:
+    return f"{closed.disposition}, by {closed.by}" if closed else ""

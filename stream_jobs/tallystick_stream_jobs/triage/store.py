@@ -67,6 +67,12 @@ def holds(settings: ClickHouseSettings, places: Sequence[Place]) -> bool:
     return bool(_rows(settings, query, {"places": list(places)})[0][0] == len(set(places)))
 
 
+def read_stored(settings: ClickHouseSettings, findings: Sequence[str]) -> set[str]:
+    """Which of these findings are recorded."""
+    rows = _rows(settings, "SELECT finding FROM findings WHERE finding IN {findings:Array(String)}", {"findings": list(findings)})
+    return {finding for (finding,) in rows}
+
+
 def read_stored_finding(settings: ClickHouseSettings, finding: str) -> Finding | None:
     """A finding as it was recorded last, or None."""
     for (raw,) in _rows(settings, "SELECT json FROM findings WHERE finding = {f:String}", {"f": finding}):
@@ -83,11 +89,14 @@ def read_ids(settings: ClickHouseSettings, beginning: str) -> list[str]:
     return [finding for (finding,) in _rows(settings, query, {"f": beginning})]
 
 
-def read_closed(settings: ClickHouseSettings, agents: Sequence[str], finding: str) -> Closed | None:
-    """What people said about it last."""
-    query = "SELECT disposition, who, reason, closed FROM dispositions(closed_by = {agents:Array(String)}) WHERE finding = {f:String}"
-    rows = _rows(settings, query, {"agents": list(agents), "f": finding})
-    return Closed(rows[0][0], rows[0][1], rows[0][2], _utc(rows[0][3])) if rows else None
+def read_closed(settings: ClickHouseSettings, agents: Sequence[str], findings: Sequence[str]) -> dict[str, Closed]:
+    """What people said last about those of `findings` that they closed."""
+    query = (
+        "SELECT finding, disposition, who, reason, closed FROM dispositions(closed_by = {agents:Array(String)}) "
+        "WHERE finding IN {findings:Array(String)}"
+    )
+    rows = _rows(settings, query, {"agents": list(agents), "findings": list(findings)})
+    return {finding: Closed(said, by, reason, _utc(at)) for finding, said, by, reason, at in rows}
 
 
 def read_decisions(settings: ClickHouseSettings, finding: str) -> list[dict[str, Any]]:

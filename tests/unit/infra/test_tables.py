@@ -1,22 +1,28 @@
 """What a terminal shows has to be copied and typed: it stands whole at any width, and findings go by the beginning of their ids."""
 
 import io
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from rich.console import Console
 from rich.text import Text
 from tests.support.responding import finding
 
+from tallystick_infra.cli import respond_show
 from tallystick_infra.cli.common import out
 from tallystick_infra.cli.drill import list_drills, report
 from tallystick_infra.cli.feedback import the_one
 from tallystick_infra.cli.tables import Listing, short_time
 from tallystick_infra.drills.catalogue import names
 from tallystick_infra.drills.grade import size
-from tallystick_infra.errors import ManyFindings, NoFinding
+from tallystick_infra.errors import ManyFindings, NoFinding, NothingAnswers
+from tallystick_schemas.settings import LogSettings
 from tallystick_stream_jobs.responder import client
+from tallystick_stream_jobs.triage import store
+from tallystick_stream_jobs.triage.store import Closed
 
 SUBJECT = "principal:credential-of-somebody@example.org"
 IDS = ["0123456789abcdef", "0123456788abcdef", "fedcba9876543210"]
@@ -66,17 +72,55 @@ def test_drill_names_can_be_typed() -> None:
     assert set(names()) <= {line.split(" ")[0] for line in shown.splitlines()}
 
 
-def test_findings_show_the_beginning_of_their_ids(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    from tallystick_infra.cli import respond_show
+class Somewhere:
+    """A deployment whose stores are told by the test."""
 
-    class Somewhere:
-        def kafka(self) -> None:
-            return None
+    def kafka(self) -> None:
+        return None
 
+    clickhouse = kafka
+
+    def log(self) -> LogSettings:
+        return LogSettings(deployment="example")
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[..., Result]:
+    """`tallystick findings` of two findings, of which a person closed the second."""
+    said = {IDS[2]: Closed("false-positive", "ann", "nightly copy", datetime(2026, 11, 24, tzinfo=UTC))}
     monkeypatch.setattr(respond_show, "open_running", lambda *_: Somewhere())
-    monkeypatch.setattr(client, "read_findings", lambda kafka, limit: [finding(id=IDS[0])])
-    shown = CliRunner().invoke(respond_show.findings, ["--data", str(tmp_path)]).output
-    assert IDS[0][:12] in shown.split()
+    monkeypatch.setattr(respond_show, "knock", lambda *_: None)
+    monkeypatch.setattr(client, "read_findings", lambda kafka, limit: [finding(id=IDS[0]), finding(id=IDS[2])])
+    monkeypatch.setattr(store, "read_closed", lambda settings, agents, ids: {one: said[one] for one in ids if one in said})
+    return lambda *options: CliRunner().invoke(respond_show.findings, ["--data", str(tmp_path), *options])
+
+
+def test_findings_show_the_beginning_of_their_ids(listed: Callable[..., Result]) -> None:
+    assert IDS[0][:12] in listed().output.split()
+
+
+def test_findings_say_which_are_closed_how_and_by_whom(listed: Callable[..., Result]) -> None:
+    header, still_open, closed = listed().stdout.splitlines()
+    assert "closed" in header.split()
+    assert "false-positive, by ann" in closed
+    assert "false-positive" not in still_open
+    told = json.loads(listed("--json").stdout)
+    assert told["closed_known"]
+    assert [one["closed"] for one in told["findings"]] == [
+        None,
+        {"disposition": "false-positive", "by": "ann", "reason": "nightly copy", "at": "2026-11-24T00:00:00Z"},
+    ]
+
+
+def test_findings_without_the_store_do_not_pass_as_open(listed: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise NothingAnswers("ClickHouse", "127.0.0.1:1")
+
+    monkeypatch.setattr(respond_show, "knock", away)
+    done = listed()
+    assert "?" in done.stdout.splitlines()[1].split()
+    assert "hint: which of them are closed is not known (ClickHouse: nothing answers" in done.stderr
+    assert not json.loads(listed("--json").stdout)["closed_known"]
 
 
 def test_a_finding_by_the_beginning_of_its_id() -> None:
