@@ -1,7 +1,8 @@
 """What people say about findings comes back: a detector that was wrong too often loses its leave to act, and says so.
 
 A lane on `acts`. It answers for a message only when its verdicts were weighed, so that a crash means weighing them again; weighing twice
-changes nothing. Detection never waits for it, nor for the store.
+changes nothing. A verdict may be stored before its finding, whose event travels by another partition: those are written down in a file and
+weighed again when the finding has come. Detection never waits for it, nor for the store.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,29 +24,36 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import FINDINGS
 
 from ..policy.demotions import Standing, change_standing, read_standings
+from ..policy.files import write_whole
 from ..policy.model import DetectionPolicy
 from ..shell import Message, Outlet
+from .awaited import Awaited, parse_awaited
 from .quality import Fallen, Verdict, fallen
 from .record import finding_event
-from .store import holds, read_verdicts
+from .store import holds, read_stored, read_verdicts
 
+_Answer = TypeVar("_Answer")
 log: Final = logging.getLogger(__name__)
 DEMOTED: Final = "Q01"
+AWAITED_FILE: Final = "verdicts-awaiting-findings.json"
 _RETRY_S: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Books:
-    """Where verdicts come from: whether these events are in the store by now, and the newest verdict of each finding. Both block."""
+    """Where verdicts come from: whether these events are in the store by now, the newest verdict of each finding, and which of these
+    findings the store has. All of them block."""
 
     holds: Callable[[Sequence[Place]], bool]
     verdicts: Callable[[], list[Verdict]]
+    stored: Callable[[Sequence[str]], set[str]]
 
 
 def store_books(settings: JobSettings) -> Books:
     """The store's."""
     agents = settings.log.command_agents
-    return Books(lambda places: holds(settings.clickhouse, places), lambda: read_verdicts(settings.clickhouse, agents))
+    store = settings.clickhouse
+    return Books(lambda places: holds(store, places), lambda: read_verdicts(store, agents), lambda findings: read_stored(store, findings))
 
 
 class FeedbackLane:
@@ -54,6 +62,9 @@ class FeedbackLane:
     def __init__(self, state_dir: Path, policy: Callable[[], DetectionPolicy], books: Books, outlet: Outlet, recorder: Recorder) -> None:
         self._state_dir, self._policy, self._books = state_dir, policy, books
         self._outlet, self._recorder = outlet, recorder
+        self._awaited = _read_awaited(state_dir / AWAITED_FILE)
+        self._one_at_a_time = asyncio.Lock()
+        self._late: asyncio.Task[bool] | None = None
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:  # noqa: ARG002 - the port's
         """On from where the group stood."""
@@ -66,27 +77,59 @@ class FeedbackLane:
         """Nothing is kept."""
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
-        places = [place for message in messages for place in closings(message.value or b"")]
-        if not places:
+        closed = {place: finding for message in messages for place, finding in closings(message.value or b"").items()}
+        if not closed:
             return None
 
         async def commit() -> None:
-            while not await self._weighed(places):
+            while not await self._told(self._weigh_new(closed)):
                 await asyncio.sleep(_RETRY_S)
 
         return commit
 
-    async def _weighed(self, places: Sequence[Place]) -> bool:
+    async def _told(self, weighing: Awaitable[bool]) -> bool:
+        """The answer; False when the store is away, and that is logged."""
         try:
-            if not await asyncio.to_thread(self._books.holds, places):
-                return False
-            verdicts = await asyncio.to_thread(self._books.verdicts)
-        except Exception as error:  # noqa: BLE001 - the store's client raises its own families; the store is away, and we try again
+            return await weighing
+        except _StoreAway as error:
             log.warning("verdicts cannot be read, they are weighed later: %s", str(error)[:300])
             return False
-        for one in fallen(verdicts, self._policy(), read_standings(self._state_dir)):
-            await self._demote(one, time.time())
+
+    async def _weigh_new(self, closed: Mapping[Place, str]) -> bool:
+        """Weigh what people have just said; False when the store has not got it yet."""
+        if not await _ask(self._books.holds, list(closed)):
+            return False
+        # The other way around a finding that comes between the two would be missed by both.
+        missing = set(closed.values()) - await _ask(self._books.stored, sorted(set(closed.values())))
+        await self._weigh()
+        if missing:
+            # If we crash before this is written, the message comes again.
+            self._awaited.add(missing, time.time())
+            await self._keep_awaited()
         return True
+
+    async def _weigh_late(self) -> bool:
+        """Weigh again when a finding has come that was closed before; whether any had."""
+        come = await _ask(self._books.stored, self._awaited.findings())
+        if come:
+            await self._weigh()
+        before = self._awaited.findings()
+        # If we crash before this is written, they are weighed once more.
+        self._awaited.drop(come, time.time())
+        if self._awaited.findings() != before:
+            await self._keep_awaited()
+        return bool(come)
+
+    async def _weigh(self) -> None:
+        async with self._one_at_a_time:
+            verdicts = await _ask(self._books.verdicts)
+            for one in fallen(verdicts, self._policy(), read_standings(self._state_dir)):
+                await self._demote(one, time.time())
+
+    async def _keep_awaited(self) -> None:
+        async with self._one_at_a_time:
+            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await asyncio.to_thread(write_whole, self._state_dir / AWAITED_FILE, self._awaited.encoded())
 
     async def _demote(self, one: Fallen, now: float) -> None:
         finding = notice(one, now)
@@ -102,32 +145,63 @@ class FeedbackLane:
             self._recorder.record_batch_at(source, finding.id, [finding_event(finding)])
 
     async def tick(self, now: float) -> None:
-        """Nothing runs by the clock."""
+        """Ask for awaited findings, beside what ticks here: detection shares this loop. What fails there but the store ends the process."""
+        if self._late is not None:
+            if not self._late.done():
+                return
+            self._late.result()
+            self._late = None
+        if self._awaited.due(now):
+            self._late = asyncio.create_task(self._told(self._weigh_late()))
 
     async def stop(self) -> None:
-        """Nothing is held back."""
+        """What is awaited stands in its file."""
+        if self._late is not None:
+            self._late.cancel()
+
+
+class _StoreAway(Exception):
+    """The store did not answer."""
+
+
+async def _ask(question: Callable[..., _Answer], *about: Any) -> _Answer:
+    try:
+        return await asyncio.to_thread(question, *about)
+    except Exception as error:  # the store's client raises its own families
+        raise _StoreAway(error) from error
+
+
+def _read_awaited(path: Path) -> Awaited:
+    try:
+        return parse_awaited(path.read_text())
+    except FileNotFoundError:
+        return Awaited()
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        log.error("%s cannot be read; the verdicts in it are weighed with the next one: %s", path.name, error)
+        return Awaited()
+
+
+class _Resource(msgspec.Struct):
+    id: str
 
 
 class _Event(msgspec.Struct):
     action: str
+    resource: _Resource
 
 
-_action: Final = msgspec.json.Decoder(_Event).decode
+_event: Final = msgspec.json.Decoder(_Event).decode
 
 
-def closings(value: bytes) -> list[Place]:
-    """Where the dispositions of a batch of `acts` stand; garbage has none."""
+def closings(value: bytes) -> dict[Place, str]:
+    """Where the dispositions of a batch of `acts` stand, and the finding of each; garbage has none."""
     try:
         batch = parse_batch(value)
-        return [
-            (batch.shard, segment.index, pos)
-            for segment in batch.segments
-            for pos, raw in segment.events
-            if _action(raw).action == "incident.close"
-        ]
+        events = (((batch.shard, segment.index, pos), _event(raw)) for segment in batch.segments for pos, raw in segment.events)
+        return {place: event.resource.id for place, event in events if event.action == "incident.close"}
     except (ParseError, msgspec.MsgspecError, UnicodeError) as error:
         log.error("a message of acts cannot be read and closes nothing: %s", error)
-        return []
+        return {}
 
 
 def notice(one: Fallen, now: float) -> Finding:

@@ -1,6 +1,7 @@
 """The lane that weighs verdicts: demotion once, told and recorded, over crashes; a store that is away or late."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def acts(*actions: str) -> Message:
     return Message(0, 0, 0, None, encode_batch(VerifiedBatch(1, 2, [VerifiedSegment(7, "cli", "0" * 32, 0, 0, events)], [])))
 
 
+def books(verdicts, holds=lambda _: True, stored=set) -> Books:
+    """A store that has what it is asked for, if nothing else is said."""
+    return Books(holds, verdicts, stored)
+
+
+def tick_until_asked(lane: FeedbackLane, now: float) -> None:
+    async def run() -> None:
+        await lane.tick(now)
+        while lane._late is not None:
+            await asyncio.sleep(0.001)
+            await lane.tick(now)
+
+    asyncio.run(run())
+
+
 def weigh(lane: FeedbackLane, *messages: Message) -> None:
     async def run() -> None:
         commit = await lane.process(list(messages))
@@ -54,18 +70,16 @@ def weigh(lane: FeedbackLane, *messages: Message) -> None:
 
 
 def test_closings_are_found_by_place() -> None:
-    assert closings(acts("incident.close", "credential.suspend", "incident.close").value or b"") == [(2, 7, 0), (2, 7, 2)]
-    assert closings(b"garbage") == []
+    assert closings(acts("incident.close", "credential.suspend", "incident.close").value or b"") == {(2, 7, 0): "F0", (2, 7, 2): "F2"}
+    assert closings(b"garbage") == {}
 
 
 def test_a_detector_that_was_wrong_too_often_is_demoted_once_and_it_is_said(tmp_path: Path) -> None:
     settings, sent = agent_settings(tmp_path, "detectors"), Sent()
     with Recorder.open(settings) as recorder:
-        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder)
+        lane = FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG), sent, recorder)
         weigh(lane, acts("incident.close"))
-        demoted = FeedbackLane(
-            tmp_path, lambda: replace(POLICY, demoted={"D01": "x"}), Books(lambda _: True, lambda: WRONG), sent, recorder
-        )
+        demoted = FeedbackLane(tmp_path, lambda: replace(POLICY, demoted={"D01": "x"}), books(lambda: WRONG), sent, recorder)
         weigh(demoted, acts("incident.close"))
     (told,) = sent.findings
     assert (told.detector, told.value, told.threshold, told.act) == ("Q01", 0.0, 0.5, "alert")
@@ -79,7 +93,7 @@ def test_a_detector_that_was_wrong_too_often_is_demoted_once_and_it_is_said(tmp_
 def test_a_crash_before_the_demotion_tells_it_under_the_same_id_and_records_it_once(tmp_path: Path, monkeypatch) -> None:
     settings, sent = agent_settings(tmp_path, "detectors"), Sent()
     with Recorder.open(settings) as recorder:
-        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder)
+        lane = FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG), sent, recorder)
         with monkeypatch.context() as broken:
             broken.setattr(feedback, "change_standing", lambda *_: None)
             weigh(lane, acts("incident.close"))
@@ -95,7 +109,7 @@ def test_a_person_gives_it_back_and_old_verdicts_count_no_more(tmp_path: Path) -
     change_standing(tmp_path, "D01", Standing(False, "mended", "ann", 100.0))
     sent = Sent()
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
-        weigh(FeedbackLane(tmp_path, lambda: POLICY, Books(lambda _: True, lambda: WRONG), sent, recorder), acts("incident.close"))
+        weigh(FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG), sent, recorder), acts("incident.close"))
     assert sent.findings == []
 
 
@@ -113,7 +127,7 @@ def test_a_store_that_is_away_or_late_is_asked_again(tmp_path: Path, monkeypatch
 
     sent = Sent()
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
-        weigh(FeedbackLane(tmp_path, lambda: POLICY, Books(held, lambda: WRONG), sent, recorder), acts("incident.close"))
+        weigh(FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG, held), sent, recorder), acts("incident.close"))
     assert asked == [[(2, 7, 0)]] * 3
     assert len(sent.findings) == 1
 
@@ -123,5 +137,67 @@ def test_orders_alone_ask_nothing(tmp_path: Path) -> None:
         raise AssertionError("the store was asked")
 
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
-        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(never, never), Sent(), recorder)
+        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(never, never, never), Sent(), recorder)
         weigh(lane, acts("credential.suspend"), Message(0, 1, 0, None, b"garbage"))
+
+
+class Late:
+    """A store that gets the finding of the last verdict after the verdict."""
+
+    def __init__(self) -> None:
+        self.has = {"F1", "F2", "F3"}
+        self.asked: list[list[str]] = []
+
+    def verdicts(self) -> list[Verdict]:
+        return [one for one in WRONG if one.finding in self.has]
+
+    def stored(self, findings) -> set[str]:
+        self.asked.append(list(findings))
+        return self.has & set(findings)
+
+
+def test_a_verdict_that_was_stored_before_its_finding_is_weighed_when_that_has_come(tmp_path: Path) -> None:
+    store, sent, now = Late(), Sent(), time.time()
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        lane = FeedbackLane(tmp_path, lambda: POLICY, books(store.verdicts, stored=store.stored), sent, recorder)
+        weigh(lane, acts("incident.close"))
+        tick_until_asked(lane, now + 5)
+        assert (store.asked, sent.findings) == ([["F0"]] * 2, [])
+        store.has.add("F0")
+        tick_until_asked(lane, now + 10)
+        assert [one.detector for one in sent.findings] == ["Q01"]
+        tick_until_asked(lane, now + 1000)
+        assert len(store.asked) == 3, "nothing is awaited any more"
+
+
+def test_what_is_awaited_outlives_a_crash(tmp_path: Path) -> None:
+    store, sent = Late(), Sent()
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        weigh(FeedbackLane(tmp_path, lambda: POLICY, books(store.verdicts, stored=store.stored), sent, recorder), acts("incident.close"))
+        store.has.add("F0")
+        again = FeedbackLane(tmp_path, lambda: POLICY, books(store.verdicts, stored=store.stored), sent, recorder)
+        tick_until_asked(again, time.time())
+    assert [one.detector for one in sent.findings] == ["Q01"]
+    assert read_standings(tmp_path)["D01"].demoted
+
+
+def test_a_store_that_is_away_is_asked_for_the_awaited_again_and_a_broken_file_awaits_nothing(tmp_path: Path) -> None:
+    (tmp_path / feedback.AWAITED_FILE).write_text('{"F0": 9e9}')
+    answers = [OSError("away"), {"F0"}]
+
+    def stored(_) -> set[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    sent = Sent()
+    with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
+        lane = FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG, stored=stored), sent, recorder)
+        tick_until_asked(lane, 100.0)
+        assert sent.findings == []
+        tick_until_asked(lane, 200.0)
+        assert len(sent.findings) == 1
+        (tmp_path / feedback.AWAITED_FILE).write_text("[")
+        tick_until_asked(FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG, stored=stored), sent, recorder), 300.0)
+    assert answers == []
