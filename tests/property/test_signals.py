@@ -18,6 +18,7 @@ from tallystick_stream_jobs.shared_signals.settings import IssuerSettings
 from tallystick_stream_jobs.shared_signals.streams import created
 from tallystick_stream_jobs.shared_signals.subjects import check_simple, principal_of
 from tallystick_stream_jobs.shared_signals.verify import Heard, check_set
+from tallystick_stream_jobs.shared_signals.vocabulary import POLL, PUSH
 
 LIAR = Liar.new()
 KEYS = parse_jwks(json.dumps({"keys": [LIAR.key.public()]}).encode())
@@ -111,13 +112,14 @@ def test_any_subject(subject):
     name = principal_of(subject, ISS)
     assert name is None or isinstance(name, str)
     with contextlib.suppress(StreamRefused):
-        check_simple(subject)
+        assert check_simple(subject) == subject
 
 
 @given(st.dictionaries(st.sampled_from(["events_requested", "delivery", "description"]), JSON))
 def test_any_stream(request):
     with contextlib.suppress(StreamRefused):
-        created("s", "r", request)
+        stream = created("s", "r", request)
+        assert (stream.id, stream.receiver, stream.method in (PUSH, POLL)) == ("s", "r", True)
 
 
 @given(

@@ -136,8 +136,13 @@ def test_a_heartbeat_of_before_is_not_one_of_now(topic: Topic, table: LockTable,
     feed()
     until(lambda: is_locked(table, "a"))
     assert table.age_s(now()) is None
-    topic.beat()
-    until(lambda: table.age_s(now()) is not None)
+
+    def heard() -> bool:
+        # One alone may be taken for an old one, when it comes just as the end of the silent topic is looked up. The responder goes on beating.
+        topic.beat()
+        return table.age_s(now()) is not None
+
+    until(heard)
 
 
 def test_what_was_written_while_kafka_was_away_is_not_of_now(topic: Topic, table: LockTable, feed: Callable[[], LockFeed]) -> None:

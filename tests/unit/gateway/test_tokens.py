@@ -93,7 +93,10 @@ def test_a_bad_line_is_named_and_not_shown(line: bytes, words: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_book(raw: bytes) -> None:
-    parse_tokens(raw)
+    """Every line is a token, a fault, or says nothing: blank, or a remark."""
+    book = parse_tokens(raw)
+    lines = [line.strip() for line in raw.split(b"\n")]
+    assert len(book) + len(book.faults) == sum(bool(line) and not line.startswith(b"#") for line in lines)
 
 
 @given(st.binary(max_size=200).filter(lambda raw: b"\n" not in raw), st.booleans())

@@ -9,6 +9,7 @@ from tests.support.sigma import EXAMPLES, SHIPPED, compiled, correlation, plain,
 
 from tallystick_stream_jobs.errors import RuleRefused
 from tallystick_stream_jobs.sigma.parse import parse_rules
+from tallystick_stream_jobs.sigma.rule import UserRule
 from tallystick_stream_jobs.sigma.source import MAX_BYTES
 
 COUNT = "type: event_count\nrules: [base]\ngroup-by: [user]\ntimespan: 1h\ncondition: {gte: 5}"
@@ -181,7 +182,9 @@ def test_a_mutilated_file_is_read_or_refused(path: object, data: st.DataObject) 
         | st.text(max_size=4)
     )
     with contextlib.suppress(RuleRefused):
-        parse_rules("rule.yml", (text[:at] + piece + text[until:]).encode("utf-8", "surrogatepass"))
+        rules = parse_rules("rule.yml", (text[:at] + piece + text[until:]).encode("utf-8", "surrogatepass"))
+        # What was read can be used, under the id that findings call it by.
+        assert [UserRule(one).meta.id for one in rules] == [f"U-{one.sigma_id[:8]}" for one in rules]
 
 
 def test_the_sentence_names_file_part_and_reason() -> None:

@@ -133,12 +133,24 @@ def test_a_store_that_is_away_or_late_is_asked_again(tmp_path: Path, monkeypatch
 
 
 def test_orders_alone_ask_nothing(tmp_path: Path) -> None:
-    def never(*_: object):
-        raise AssertionError("the store was asked")
+    asked, sent = [], Sent()
+
+    def held(places) -> bool:
+        asked.append(list(places))
+        return True
+
+    def verdicts() -> list[Verdict]:
+        asked.append("verdicts")
+        return WRONG
+
+    def stored(findings) -> set[str]:
+        asked.append(list(findings))
+        return set(findings)
 
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
-        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(never, never, never), Sent(), recorder)
+        lane = FeedbackLane(tmp_path, lambda: POLICY, Books(held, verdicts, stored), sent, recorder)
         weigh(lane, acts("credential.suspend"), Message(0, 1, 0, None, b"garbage"))
+    assert (asked, sent.findings) == ([], [])
 
 
 class Late:
