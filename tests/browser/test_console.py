@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import Watched
-from tests.support.console import CREDENTIAL, THIEF, RunningConsole, make_event
+from tests.support.console import CREDENTIAL, THIEF, RunningConsole, Simulator, make_event
 
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.signing import wire_time
@@ -15,6 +15,16 @@ pytestmark = pytest.mark.browser
 
 def row(page: Page, text: str):
     return page.locator("#tail-body tr").filter(has_text=text)
+
+
+def lock_dialog(page: Page, simulator: Simulator):
+    """The dialog that locks whom a finding is about, while nobody answers orders."""
+    simulator.quiet_findings()
+    simulator.answer_orders = False
+    page.locator("#nav-findings").click()
+    page.get_by_role("link", name="Bytes far above").click()
+    page.locator(".lock-bar").get_by_role("button", name="Lock").click()
+    return page.get_by_role("dialog", name="Lock")
 
 
 def test_the_theft_is_seen_and_the_lock_lifted(console: RunningConsole, watched: Watched) -> None:
@@ -53,12 +63,7 @@ def test_the_theft_is_seen_and_the_lock_lifted(console: RunningConsole, watched:
 
 def test_locking_waits_for_the_responder_and_says_so(console: RunningConsole, watched: Watched) -> None:
     page, simulator = watched.page, console.simulator
-    simulator.quiet_findings()
-    simulator.answer_orders = False
-    page.locator("#nav-findings").click()
-    page.get_by_role("link", name="Bytes far above").click()
-    page.locator(".lock-bar").get_by_role("button", name="Lock").click()
-    dialog = page.get_by_role("dialog", name="Lock")
+    dialog = lock_dialog(page, simulator)
     dialog.get_by_role("textbox", name="Reason").fill("Nobody answers for this run")
     dialog.get_by_role("button", name="Lock").click()
     expect(dialog.locator(".step.done")).to_have_count(1)
@@ -75,12 +80,7 @@ def test_locking_waits_for_the_responder_and_says_so(console: RunningConsole, wa
 
 def test_the_dialog_shows_whom_a_lock_hits_and_a_held_order_says_why(console: RunningConsole, watched: Watched) -> None:
     page, simulator = watched.page, console.simulator
-    simulator.quiet_findings()
-    simulator.answer_orders = False
-    page.locator("#nav-findings").click()
-    page.get_by_role("link", name="Bytes far above").click()
-    page.locator(".lock-bar").get_by_role("button", name="Lock").click()
-    dialog = page.get_by_role("dialog", name="Lock")
+    dialog = lock_dialog(page, simulator)
     expect(dialog.locator("#act-plan")).to_contain_text("Would hit, by the last 24 hours (61 events")
     expect(dialog.locator(".plan-cell").last).to_have_text("29artifacts")
     dialog.get_by_role("textbox", name="Reason").fill("Two people are needed here")

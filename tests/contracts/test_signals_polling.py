@@ -1,7 +1,7 @@
 """RFC 8936 as receivers see it, the bounds of what waits, and what outlives the process."""
 
 import pytest
-from tests.support.signals import NOW, Door, decision, settings_in
+from tests.support.signals import NOW, Door, decision, events_of, transmitting
 
 from tallystick_stream_jobs.shared_signals.vocabulary import (
     ACCOUNT_DISABLED,
@@ -11,21 +11,10 @@ from tallystick_stream_jobs.shared_signals.vocabulary import (
     STREAM_UPDATED,
 )
 
-ISSUER = "https://signals.example.org"
-MALLORY, ALICE = ({"format": "email", "email": f"{name}@example.org"} for name in ("mallory", "alice"))
-
-
-def open_door(folder, **changes):
-    return Door(settings_in(folder, **{"public_url": ISSUER, **changes}))
-
 
 @pytest.fixture
 def door(tmp_path):
-    return open_door(tmp_path)
-
-
-def events_of(door, polled):
-    return [next(iter(door.said(token)["events"])) for token in polled["sets"].values()]
+    return transmitting(tmp_path)
 
 
 def test_what_is_acknowledged_does_not_come_again(door):
@@ -86,7 +75,7 @@ def test_a_push_stream_is_not_polled(door):
 
 
 def test_too_much_that_waits_disables_the_stream_and_says_so(tmp_path):
-    door = open_door(tmp_path, max_pending=4)
+    door = transmitting(tmp_path, max_pending=4)
     stream = door.stream()["stream_id"]
     for number in range(3):
         door.decide(decision(f"cmd-{number}"))
@@ -102,7 +91,7 @@ def test_too_much_that_waits_disables_the_stream_and_says_so(tmp_path):
 
 
 def test_everything_outlives_the_process(tmp_path):
-    door = open_door(tmp_path)
+    door = transmitting(tmp_path)
     stream = door.stream()["stream_id"]
     door.decide(decision("cmd-1"), 7)
     before = door.poll(stream)["sets"]

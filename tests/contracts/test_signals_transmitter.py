@@ -1,7 +1,7 @@
 """SSF 1.0's management endpoints and RFC 8936's polling, as a receiver sees them."""
 
 import pytest
-from tests.support.signals import Door, decision, settings_in
+from tests.support.signals import ALICE, MALLORY, URL, Door, decision, events_of, transmitting
 
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_stream_jobs.shared_signals.vocabulary import (
@@ -14,21 +14,10 @@ from tallystick_stream_jobs.shared_signals.vocabulary import (
     VERIFICATION,
 )
 
-ISSUER = "https://signals.example.org"
-MALLORY, ALICE = ({"format": "email", "email": f"{name}@example.org"} for name in ("mallory", "alice"))
-
-
-def open_door(folder, **changes):
-    return Door(settings_in(folder, **{"public_url": ISSUER, **changes}))
-
 
 @pytest.fixture
 def door(tmp_path):
-    return open_door(tmp_path)
-
-
-def events_of(door, polled):
-    return [next(iter(door.said(token)["events"])) for token in polled["sets"].values()]
+    return transmitting(tmp_path)
 
 
 # Discovery
@@ -36,17 +25,17 @@ def events_of(door, polled):
 
 def test_the_configuration_is_found_without_a_token(door):
     found = door.ask("GET", "/.well-known/ssf-configuration", who=None).json()
-    assert (found["spec_version"], found["issuer"], found["default_subjects"]) == ("1_0", ISSUER, "ALL")
+    assert (found["spec_version"], found["issuer"], found["default_subjects"]) == ("1_0", URL, "ALL")
     assert found["delivery_methods_supported"] == [PUSH, POLL]
     assert found["authorization_schemes"] == [{"spec_urn": "urn:ietf:rfc:6750"}]
     for name in ("jwks_uri", "configuration_endpoint", "status_endpoint", "add_subject_endpoint", "remove_subject_endpoint"):
-        path = found[name].removeprefix(ISSUER)
+        path = found[name].removeprefix(URL)
         assert door.ask("PURGE", path, who=None).status_code == 405, f"{name} leads nowhere"
 
 
 def test_an_issuer_with_a_path_has_its_document_behind_the_well_known_name(tmp_path):
-    door = open_door(tmp_path, public_url=f"{ISSUER}/lab")
-    assert door.ask("GET", "/.well-known/ssf-configuration/lab", who=None).json()["issuer"] == f"{ISSUER}/lab"
+    door = transmitting(tmp_path, public_url=f"{URL}/lab")
+    assert door.ask("GET", "/.well-known/ssf-configuration/lab", who=None).json()["issuer"] == f"{URL}/lab"
 
 
 def test_the_key_set_shows_no_private_part_and_may_be_cached(door):
@@ -79,7 +68,7 @@ def test_management_needs_a_known_token(door, method, path):
 
 
 def test_a_token_of_somebody_who_is_no_receiver_is_403(tmp_path):
-    door = open_door(tmp_path)
+    door = transmitting(tmp_path)
     door.tokens["gone"] = add_token(tmp_path / "tokens.jsonl", "gone", "service")
     again = Door(door.signals.settings)
     assert again.ask("GET", "/ssf/streams", who=door.tokens["gone"]).status_code == 403
@@ -112,12 +101,12 @@ def test_a_stream_is_created_read_and_deleted(door):
     made = door.stream(events_requested=[SESSION_REVOKED, "urn:unknown"], description="ours")
     assert made == {
         "stream_id": made["stream_id"],
-        "iss": ISSUER,
+        "iss": URL,
         "aud": "okta",
         "events_supported": list(SUPPORTED),
         "events_requested": [SESSION_REVOKED, "urn:unknown"],
         "events_delivered": [SESSION_REVOKED],
-        "delivery": {"method": POLL, "endpoint_url": f"{ISSUER}/ssf/poll/{made['stream_id']}"},
+        "delivery": {"method": POLL, "endpoint_url": f"{URL}/ssf/poll/{made['stream_id']}"},
         "min_verification_interval": 60,
         "description": "ours",
     }
@@ -142,7 +131,7 @@ def test_a_push_stream_keeps_its_secret_to_itself(door):
 def test_patch_changes_what_it_names_and_put_forgets_what_it_does_not(door):
     delivery = {"method": PUSH, "endpoint_url": "https://receiver.example.org/e", "authorization_header": "Bearer s3cret"}
     made = door.stream(delivery=delivery, description="ours", events_requested=[SESSION_REVOKED])
-    patched = door.ask("PATCH", "/ssf/streams", {"stream_id": made["stream_id"], "iss": ISSUER, "events_requested": [ACCOUNT_ENABLED]})
+    patched = door.ask("PATCH", "/ssf/streams", {"stream_id": made["stream_id"], "iss": URL, "events_requested": [ACCOUNT_ENABLED]})
     assert patched.json() == {**made, "events_requested": [ACCOUNT_ENABLED], "events_delivered": [ACCOUNT_ENABLED]}
     assert door.signals.store.stream(made["stream_id"]).authorization == "Bearer s3cret"
     replaced = door.ask("PUT", "/ssf/streams", {"stream_id": made["stream_id"], "events_requested": [ACCOUNT_ENABLED]}).json()
@@ -196,7 +185,7 @@ def test_plain_http_is_for_receivers_on_private_addresses(door):
 
 
 def test_streams_are_bounded(tmp_path):
-    door = open_door(tmp_path, max_streams=2)
+    door = transmitting(tmp_path, max_streams=2)
     door.stream(), door.stream()
     assert door.ask("POST", "/ssf/streams", {}).status_code == 409
     door.stream(who="other")
@@ -247,7 +236,7 @@ def test_a_removed_subject_is_not_told_of_where_all_are(door):
 
 
 def test_only_added_subjects_are_told_of_where_none_are(tmp_path):
-    door = open_door(tmp_path, default_subjects="NONE", max_subjects=1)
+    door = transmitting(tmp_path, default_subjects="NONE", max_subjects=1)
     stream = door.stream(events_requested=[SESSION_REVOKED])["stream_id"]
     door.decide(decision("cmd-1"))
     assert door.poll(stream)["sets"] == {}

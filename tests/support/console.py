@@ -62,6 +62,39 @@ def make_event(
     )
 
 
+def stolen(number: int, time: float, action: str, **more: Any) -> bytes:
+    """The thief at one part of the model."""
+    part = f"model-{number:05d}-of-00048.safetensors"
+    return make_event(time, THIEF, action, part=part, ip="203.0.113.77", credential=CREDENTIAL, **more)
+
+
+def theft_finding(now: float, places: list[Place]) -> Finding:
+    """What D03 says of it."""
+    return Finding(
+        id="F-5c1d0a9e7b24",
+        detector="D03",
+        version=1,
+        title="Whole restricted model pulled with one token",
+        severity="critical",
+        principal=THIEF,
+        credential=CREDENTIAL,
+        time=wire_time(now - 3),
+        value=29,
+        threshold=28,
+        window_s=900,
+        resource=f"model/{MODEL}@3",
+        collection="models",
+        evidence=places,
+        act="suspend",
+        deterministic=False,
+        baseline=2,
+        peers=3,
+        techniques=["AML.T0025", "AML.T0035"],
+        text="One token fetched 29 of 48 weight parts of a restricted model in 9 seconds, from an address that it was never used from before.",
+        emitted_ms=int(now * 1000),
+    )
+
+
 @dataclass
 class Simulator:
     """Simulated sources and recorder: what is recorded becomes a lock, as the notary and the responder would make it one.
@@ -208,42 +241,9 @@ class Simulator:
     def theft(self) -> Finding:
         """The stolen token pulls a restricted model, is found and locked; the finding."""
         now = self.now()
-        parts = [
-            make_event(
-                now - 12 + n * 0.3,
-                THIEF,
-                "artifact.download",
-                part=f"model-{n:05d}-of-00048.safetensors",
-                size=4_900_000_000,
-                ip="203.0.113.77",
-                credential=CREDENTIAL,
-            )
-            for n in range(1, 30)
-        ]
-        places = self.send_events(parts, shard=2)
-        finding = Finding(
-            id="F-5c1d0a9e7b24",
-            detector="D03",
-            version=1,
-            title="Whole restricted model pulled with one token",
-            severity="critical",
-            principal=THIEF,
-            credential=CREDENTIAL,
-            time=wire_time(now - 3),
-            value=29,
-            threshold=28,
-            window_s=900,
-            resource=f"model/{MODEL}@3",
-            collection="models",
-            evidence=places,
-            act="suspend",
-            deterministic=False,
-            baseline=2,
-            peers=3,
-            techniques=["AML.T0025", "AML.T0035"],
-            text="One token fetched 29 of 48 weight parts of a restricted model in 9 seconds, from an address that it was never used from before.",
-            emitted_ms=int(now * 1000),
-        )
+        pulls = [stolen(n, now - 12 + n * 0.3, "artifact.download", size=4_900_000_000) for n in range(1, 30)]
+        places = self.send_events(pulls, shard=2)
+        finding = theft_finding(now, places)
         self.send_finding(finding)
         self.send_lock(
             Lock(
@@ -258,19 +258,7 @@ class Simulator:
                 evidence=places[:4],
             )
         )
-        denied = [
-            make_event(
-                now,
-                THIEF,
-                "access.deny",
-                part=f"model-{n:05d}-of-00048.safetensors",
-                outcome="denied",
-                ip="203.0.113.77",
-                credential=CREDENTIAL,
-            )
-            for n in (30, 31, 32)
-        ]
-        self.send_events(denied, shard=2)
+        self.send_events([stolen(n, now, "access.deny", outcome="denied") for n in (30, 31, 32)], shard=2)
         return finding
 
     def everyday(self, count: int = 40) -> None:

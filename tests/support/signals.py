@@ -31,6 +31,8 @@ from tallystick_stream_jobs.shared_signals.vocabulary import SESSION_REVOKED
 
 NOW = 1_795_406_400.0
 ISS, AUD = "https://idp.example.org", "https://tallystick.example.org"
+URL = "https://signals.example.org"
+MALLORY, ALICE = ({"format": "email", "email": f"{name}@example.org"} for name in ("mallory", "alice"))
 
 
 @functools.cache
@@ -235,6 +237,16 @@ class Door:
 
     def actions(self) -> list[str]:
         return [event.action for event in self.sink.events]
+
+
+def transmitting(folder: Path, **changes: Any) -> Door:
+    """A transmitter whose receivers know it as URL."""
+    return Door(settings_in(folder, **{"public_url": URL, **changes}))
+
+
+def events_of(door: Door, polled: dict[str, Any]) -> list[str]:
+    """The first event of each token that a poll brought."""
+    return [next(iter(door.said(token)["events"])) for token in polled["sets"].values()]
 
 
 def _unpadded(text: str) -> bytes:
