@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.enforcing import GatewayPoint, LockWriter, PointUnderTest, SdkPoint, read_events, running_point, until_answer
 from tests.support.recorder import wait_for
-from tests.support.recorder_kafka import Broker
+from tests.support.recorder_kafka import broker
 
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Lock
@@ -20,12 +20,8 @@ UNKNOWN = (True, None)
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    broker = Broker(tmp_path_factory.mktemp("kafka"))
-    try:
-        broker.start()
-        yield broker.kafka
-    finally:
-        broker.kill()
+    with broker(tmp_path_factory.mktemp("kafka")) as started:
+        yield started.kafka
 
 
 @pytest.fixture

@@ -15,11 +15,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from tests.support.recorder_kafka import broker
 
-from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
-from tallystick_infra.kafka.jars import ensure_jars
-from tallystick_infra.kafka.topics import Topics
+from tallystick_infra.kafka.broker import free_port
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
@@ -49,28 +47,8 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> No
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    settings = BrokerSettings(tmp_path_factory.mktemp("kafka"), free_port(), free_port(), heap_mb=256)
-    broker = subprocess.Popen(prepare(settings, ensure_jars()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    client = KafkaSettings(f"127.0.0.1:{settings.port}")
-
-    def answers() -> bool:
-        assert broker.poll() is None, "the broker ended"
-        try:
-            topics = Topics(client, 4)
-        except (KafkaError, OSError):
-            return False
-        try:
-            topics.ensure()
-            return True
-        finally:
-            topics.close()
-
-    try:
-        until(answers, "the broker answers")
-        yield client
-    finally:
-        broker.terminate()
-        broker.wait(30)
+    with broker(tmp_path_factory.mktemp("kafka")) as started:
+        yield started.kafka
 
 
 @dataclass

@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import clickhouse_connect
 from tests.support.deployment import TABLES as PLAIN
+from tests.support.deployment import watched
 
 from tallystick_infra.enrolment import enrolled_agents
 from tallystick_infra.kafka.broker import free_port
@@ -52,17 +52,10 @@ def start_drill(supervisor, *arguments):
 def drill(supervisor, *arguments, seconds=240, watch=True):
     """(exit code, standard output, standard error) of a drill, the supervisor at work meanwhile, or not: then what died stays dead."""
     started = start_drill(supervisor, *arguments)
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            out, err = started.communicate(timeout=0.5)
-            return started.returncode, out, err
-        except subprocess.TimeoutExpired:
-            if watch:
-                supervisor.watch()
-            if time.monotonic() > deadline:
-                started.kill()
-                raise
+    if watch:
+        return watched(supervisor, started, seconds)
+    out, err = started.communicate(timeout=seconds)
+    return started.returncode, out, err
 
 
 def result_of(out):

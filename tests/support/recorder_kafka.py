@@ -14,6 +14,7 @@ from tests.support.recorder import wait_for
 from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
 from tallystick_infra.kafka.jars import ensure_jars
 from tallystick_infra.kafka.topics import Topics
+from tallystick_infra.supervisor.checks import listens
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.receipts import Receipt, encode_receipt
@@ -50,6 +51,8 @@ class Broker:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the broker ended"
+        if not listens(self._settings.port):
+            return False  # the client would wait longer each time that nobody is there
         try:
             topics = Topics(self.kafka, SHARDS)
         except (KafkaError, OSError):
