@@ -2,8 +2,9 @@
 
 import getpass
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 from rich.text import Text
@@ -90,30 +91,29 @@ def _ordered(verb: Literal["retry", "cancel"], data: Path, as_json: bool, delive
         out().print(f"{after.id} is {after.state} after {after.attempts} attempts. {after.error or after.detail or ''}")
 
 
-_reason = click.option("--reason", required=True, help="Why; it stands in the history.")
-_by = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history.")
-_timeout = click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until something changes.")
+def _orders(command: Callable[..., None]) -> Callable[..., None]:
+    """What both orders are told."""
+    for told in (
+        click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until something changes."),
+        click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history."),
+        click.option("--reason", required=True, help="Why; it stands in the history."),
+        click.argument("delivery"),
+        json_option,
+        data_option,
+    ):
+        command = told(command)
+    return command
 
 
 @outbox.command()
-@data_option
-@json_option
-@click.argument("delivery")
-@_reason
-@_by
-@_timeout
-def retry(data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:
+@_orders
+def retry(**told: Any) -> None:
     """Try DELIVERY again now, from the beginning: what was in its way is mended."""
-    _ordered("retry", data, as_json, delivery, reason, by, timeout)
+    _ordered("retry", **told)
 
 
 @outbox.command()
-@data_option
-@json_option
-@click.argument("delivery")
-@_reason
-@_by
-@_timeout
-def cancel(data: Path, as_json: bool, delivery: str, reason: str, by: str, timeout: float) -> None:
+@_orders
+def cancel(**told: Any) -> None:
     """Stop trying DELIVERY: somebody did it by hand, or it is no longer wanted."""
-    _ordered("cancel", data, as_json, delivery, reason, by, timeout)
+    _ordered("cancel", **told)

@@ -1,35 +1,26 @@
 """Reads topic `locks` for an enforcement point: from the beginning, then as it grows, for ever. A thread of its own."""
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Lock, LockHeartbeat, parse_lock
-from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import LOCKS
 
 from ..errors import LockFeedBroken
+from ..following import POLL_MS, follow
 from ..instants import now as clock
 from .table import LockTable
 
 log: Final = logging.getLogger(__name__)
 PARTITION: Final = TopicPartition(LOCKS, 0)
-_AGAIN_S: Final = 0.5
-_POLL_MS: Final = 200
 _SILENT_S: Final = 3.0
 """Heartbeats come each second: after so long without one, Kafka may have been away, and what it tells next may be old."""
-
-
-def connect(kafka: KafkaSettings) -> Any:
-    """A consumer without a group: every gateway reads everything."""
-    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
 
 
 class Listener(Protocol):
@@ -62,27 +53,16 @@ class LockFeed:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            consumer = None
-            try:
-                consumer = self._connect()
-                consumer.assign([PARTITION])
-                consumer.seek_to_beginning(PARTITION)
-                self._follow(consumer)
-            except Exception as error:  # noqa: BLE001 - for ever: without this thread nobody would hear of a lock again
-                log.warning("locks cannot be read (%s: %s); it is tried again", type(error).__name__, error)
-                self._stopping.wait(_AGAIN_S)
-            finally:
-                if consumer is not None:
-                    with contextlib.suppress(KafkaError, OSError):
-                        consumer.close()
+        follow("locks", self._connect, self._read, self._stopping)
 
-    def _follow(self, consumer: Any) -> None:
+    def _read(self, consumer: Any) -> None:
+        consumer.assign([PARTITION])
+        consumer.seek_to_beginning(PARTITION)
         end = _end(consumer)
         last = time.monotonic()
         self._caught_up = False
         while not self._stopping.is_set():
-            records = consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, [])
+            records = consumer.poll(timeout_ms=POLL_MS).get(PARTITION, [])
             now = time.monotonic()
             if records:
                 last = now

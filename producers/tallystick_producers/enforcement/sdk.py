@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from tallystick_schemas.messages import Level, Lock
 from tallystick_schemas.settings import AgentSettings
 
+from ..following import connect
 from ..forking import keep_forever
 from ..instants import now
 from .announce import Announcer, Identity, KafkaTopic
-from .feed import LockFeed, connect
+from .feed import LockFeed
 from .table import Denial, LockTable
 
 

@@ -9,11 +9,13 @@ import logging
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log: Final = logging.getLogger(__name__)
+_GRACE_S: Final = 5
 EXTENSION: Final = "tallystick.connection"
 """Where an ASGI scope's `extensions` hold the Connection."""
 
@@ -162,3 +164,22 @@ class GatewayProtocol(HttpToolsProtocol):
 def protocol_with(limits: Limits) -> type[GatewayProtocol]:
     """The protocol class for a server with these limits."""
     return type("GatewayProtocol", (GatewayProtocol,), {"limits": limits})
+
+
+def guarded_server(app: Any, host: str, port: int, limits: Limits, lifespan: Literal["auto", "on"] = "auto") -> uvicorn.Server:
+    """uvicorn with limits on what comes from outside."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=protocol_with(limits),
+        ws="none",
+        lifespan=lifespan,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=_GRACE_S,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # who asks is who connects: a header that anyone can write would go into the history
+    )
+    return uvicorn.Server(config)

@@ -13,8 +13,9 @@ import uvicorn
 from tallystick_schemas.settings import AgentSettings, GatewaySettings
 
 from ..enforcement.announce import Announcer, Identity, KafkaTopic
-from ..enforcement.feed import LockFeed, connect
+from ..enforcement.feed import LockFeed
 from ..enforcement.table import LockTable
+from ..following import connect
 from ..instants import Instant, now
 from ..recorder import Recorder
 from .app import Gateway
@@ -22,12 +23,11 @@ from .catalog import Catalog
 from .events import EventSink
 from .folder_store import FolderStore
 from .probe import PROBE_PATH
-from .protocol import Limits, protocol_with
+from .protocol import Limits, guarded_server
 from .token_file import TokenFile
 from .tokens import ensure_token_file
 
 _THREADS: Final = 32
-_GRACE_S: Final = 5
 
 
 def build_app(
@@ -45,20 +45,7 @@ def build_app(
 
 def server_of(app: Gateway, settings: GatewaySettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen
     """uvicorn with limits on what comes from outside."""
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=protocol_with(limits),
-        ws="none",
-        timeout_keep_alive=limits.keep_alive_s,
-        timeout_graceful_shutdown=_GRACE_S,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who asks is who connects: a header that anyone can write would go into the history
-    )
-    return uvicorn.Server(config)
+    return guarded_server(app, settings.host, settings.port, limits)
 
 
 def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:

@@ -1,18 +1,16 @@
 """Reads topic `decisions` for the transmitter, from where its store says. A thread of its own, for ever; no group, no Faust: one partition, few messages."""
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 
+from tallystick_producers.following import POLL_MS, follow
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, parse_message
-from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DECISIONS
 
 from .store import Store
@@ -20,13 +18,6 @@ from .transmitter import Transmitter
 
 log: Final = logging.getLogger(__name__)
 PARTITION: Final = TopicPartition(DECISIONS, 0)
-_AGAIN_S: Final = 0.5
-_POLL_MS: Final = 200
-
-
-def connect(kafka: KafkaSettings) -> Any:
-    """A consumer without a group: the store knows the place."""
-    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
 
 
 class DecisionFeed:
@@ -46,25 +37,14 @@ class DecisionFeed:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            consumer = None
-            try:
-                consumer = self._connect()
-                self._follow(consumer)
-            except Exception as error:  # noqa: BLE001 - for ever: without this thread no receiver would hear of a decision again
-                log.warning("decisions cannot be read (%s: %s); it is tried again", type(error).__name__, error)
-                self._stopping.wait(_AGAIN_S)
-            finally:
-                if consumer is not None:
-                    with contextlib.suppress(KafkaError, OSError):
-                        consumer.close()
+        follow("decisions", self._connect, self._read, self._stopping)
 
-    def _follow(self, consumer: Any) -> None:
+    def _read(self, consumer: Any) -> None:
         consumer.assign([PARTITION])
         consumer.seek(PARTITION, self._begin(consumer))
         self.reading.set()
         while not self._stopping.is_set():
-            for record in consumer.poll(timeout_ms=_POLL_MS).get(PARTITION, []):
+            for record in consumer.poll(timeout_ms=POLL_MS).get(PARTITION, []):
                 self._transmitter.decided(_decision(record), (DECISIONS, record.offset + 1), time.time())
 
     def _begin(self, consumer: Any) -> int:

@@ -17,13 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_producers.gateway.protocol import Limits, protocol_with
+from tallystick_producers.following import connect
+from tallystick_producers.gateway.protocol import Limits, guarded_server
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import ensure_token_file
 
 from ..connectors.http import Http
 from .api import TransmitterApi
-from .feed import DecisionFeed, connect
+from .feed import DecisionFeed
 from .inbox import Inbox, Recording
 from .jwks import MAX_BYTES, KeyCache, file_fetch
 from .keyfile import KeyFile
@@ -38,7 +39,6 @@ from .transmitter import Transmitter
 log: Final = logging.getLogger(__name__)
 _THREADS: Final = 32
 _FORGET_EVERY_S: Final = 3_600.0
-_GRACE_S: Final = 5
 
 
 class Recorded(Recording, Protocol):
@@ -115,21 +115,7 @@ async def _health(_request: Request) -> Response:
 
 def server_of(app: Starlette, settings: SignalsSettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen
     """uvicorn with the gateway's limits on what comes from outside."""
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=protocol_with(limits),
-        ws="none",
-        lifespan="on",
-        timeout_keep_alive=limits.keep_alive_s,
-        timeout_graceful_shutdown=_GRACE_S,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
-    return uvicorn.Server(config)
+    return guarded_server(app, settings.host, settings.port, limits, "on")
 
 
 async def serve(server: uvicorn.Server) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError
 
+from tallystick_producers import following
 from tallystick_producers.enforcement import feed as lock_feed
 from tallystick_producers.enforcement.feed import PARTITION, LockFeed
 from tallystick_producers.enforcement.table import LockTable
@@ -89,7 +90,7 @@ def table() -> LockTable:
 @pytest.fixture
 def feed(topic: Topic, table: LockTable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], LockFeed]]:
     monkeypatch.setattr(lock_feed, "_SILENT_S", 0.02)
-    monkeypatch.setattr(lock_feed, "_AGAIN_S", 0.005)
+    monkeypatch.setattr(following, "_AGAIN_S", 0.005)
     feeds: list[LockFeed] = []
 
     def start() -> LockFeed:
