@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.words import counted
 
 
 class InfraError(TallystickError):
@@ -105,7 +106,9 @@ class NothingAnswers(InfraError):
 
 class OrderUnanswered(InfraError):
     def __init__(self, missing: int, seconds: float) -> None:
-        super().__init__(f"{missing} records have no receipt after {seconds:.0f} s; is the notary running? `tallystick doctor` tells")
+        super().__init__(
+            f"{counted(missing, 'record has', 'records have')} no receipt after {seconds:.0f} s; is the notary running? `tallystick doctor` tells"
+        )
 
 
 class OrderRefused(InfraError):

@@ -18,6 +18,7 @@ TallystickError
 from pathlib import Path
 
 from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.words import counted
 
 
 class ProducerError(TallystickError):
@@ -56,14 +57,17 @@ class ReceiptTimeout(ProducerError):
     """No receipt in time. The segments stay in the spool."""
 
     def __init__(self, waiting: int, seconds: float) -> None:
-        super().__init__(f"{waiting} segments have no receipt after {seconds:.1f} s; they stay in the spool and are sent again")
+        who = counted(waiting, "segment has", "segments have")
+        super().__init__(f"{who} no receipt after {seconds:.1f} s; what is not confirmed stays in the spool and is sent again")
 
 
 class SegmentsRefused(ProducerError):
     """The notary refused segments of this recorder with a verdict that sending again cannot change."""
 
     def __init__(self, agent: str, count: int) -> None:
-        super().__init__(f"the history refused {count} segments of {agent} for good; they are kept aside in its spool, the log names them")
+        super().__init__(
+            f"the history refused {counted(count, 'segment')} of {agent} for good; what it refused is kept aside in its spool, the log names them"
+        )
 
 
 class KeyFileError(ProducerError):

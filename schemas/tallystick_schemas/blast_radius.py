@@ -42,7 +42,16 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """Resources that it was let to: kind, id and part."""
 
 
-GROUPS: Final = ("principals", "credentials", "sessions", "jobs", "agents", "addresses", "artifacts")
+GROUPS: Final = {
+    "principals": "principal",
+    "credentials": "credential",
+    "sessions": "session",
+    "jobs": "job",
+    "agents": "agent",
+    "addresses": "address",
+    "artifacts": "artifact",
+}
+"""What a lock hits: the fields of a plan, and what one of them is called."""
 _JOB: Final = "JSONExtractString(raw, 'attrs', 'job')"
 _VALUES: Final = {
     "principals": ("principal", "principal != ''"),

@@ -132,7 +132,7 @@ def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, sie
     delivery = f"{locked['command']}/siem"
     shown = until(supervisor, lambda: cli(supervisor, "outbox", "list")["deliveries"])
     assert [(one["id"], one["state"], one["error"]) for one in shown] == [(delivery, "given-up", "127.0.0.1 answered 401")]
-    assert check(supervisor, "outbox") == (False, "0 deliveries wait, 1 were given up")
+    assert check(supervisor, "outbox") == (False, "0 deliveries wait, 1 given up")
     kafka = supervisor.deployment.kafka()
     found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R02"])
     assert f"tallystick outbox retry {delivery}" in found[0].text

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+from tallystick_schemas.words import counted, noun
 
 from .clickhouse import open_source
 from .pool import run_in_processes, run_inline
@@ -161,7 +162,7 @@ def _check_erased(shard: ShardResult, pieces: list[PieceResult], findings: Findi
     """Rows without bytes are covered by erase records. Which record covers which row is step 8's work."""
     erased = sorted(index for piece in pieces for index in piece.erased)
     if len(erased) > shard.erasable:
-        reason = f"{len(erased)} events of this shard have lost their bytes, and its erase records name {shard.erasable}"
+        reason = f"{counted(len(erased), 'event')} of this shard lost {noun(len(erased), 'its', 'their')} bytes, and its erase records name {shard.erasable}"
         findings.fail(6, shard.shard, erased[0], reason)
 
 

@@ -17,6 +17,7 @@ from tallystick_schemas.entries import entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import MAX_SEGMENT_EVENTS, Kind
 from tallystick_schemas.merkle import leaf_hashes, root_of
+from tallystick_schemas.words import counted
 
 from .report import Findings
 from .source import EventRows, StoredEntry
@@ -163,7 +164,7 @@ class EventCheck:
     def _missing_before(self, index: int | None) -> None:
         while self._at < len(self._expected) and (index is None or self._expected[self._at].index < index):
             promise = self._expected[self._at]
-            self._fail(promise.index, f"all {promise.count} events of the segment are missing")
+            self._fail(promise.index, f"none of the segment's {counted(promise.count, 'event')} is there")
             self._at += 1
 
     def _closer(self, promise: Expected, group: Group) -> list[bytes]:
@@ -174,9 +175,12 @@ class EventCheck:
             if rows.setdefault(position, row) != row:
                 self._fail(promise.index, f"two rows that differ stand at position {position}")
         if extra := [position for position in rows if position >= promise.count]:
-            self._fail(promise.index, f"the segment has {promise.count} events, and there is a row at position {extra[0]}")
+            self._fail(promise.index, f"the segment has {counted(promise.count, 'event')}, and there is a row at position {extra[0]}")
         if missing := [position for position in range(promise.count) if position not in rows]:
-            self._fail(promise.index, f"{len(missing)} of {promise.count} events are missing, the first at position {missing[0]}")
+            self._fail(
+                promise.index,
+                f"{len(missing)} of {counted(promise.count, 'event')} missing, the first at position {missing[0]}",
+            )
         self._check_leaves(promise, rows, whole=not missing)
         present = [rows[position][0] for position in sorted(rows) if rows[position][0]]
         self.events += len(rows)

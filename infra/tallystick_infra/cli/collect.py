@@ -157,8 +157,10 @@ def _show(report: "Report", rejected: Any, as_json: bool) -> None:
             {"read": report.read, "recorded": report.recorded, "skipped": skipped, "skipped_count": report.refused, "rejected": where}
         )
         return
+    from tallystick_schemas.words import counted
+
     console = out()
-    console.print(f"{report.read:,} lines read, [bold]{report.recorded:,}[/] recorded, {report.refused:,} refused.")
+    console.print(f"{counted(report.read, 'line')} read, [bold]{report.recorded:,}[/] recorded, {report.refused:,} refused.")
     for one in report.skipped[:10]:
         console.print(f"  {one['place']}: {one['reason']}", markup=False)
     if report.refused:

@@ -43,6 +43,7 @@ def read_plan(deployment: Deployment, subject: str) -> "Plan":
 def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
     """The plan, for people or for programs."""
     from tallystick_schemas.blast_radius import GROUPS
+    from tallystick_schemas.words import counted
 
     plan = read_plan(deployment, subject)
     if not plan.events:
@@ -51,7 +52,7 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
         emit_json(plan)
         return
     seen = f", the last at {plan.last_seen[:19]}Z" if plan.last_seen else ""
-    out().print(f"A lock of {subject} would hit, by its {plan.events} events of the last 24 hours{seen}:", markup=False)
+    out().print(f"A lock of {subject} would hit, by its {counted(plan.events, 'event')} of the last 24 hours{seen}:", markup=False)
     table = Listing("what", "how many", "for example", whole=("what",))
     for name in GROUPS:
         hit = getattr(plan, name)

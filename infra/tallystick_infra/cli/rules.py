@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from tallystick_schemas.words import counted
+
 from .common import data_option, emit_json, json_option, out
 from .tables import Listing
 
@@ -35,10 +37,10 @@ def test(data: Path, as_json: bool, paths: tuple[Path, ...]) -> int:
         return 1 if errors else 0
     console = out()
     for rule in found:
-        console.print(f"[green]good[/]    {rule.meta.id}  {rule.meta.title} ({len(rule.definition.examples)} examples)")
+        console.print(f"[green]good[/]    {rule.meta.id}  {rule.meta.title} ({counted(len(rule.definition.examples), 'example')})")
     for error in errors:
         console.print(f"[red]refused[/] {error.path}\n        {error.part}: {error.reason}", markup=True)
-    console.print(f"{len(files)} files, {len(found)} rules good, {len(errors)} refused.")
+    console.print(f"{counted(len(files), 'file')}, {counted(len(found), 'rule')} good, {len(errors)} refused.")
     return 1 if errors else 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.words import counted
 from tallystick_stream_jobs.shared_signals.settings import SignalsSettings
 
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
@@ -80,7 +81,9 @@ def status(data: Path, as_json: bool) -> None:
         emit_json(found)
     else:
         out().print(f"{'on' if settings.enabled else 'off'}, as {settings.issuer}; signs with {signer or 'no key yet'}")
-        out().print(f"{counts['streams']} streams, {counts['waiting']} tokens wait; heard: {heard or 'nobody is pinned'}")
+        out().print(
+            f"{counted(counts['streams'], 'stream')}, {counted(counts['waiting'], 'token waits', 'tokens wait')}; heard: {heard or 'nobody is pinned'}"
+        )
         for stream_id in wrong:
             out().print(f"[red]stream {stream_id} needs a look[/]: tallystick signals streams")
     raise SystemExit(1 if wrong else 0)

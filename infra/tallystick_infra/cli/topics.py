@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from tallystick_schemas.words import counted
+
 from .common import data_option, open_running, out
 
 
@@ -31,7 +33,7 @@ def announce(data: Path, replication: int) -> None:
         written = live.announce(client, read_key(deployment.keys / "operator.key"))
     finally:
         live.close()
-    out().print(f"{len(made)} topics made, {written} generation records written.")
+    out().print(f"{counted(len(made), 'topic')} made, {counted(written, 'generation record')} written.")
 
 
 @topics.command()

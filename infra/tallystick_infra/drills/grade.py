@@ -9,6 +9,7 @@ import msgspec
 
 from tallystick_schemas.drills import drill_of_subject, drill_principal
 from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.words import counted
 
 from .scenario import Scenario
 from .seen import Fact, Seen, plain
@@ -196,7 +197,7 @@ class Judge:
             if self._is(fact.event.actor.principal, sight.of) and fact.event.outcome == "allowed":
                 had |= _objects(fact)
                 if len(had) >= sight.objects:
-                    yield Sighting(fact.recorded, f"{len(had)} objects were read", [fact.place])
+                    yield Sighting(fact.recorded, f"{counted(len(had), 'object was', 'objects were')} read", [fact.place])
                     return
 
     def lost(self) -> Lost:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
+from tallystick_schemas.words import counted
+
 from .grade import Mark, size
 from .page_chart import LANES, chart, hops
 from .page_style import CSS, policy
@@ -124,9 +126,10 @@ def _rows(moments: Iterable[Moment]) -> Iterable[str]:
 def _foot(result: Result) -> str:
     history = result.history
     failures = "".join(f"<li>{escape(one)}</li>" for one in history.failures)
+    seen = f"{counted(history.entries, 'entry', 'entries')}, {counted(history.events, 'event')}"
     return (
         f"<footer><p>The whole history was recomputed after the drill: integrity {escape(history.integrity)}, completeness {escape(history.completeness)}, "
-        f"freshness {escape(history.freshness)}; {history.entries:,} entries, {history.events:,} events.</p>{f'<ul>{failures}</ul>' if failures else ''}"
+        f"freshness {escape(history.freshness)}; {seen}.</p>{f'<ul>{failures}</ul>' if failures else ''}"
         f"<p>Afterwards: {escape(result.cleaned)} Its events stay in the history, marked with <code>drill: {escape(result.run)}</code>. "
         f"Seed {result.seed}. To check again: <code>tallystick audit verify</code>.</p></footer></main></body></html>"
     )

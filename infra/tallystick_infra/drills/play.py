@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tallystick_producers import Resource, Source, Usage, Why
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.words import counted
 
 from . import agents
 from .client import Answer, Client
@@ -127,7 +128,7 @@ class Play:
             )
             if step.pause_s and self._stopping.wait(step.pause_s):
                 break
-        self._say(f"{step.who}: {step.count} events {step.action} on {step.what} over {step.spread_s:.0f} s.")
+        self._say(f"{step.who}: {counted(step.count, 'event')} {step.action} on {step.what} over {step.spread_s:.0f} s.")
 
     def mint(self, step: Mint) -> None:
         credential = self._stage.mint(step.who)
@@ -140,7 +141,7 @@ class Play:
 
     def forge(self, step: Forge) -> None:
         agents.forge(self._stage, step.who, step.count)
-        self._say(f"Somebody without the key sent {step.count} segments in the name of agent {step.who}.")
+        self._say(f"Somebody without the key sent {counted(step.count, 'segment')} in the name of agent {step.who}.")
 
     def fork(self, step: Fork) -> None:
         agents.fork(self._stage, step.who)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from tallystick_schemas.words import counted
+
 from ..deployment import Deployment
 from ..errors import DrillUnusable
 from .grade import Grades, grade
@@ -131,7 +133,7 @@ class Runner:
         self._say("An auditor recomputes the whole history: every hash, signature and verdict.")
         history = verify(self._deployment)
         verdicts = f"integrity {history.integrity}, completeness {history.completeness}, freshness {history.freshness}"
-        self._say(f"  {history.entries:,} entries, {history.events:,} events: {verdicts}.")
+        self._say(f"  {counted(history.entries, 'entry', 'entries')}, {counted(history.events, 'event')}: {verdicts}.")
         for failure in history.failures[:5]:
             self._say(f"  {failure}")
         return history

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from tallystick_schemas.messages import Delivery
+from tallystick_schemas.words import counted
 
 from .aws_http import iam_client
 from .base import Act, Connector, act_of, subject_of, whose
@@ -106,7 +107,7 @@ class AwsIam:
         self._put(who, _document(at, keys))
         for key in keys if act != "step-up" else []:
             self._iam.update_access_key(UserName=who.name, AccessKeyId=key, Status="Inactive")
-        return f"{who.kind} {who.name}: tokens issued before {at} are denied; {len(keys)} access keys switched off"
+        return f"{who.kind} {who.name}: tokens issued before {at} are denied; {counted(len(keys), 'access key')} switched off"
 
     def _unlock(self, who: Identity) -> str:
         policy = self._policy(who)
@@ -118,7 +119,7 @@ class AwsIam:
             self._iam.update_access_key(UserName=who.name, AccessKeyId=key, Status="Active")
         # Last, since it says what is to be undone: if we crash before, the repeat undoes it again.
         getattr(self._iam, f"delete_{who.kind}_policy")(**_name(who), PolicyName=POLICY)
-        return f"{who.kind} {who.name}: the deny policy is gone; {len(again)} access keys switched on"
+        return f"{who.kind} {who.name}: the deny policy is gone; {counted(len(again), 'access key')} switched on"
 
     def _keys(self, who: Identity, status: str) -> list[str]:
         if who.kind == "role":

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from tallystick_schemas.messages import Delivery
+from tallystick_schemas.words import counted
 
 from .base import Connector, act_of, locked_s, whose
 from .errors import Refused
@@ -79,7 +80,7 @@ class Keycloak:
             before = locked_s(delivery) * 1000
         sessions = [*self._call("GET", f"{path}/sessions", headers).check().json(), *self._offline(path, headers)]
         live = [one for one in sessions if before is None or one.get("start", 0) < before]
-        return f"{len(live)} sessions are alive" if live else None
+        return f"{counted(len(live), 'session is', 'sessions are')} alive" if live else None
 
     def _disable(self, delivery: Delivery, user: dict[str, Any], headers: dict[str, str]) -> str:
         """Whether he was enabled before us decides whether an unlock enables him; a first attempt sees it, a repeat may see our own work."""

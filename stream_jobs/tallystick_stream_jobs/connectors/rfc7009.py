@@ -14,6 +14,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from tallystick_schemas.messages import Delivery
+from tallystick_schemas.words import counted
 
 from .base import Connector, act_of, subject_of
 from .errors import Refused, Retry
@@ -68,7 +69,7 @@ class Rfc7009:
                 raise Refused(f"{answer.host} refused a token: {_error_of(answer)}")
             answer.check()
             count += 1
-        return f"revoked {count} tokens" if count else "nothing to do: no token of this subject is known here"
+        return f"revoked {counted(count, 'token')}" if count else "nothing to do: no token of this subject is known here"
 
     def _known(self, delivery: Delivery) -> Iterator[KnownToken]:
         kind, name = subject_of(delivery)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tallystick_schemas.messages import Delivery
+from tallystick_schemas.words import counted, noun
 
 from .base import Connector, act_of, locked_s, subject_of, whose
 from .errors import Refused, Retry
@@ -64,7 +65,7 @@ class Vault:
         # Disabled before its tokens go: one that is made in between would live on.
         said = self._disable(delivery, entity) if entity is not None and act != "step-up" else "left entity as it is"
         count = sum(self._revoke(one["accessor"]) for one in self._tokens(entity)) if entity is not None else 0
-        return f"{said}; {count} tokens revoked; {self._end_leases(principal)} leases revoked"
+        return f"{said}; {counted(count, 'token')} revoked; {counted(self._end_leases(principal), 'lease')} revoked"
 
     def _alive(self, delivery: Delivery) -> str | None:
         kind, name = subject_of(delivery)
@@ -76,7 +77,7 @@ class Vault:
         if act_of(delivery) == "step-up":
             # Whoever logs in anew has a token again: that is what a step-up is for.
             older = [one for one in self._tokens(entity) if one.get("creation_time", 0) < locked_s(delivery)]
-            return f"{len(older)} tokens from before are known" if older else None
+            return f"{counted(len(older), 'token')} from before {noun(len(older), 'is', 'are')} known" if older else None
         if not entity["disabled"]:
             return "the entity is enabled"
         return "one of its tokens is known" if self._tokens(entity) else None

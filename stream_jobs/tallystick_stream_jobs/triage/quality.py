@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
+from tallystick_schemas import words
+
 from ..policy.demotions import Standing
 from ..policy.model import DetectionPolicy
 
@@ -65,7 +67,7 @@ def fallen(verdicts: Iterable[Verdict], policy: DetectionPolicy, standings: Mapp
             continue
         low, high = wilson(right, len(counted))
         why = (
-            f"{detector} version {version} was right in {right} of {len(counted)} verdicts: precision {right / len(counted):.2f} "
+            f"{detector} version {version} was right in {right} of {words.counted(len(counted), 'verdict')}: precision {right / len(counted):.2f} "
             f"(95 %: {low:.2f} to {high:.2f}), its bar is {bar.precision:g}"
         )
         newest = max(counted, key=lambda one: (one.closed, one.finding)).finding
