@@ -159,7 +159,8 @@ def build(
     given = dict(given or {})
     hints, mistakes = get_type_hints(kind), []
     names = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # T is always one of the dataclasses above
-    mistakes += [f"[{section}] has no setting {key!r}; it knows {', '.join(sorted(names))}" for key in table if key not in names]
+    known = sorted(set(names) - set(given))
+    mistakes += [f"[{section}] has no setting {key!r}; it knows {', '.join(known)}" for key in table if key not in known]
     values = dict(given)
     for name, spec in names.items():
         variable = f"{PREFIX}_{section}_{name}".upper()

@@ -30,11 +30,11 @@ detect.add_command(backtest)
 
 
 def in_force(deployment: Deployment) -> "Reloader":
-    """The policy that detection uses, or would use if it started now."""
+    """The policy that detection uses, or would use if it started now; why a file is not used is said on standard error."""
     from tallystick_stream_jobs.policy import Reloader
 
     jobs = deployment.jobs()
-    return Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+    return Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda said: click.echo(said, err=True))
 
 
 def rules_in_force(deployment: Deployment, known: "DetectionPolicy") -> "list[Rule]":

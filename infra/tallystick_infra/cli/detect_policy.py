@@ -31,13 +31,20 @@ def _show(deployment: Deployment, as_json: bool) -> int:
     from tallystick_stream_jobs.policy import Reloader
 
     jobs = deployment.jobs()
-    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda _: None)
     if as_json:
         emit_json(
-            {"file": str(known.path), "usable": not known.mistakes, "mistakes": list(known.mistakes), "policy": _builtins(known.policy)}
+            {
+                "file": str(known.path),
+                "usable": not known.mistakes,
+                "mistakes": list(known.mistakes),
+                "instead": known.instead,
+                "policy": _builtins(known.policy),
+            }
         )
         return 1 if known.mistakes else 0
     what = f"sha256 {known.policy.sha256[:16]}…" if known.policy.sha256 else "no file: the defaults"
+    what = f"not used; in force is {known.instead}" if known.instead else what
     out().print(f"[bold]{escape(str(known.path))}[/] ({what})")
     for mistake in known.mistakes:
         out().print(f"[red]not used:[/] {escape(mistake)}")

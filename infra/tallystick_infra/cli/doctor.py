@@ -11,16 +11,19 @@ import click
 import clickhouse_connect
 import psutil
 from kafka import KafkaConsumer, TopicPartition
-from rich.table import Table
+from rich.markup import escape
 
-from tallystick_schemas.errors import TallystickError
+from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.messages import HEARTBEAT_KEY, LockHeartbeat, parse_lock
 from tallystick_schemas.topics import EVENTS, LOCKS
+from tallystick_schemas.words import counted, noun
 
 from ..deployment import Deployment, read_run
 from ..errors import NothingAnswers
 from ..kafka.topics import Topics
+from ..settings_check import mistakes
 from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
+from .tables import Listing
 
 _STALE_S = 30.0
 _NEEDS: Final = {
@@ -47,15 +50,29 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks, dead = [], _dead(deployment)
-    for look in (_processes, _kafka, _clickhouse, _behind, _sealed, _responder, _points, _outbox, _spools, _tokens, _policy, _signals):
+    for look in (
+        _settings,
+        _processes,
+        _kafka,
+        _clickhouse,
+        _behind,
+        _sealed,
+        _responder,
+        _points,
+        _outbox,
+        _spools,
+        _tokens,
+        _policy,
+        _signals,
+    ):
         checks += _guarded(look, deployment, dead)
     good = all(check.ok for check in checks)
     if as_json:
         emit_json({"ok": good, "checks": [asdict(check) for check in checks]})
         return 0 if good else 1
-    table = Table("", "part", "seen", "what to do", box=None, header_style="bold")
+    table = Listing("", "part", "seen", "what to do", whole=("part",))
     for check in checks:
-        table.add_row("[green]ok[/]" if check.ok else "[red]!![/]", check.name, check.seen, "" if check.ok else check.mend)
+        table.add_row("[green]ok[/]" if check.ok else "[red]!![/]", *map(escape, (check.name, check.seen, "" if check.ok else check.mend)))
     out().print(table)
     return 0 if good else 1
 
@@ -68,6 +85,8 @@ def _dead(deployment: Deployment) -> dict[str, NothingAnswers]:
             knock(deployment, store)
         except NothingAnswers as error:
             dead[store.lower()] = error
+        except SettingsError:
+            continue  # `_settings` tells
     return dead
 
 
@@ -80,10 +99,19 @@ def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment, 
         return [Check(name, False, f"not looked at: no answer from {' and '.join(missing)}", f"see {missing[0]}")]
     try:
         return look(deployment)
+    except SettingsError:
+        return [Check(name, False, "not looked at: its settings cannot be used", "see settings")]
     except (TallystickError, OSError, RuntimeError, clickhouse_connect.driver.exceptions.Error) as error:
         return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is `tallystick up` running on this directory?")]
     except Exception as error:  # noqa: BLE001 - client libraries raise their own families; each is a finding of the doctor
         return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is it reachable with these settings?")]
+
+
+def _settings(deployment: Deployment) -> list[Check]:
+    """Every section: a mistake is otherwise told by the one process that reads it, in its log."""
+    found = mistakes(deployment)
+    path = deployment.path / "tallystick.toml"
+    return [Check("settings", False, one, f"mend {path} and start again") for one in found] or [Check("settings", True, path.name)]
 
 
 def _processes(deployment: Deployment) -> list[Check]:
@@ -147,7 +175,7 @@ def _behind(deployment: Deployment) -> list[Check]:
     known = {shard: offset + 1 for shard, offset in client.query(query).result_rows}
     lag = {partition.partition: end - known.get(partition.partition, 0) for partition, end in ends.items()}
     worst = max(lag.values(), default=0)
-    return [Check("notary", worst < 1000, f"{sum(lag.values())} records behind, the worst shard {worst}", "see logs/notary.log")]
+    return [Check("notary", worst < 1000, f"{counted(sum(lag.values()), 'record')} behind, the worst shard {worst}", "see logs/notary.log")]
 
 
 def _sealed(deployment: Deployment) -> list[Check]:
@@ -193,7 +221,7 @@ def _points(deployment: Deployment) -> list[Check]:
     checks = []
     for one in standing(read_enforcement(deployment.kafka()), held, now):
         missing = sum(ms is None for ms in one.acked_ms.values())
-        seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {len(one.acked_ms)} locks acknowledged"
+        seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {counted(len(one.acked_ms), 'lock')} acknowledged"
         checks.append(Check(f"point {one.point.name}", not one.silent and not missing, seen, "does it run? who is locked may get in there"))
     return checks
 
@@ -207,7 +235,7 @@ def _outbox(deployment: Deployment) -> list[Check]:
     told = Check(
         "outbox",
         "given-up" not in states,
-        f"{states.count('waiting')} deliveries wait, {states.count('given-up')} were given up",
+        f"{counted(states.count('waiting'), 'delivery waits', 'deliveries wait')}, {states.count('given-up')} given up",
         "`tallystick outbox` says why; `outbox retry ID` once it is mended",
     )
     seen = f"a lock does not hold at {', '.join(open_doors)}" if open_doors else "no lock is known that does not hold"
@@ -230,7 +258,9 @@ def _signals(deployment: Deployment) -> list[Check]:
     finally:
         store.close()
     wrong = [one.id for one in streams if one.troubled]
-    seen = f"{len(streams)} streams, {waiting} tokens wait" + (f"; in trouble: {', '.join(wrong)}" if wrong else "")
+    seen = f"{counted(len(streams), 'stream')}, {counted(waiting, 'token waits', 'tokens wait')}" + (
+        f"; in trouble: {', '.join(wrong)}" if wrong else ""
+    )
     return [Check("signals", not wrong, seen, "`tallystick signals streams` says what is wrong")]
 
 
@@ -248,7 +278,7 @@ def _spools(deployment: Deployment) -> list[Check]:
             Check(
                 f"spool {folder.parent.name}",
                 not aside,
-                f"{waiting:,} bytes wait, {aside} segments set aside",
+                f"{waiting:,} bytes wait, {counted(aside, 'segment')} set aside",
                 "refused for good: see the agent's log",
             )
         )
@@ -268,7 +298,7 @@ def _tokens(deployment: Deployment) -> list[Check]:
     except TokenFileError as error:
         return [Check("tokens", False, str(error), "until then the gateway goes on with what it read before")]
     if book.faults:
-        seen = f"{len(book.faults)} lines of {path} let nobody in: {book.faults[0]}"
+        seen = f"{counted(len(book.faults), 'line')} of {path} {noun(len(book.faults), 'lets', 'let')} nobody in: {book.faults[0]}"
         return [Check("tokens", False, seen, "mend or delete the line; `tallystick token list` tells all of them")]
     return [Check("tokens", True, f"{len(book)} in {path.name}")]
 
@@ -278,10 +308,10 @@ def _policy(deployment: Deployment) -> list[Check]:
     from tallystick_stream_jobs.policy import Reloader
 
     jobs = deployment.jobs()
-    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir))
+    known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda _: None)
     seen = f"{known.path.name} {known.policy.sha256[:12]}" if known.policy.sha256 else f"no {known.path.name}: the defaults"
     if known.policy.demoted:
         seen += f"; demoted: {', '.join(sorted(known.policy.demoted))}"
     if known.mistakes:
-        seen = f"not used, {len(known.mistakes)} mistakes: {known.mistakes[0]}"
+        seen = f"not used, {counted(len(known.mistakes), 'mistake')}: {known.mistakes[0]}"
     return [Check("policy", not known.mistakes, seen, "`tallystick detect policy` tells all of them")]

@@ -12,7 +12,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from tallystick_schemas.errors import SettingsError
+
 from ..deployment import Deployment
+from ..settings_check import mistakes
 from ..supervisor import Supervisor
 from .common import data_option, emit_json, json_option, out
 
@@ -41,6 +44,9 @@ def fetch_progress(console: Console) -> Iterator[Any]:
 def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> None:
     """Start everything; a part that dies is started again. Makes the deployment when there is none."""
     deployment = Deployment.create(data, _tables(kafka, clickhouse, artifacts))
+    if found := mistakes(deployment):
+        # Before anything starts: a process that cannot read its section would end and be started again for ever.
+        raise SettingsError(found)
     console = out(as_json)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

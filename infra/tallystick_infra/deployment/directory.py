@@ -22,6 +22,9 @@ BUILT_IN_AGENTS = ("gateway", "console", "cli", "detectors", "responder", "outbo
 """Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
 
 
+SECTIONS = frozenset({"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"})
+
+
 @dataclass(frozen=True)
 class EmbeddedSettings:
     """Ports of the embedded parts; 0 takes a free one. `enabled` false: Kafka and ClickHouse are somebody else's."""
@@ -66,11 +69,12 @@ class Deployment:
             raise NoDeployment(path) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError([f"{path / 'tallystick.toml'}: {error}"]) from error
-        unknown = sorted(
-            set(tables) - {"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"}
-        )
-        if unknown:
-            raise SettingsError([f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in unknown])
+        mistakes = [f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in sorted(set(tables) - SECTIONS)]
+        mistakes += [
+            f"{path / 'tallystick.toml'}: {name} is not a section" for name, table in tables.items() if not isinstance(table, dict)
+        ]
+        if mistakes:
+            raise SettingsError(mistakes)
         return cls(path, tables)
 
     def _table(self, section: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The policy in force: picked up from its files without a restart. A file that cannot be used changes nothing but what is said about it."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -24,13 +25,15 @@ class Reloader:
     itself: the file may have protected somebody.
     """
 
-    def __init__(self, path: Path, state_dir: Path) -> None:
-        self.path, self.state_dir = path, state_dir
+    def __init__(self, path: Path, state_dir: Path, say: Callable[[str], object] = log.error) -> None:
+        self.path, self.state_dir, self._say = path, state_dir, say
         self.policy = DetectionPolicy()
         self.texts: dict[str, str | None] = {}
         """File name -> the text that is in force; None: no file."""
         self.mistakes: tuple[str, ...] = ()
         """Why the newest file is not used; empty: it is in force."""
+        self.instead = ""
+        """What is in force instead of a file that could not be used at the start."""
         self._seen: tuple[object, ...] = ()
         self._next = 0.0
         self._base = DetectionPolicy()
@@ -58,7 +61,7 @@ class Reloader:
         self.policy = replace(self._base, demoted=demoted)
         self.mistakes = tuple(mistakes)
         for mistake in mistakes:
-            log.error("the policy in force stays as it was: %s", mistake)
+            self._say(f"the policy in force stays as it was: {mistake}")
 
     def _read_policy(self, mistakes: list[str]) -> None:
         try:
@@ -85,10 +88,9 @@ class Reloader:
         except PolicyRefused:
             self._base = replace(DetectionPolicy(), default_mode="recommend")
         self.policy = replace(self._base, demoted=self.policy.demoted)
-        what = (
-            f"the one that was recorded last ({digest_of(text)[:12]}…)" if self._base.sha256 else "the defaults, and nothing acts by itself"
-        )
-        log.error("%s cannot be used; in force is %s", self.path.name, what)
+        recorded = f"the one that was recorded last ({digest_of(text)[:12]}…)"
+        self.instead = recorded if self._base.sha256 else "the defaults, and nothing acts by itself"
+        self._say(f"{self.path.name} cannot be used; in force is {self.instead}")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
