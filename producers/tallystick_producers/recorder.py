@@ -195,7 +195,8 @@ class Recorder:
         """Whether `principal` or its `credential` is locked now, or that cannot be known: true in a condition, with the sentence to show.
 
         The first call makes this process an enforcement point: it reads the locks from then on, says that it is there and acknowledges each lock.
-        It waits `wait_s` at the most until it knows; later calls look into memory. `issued` (Unix seconds): when the credential was issued, which
+        It waits `wait_s` at the most until it knows; later calls look into memory. Once so long has passed without a word of the responder, the
+        answer (locked, not known) comes at once, until one is heard. `issued` (Unix seconds): when the credential was issued, which
         passes a step-up of before. RecorderClosed.
         """
         locks = self._locks or self._start_locks()

@@ -87,11 +87,15 @@ class Announcer:
         """The responder's newest heartbeat."""
         self._heard.at = at
 
-    def close(self) -> None:
-        """Sign off: a point that was stopped is not one that is silent."""
+    def stop(self) -> None:
+        """Sign off, without waiting for that."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(timeout=5)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Sign off: a point that was stopped is not one that is silent. Without Kafka nobody can be told, and `timeout` seconds are enough."""
+        self.stop()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -47,10 +47,14 @@ class LockFeed:
         self._thread = threading.Thread(target=self._run, name="tallystick-locks", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """End the thread."""
+    def stop(self) -> None:
+        """End the thread, without waiting for that."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End the thread; one that hangs in a connection is left behind after `timeout` seconds."""
+        self.stop()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         follow("locks", self._connect, self._read, self._stopping)

@@ -3,8 +3,10 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tallystick_schemas.messages import Level, Lock
 from tallystick_schemas.settings import AgentSettings
@@ -36,6 +38,8 @@ class LockState:
 
 
 _FREE = LockState(False, True)
+_LEAVE_S: Final = 2.0
+"""For signing off. A thread that waits for a Kafka that is away is left behind; then the point is missed instead, and shown as silent."""
 
 
 class LockCache:
@@ -44,6 +48,7 @@ class LockCache:
     def __init__(self, settings: AgentSettings, record: Callable[..., str]) -> None:
         self._table = LockTable(settings.lock_stale_s)
         self._known = threading.Event()
+        self._began = time.monotonic()
         self.name = f"{settings.agent}@{socket.gethostname()}:{os.getpid()}"
         self._announcer = Announcer(Identity(self.name, "sdk"), lambda: KafkaTopic(settings.kafka), record)
         self._feed = LockFeed(self._table, lambda: connect(settings.kafka), self)
@@ -58,16 +63,19 @@ class LockCache:
         self._known.set()
 
     def check(self, principal: str, credential: str | None, issued: float | None, wait_s: float) -> LockState:
-        """The answer of now. The first ones wait for the table to be fed, `wait_s` at the most."""
-        if not self._known.is_set():
-            self._known.wait(wait_s)
+        """The answer of now. The first ones wait for the table to be fed, until `wait_s` after it was begun: once that is over none waits again."""
+        if not self._known.is_set() and (left := self._began + wait_s - time.monotonic()) > 0:
+            self._known.wait(left)
         denial = self._table.check(principal, credential, now(), issued)
         return _FREE if denial is None else _state(denial)
 
     def close(self) -> None:
-        """Sign off."""
-        self._feed.close()
-        self._announcer.close()
+        """Sign off, within _LEAVE_S."""
+        until = time.monotonic() + _LEAVE_S
+        for part in (self._feed, self._announcer):
+            part.stop()
+        for part in (self._feed, self._announcer):
+            part.close(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
         """In a forked child: the threads are the parent's, and so are the sockets, which must not be closed here."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +29,8 @@ class Quiet:
 
     def applied(self, _lock: Lock) -> None: ...
     def heard(self, _at: str) -> None: ...
-    def close(self) -> None: ...
+    def stop(self) -> None: ...
+    def close(self, _timeout: float = 0) -> None: ...
 
 
 @pytest.fixture
@@ -47,6 +49,42 @@ def test_what_cannot_be_known_counts_as_locked_and_says_so(settings: AgentSettin
     assert bool(state)
     assert (state.locked, state.known, state.command) == (True, False, None)
     assert "has not heard from the responder yet" in state.text
+
+
+def test_without_kafka_only_the_first_call_waits(settings: AgentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, waited = LockCache(settings, lambda *_, **__: ""), []
+    clock = [cache._began]
+    monkeypatch.setattr(sdk.time, "monotonic", lambda: clock[0])
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        clock[0] += seconds
+        return False
+
+    monkeypatch.setattr(cache._known, "wait", wait)
+    assert [cache.check("ann", None, None, 5.0).known for _ in range(3)] == [False] * 3
+    assert waited == [5.0]
+    cache.check("ann", None, None, 8.0)
+    assert waited == [5.0, 3.0], "who would wait longer waits for the rest"
+
+
+def test_leaving_does_not_wait_for_a_kafka_that_is_away(settings: AgentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that connects cannot be interrupted; both threads hang in one."""
+    released = threading.Event()
+
+    def hang(*_: object) -> None:
+        released.wait(30)
+        raise OSError("away")
+
+    monkeypatch.undo()
+    for name in ("connect", "KafkaTopic"):
+        monkeypatch.setattr(sdk, name, hang)
+    monkeypatch.setattr(sdk, "_LEAVE_S", 0.2)
+    cache = LockCache(settings, lambda *_, **__: "")
+    began = time.monotonic()
+    cache.close()
+    assert time.monotonic() - began < 3, "each of the two was waited for"
+    released.set()
 
 
 def test_threads_share_one_cache(settings: AgentSettings) -> None:
