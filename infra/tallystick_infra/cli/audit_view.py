@@ -1,17 +1,27 @@
 """How a verification report looks in a terminal."""
 
+import re
+from collections.abc import Sequence
+from typing import Final
+
 from rich.panel import Panel
+from rich.text import Text
 
 from tallystick_audit.verify import Report
+from tallystick_audit.verify.report import MAX_KEPT, Failure
+from tallystick_schemas.words import counted
 
 from .common import out
 from .tables import Listing
 
+_SHOWN: Final = 50
+"""Kinds of failures that a terminal shows."""
+_VARYING: Final = re.compile(r"\b(?:[0-9a-f]{8,}|\d+)\b")
 _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 
 def show_report(report: Report) -> None:
-    """Three verdicts, the numbers, and every failure with its place."""
+    """Three verdicts, the numbers, and every kind of failure with its places."""
     console = out()
     verdicts = "   ".join(
         f"{name} [bold {_STYLES[value]}]{value}[/]"
@@ -21,15 +31,38 @@ def show_report(report: Report) -> None:
             ("freshness", report.freshness.value),
         )
     )
-    numbers = f"{report.entries:,} entries, {report.events:,} events, {report.checkpoints} checkpoints in {report.seconds:.1f} s"
+    seen = (counted(report.entries, "entry", "entries"), counted(report.events, "event"), counted(report.checkpoints, "checkpoint"))
+    numbers = f"{', '.join(seen)} in {report.seconds:.1f} s"
     console.print(Panel(f"{verdicts}\n{numbers}", title="audit verify", title_align="left", border_style="dim", expand=False))
     if report.failures:
         table = Listing("step", "shard", "index", "what")
-        for failure in report.failures[:50]:
-            table.add_row(str(failure.step), _place(failure.shard), _place(failure.index), failure.reason)
+        folded = fold(report.failures)
+        for first, alike in folded[:_SHOWN]:
+            table.add_row(str(first.step), _place(first.shard), _place(first.index), Text(first.reason))
+            if alike:
+                table.add_row("", "", "", Text(f"… and {len(alike):,} more alike, {_span(alike)}", style="dim"))
         console.print(table)
-        if report.failure_count > 50:
-            console.print(f"and {report.failure_count - 50} more; --json shows them")
+        left = report.failure_count - sum(1 + len(alike) for _, alike in folded[:_SHOWN])
+        if left:
+            console.print(f"and {counted(left, 'failure')} more; --json has the first {MAX_KEPT:,} in words")
+
+
+def fold(failures: Sequence[Failure]) -> list[tuple[Failure, list[Failure]]]:
+    """Each first failure of its kind and those that say the same of another place of its shard: they differ in numbers and hashes alone."""
+    kinds: dict[tuple[object, ...], list[Failure]] = {}
+    for one in failures:
+        kinds.setdefault((one.step, one.shard, one.verdict, one.outcome, _VARYING.sub("#", one.reason)), []).append(one)
+    return [(first, alike) for first, *alike in kinds.values()]
+
+
+def _span(alike: Sequence[Failure]) -> str:
+    """Where they are, in words: `shard 0, index 5 to 316`."""
+    where = [] if alike[0].shard is None else [f"shard {alike[0].shard}"]
+    places = [one.index for one in alike if one.index is not None]
+    if places:
+        low, high = min(places), max(places)
+        where.append(f"index {low:,}" if low == high else f"index {low:,} to {high:,}")
+    return ", ".join(where) or "without a place"
 
 
 def _place(value: int | None) -> str:
