@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.events import parse_event
+from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.messages import VerifiedBatch
+from tallystick_schemas.probes import is_probe
 
 _RATE_SECONDS: Final = 10
 
@@ -87,7 +88,7 @@ class Tail:
 
 
 def tail_cells(rows: Iterable[TailRow]) -> list[list[str | int]]:
-    """Rows as the browser draws them: number, time, principal, action, outcome, resource, part, bytes, ip, place."""
+    """Rows as the browser draws them: number, time, principal, action, outcome, resource, part, bytes, ip, place, sort."""
     return [_cells(row) for row in rows]
 
 
@@ -97,7 +98,7 @@ def _cells(row: TailRow) -> list[str | int]:
         event = parse_event(row.raw)
     except ParseError:
         # The notary lets nothing malformed through; should one come, the tail shows it instead of stopping.
-        return [row.number, "", "", "not an event", "error", "", "", "", "", place]
+        return [row.number, "", "", "not an event", "error", "", "", "", "", place, ""]
     resource = event.resource
     return [
         row.number,
@@ -110,4 +111,10 @@ def _cells(row: TailRow) -> list[str | int]:
         event.usage.bytes if event.usage and event.usage.bytes is not None else "",
         (event.source.ip or "") if event.source else "",
         place,
+        _sort(event),
     ]
+
+
+def _sort(event: Event) -> str:
+    """What the page treats apart: `beat`, an agent that says it is there, and `probe`, our own question whether a lock holds."""
+    return "beat" if event.action == "agent.heartbeat" else "probe" if is_probe(event) else ""

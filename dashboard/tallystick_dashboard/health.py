@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tallystick_schemas.notices import BREAKER_WINDOW_S
+from tallystick_schemas.words import counted
 
 Level = Literal["good", "late", "bad", "unknown"]
 
@@ -91,7 +92,7 @@ def _checkpoint(seen: Observed, now: float) -> HealthItem:
     if seen.checkpoint_time is None:
         return HealthItem("sealed", label, "no checkpoint", "unknown", "No checkpoint is stored yet. Does the sealer run?")
     age = now - seen.checkpoint_time
-    value = f"{seen.checkpoint_size:,} entries, {age_text(age)} ago"
+    value = f"{counted(seen.checkpoint_size, 'entry', 'entries')}, {age_text(age)} ago"
     return HealthItem(
         "sealed",
         label,

@@ -8,6 +8,7 @@ import dash_mantine_components as dmc
 
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Finding, Lock
+from tallystick_schemas.words import counted, noun
 
 from .ui import Component, dcc, html
 
@@ -112,5 +113,6 @@ def plan_view(plan: Plan) -> Component:
         hit: Hit = getattr(plan, name)
         more = ", …" if hit.count > len(hit.examples) else ""
         examples = ", ".join(hit.examples) + more
-        cells.append(html.Div([html.B(f"{hit.count:,}"), html.Span(name)], className="plan-cell", title=examples or f"no {name}"))
-    return [html.P(f"Would hit, by the last 24 hours ({plan.events:,} events{seen}):"), html.Div(cells, className="plan-cells")]
+        words = [html.B(f"{hit.count:,}"), html.Span(noun(hit.count, GROUPS[name], name))]
+        cells.append(html.Div(words, className="plan-cell", title=examples or f"no {name}"))
+    return [html.P(f"Would hit, by the last 24 hours ({counted(plan.events, 'event')}{seen}):"), html.Div(cells, className="plan-cells")]

@@ -3,10 +3,11 @@
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.support.browser import Watched
-from tests.support.console import RunningConsole
+from tests.support.console import RunningConsole, make_event
 
 from tallystick_dashboard.ports import Closing
 from tallystick_schemas.messages import Lock
+from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
 
 pytestmark = pytest.mark.browser
@@ -96,3 +97,93 @@ def test_a_finding_closed_elsewhere_looks_closed(console: RunningConsole, watche
     page.goto(f"{console.url}/findings?finding=F-1aa0c1d2e3f4")
     expect(page.locator(".closed")).to_contain_text("Closed by bo as testing or maintenance: the nightly copy, 23 Nov 21:11:54 UTC")
     expect(page.get_by_role("button", name="Close the finding")).to_be_hidden()
+
+
+def beat(now: float) -> bytes:
+    return make_event(now, "gateway", "agent.heartbeat", resource="gateway")
+
+
+def test_heartbeats_are_hidden_until_somebody_wants_them(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    rows, none = page.locator("#tail-body tr"), page.locator("#tail-none")
+    simulator.send_events([beat(now)])
+    expect(none).to_contain_text("Nothing but heartbeats so far")
+    expect(none).to_contain_text("1 heartbeat is hidden.")
+    simulator.send_events([make_event(now, "ana@example.org", "model.infer"), *[beat(now)] * 3])
+    expect(rows).to_have_count(1)
+    expect(none).to_be_hidden()
+    page.get_by_role("button", name="Heartbeats").click()
+    expect(rows).to_have_count(5)
+    page.reload()
+    expect(rows).to_have_count(5)
+    page.keyboard.press("h")
+    expect(rows).to_have_count(1)
+
+
+def test_heartbeats_do_not_push_out_what_people_did(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    simulator.send_events([make_event(now, "ana@example.org", "model.infer")])
+    expect(page.locator("#tail-body tr")).to_have_count(1)
+    for _ in range(10):
+        simulator.send_events([beat(now)] * 50)
+        page.wait_for_timeout(300)
+    page.locator("#tail-filter").fill("ana@")
+    expect(page.locator("#tail-body tr")).to_have_count(1)
+
+
+def test_a_filter_without_hits_says_so_and_leads_out(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    simulator.send_events([make_event(now, "ana@example.org", "model.infer"), make_event(now, "bo@example.org", "model.load")])
+    rows, none = page.locator("#tail-body tr"), page.locator("#tail-none")
+    expect(rows).to_have_count(2)
+    page.locator("#tail-filter").fill("nobody")
+    expect(none).to_contain_text("No row matches “nobody”")
+    expect(none).to_contain_text("the newest 2 rows")
+    none.get_by_role("button", name="Clear the filter").click()
+    expect(rows).to_have_count(2)
+    expect(none).to_be_hidden()
+    expect(page.locator("#tail-filter")).to_have_value("")
+    page.locator("#tail-filter").fill("nobody")
+    page.locator("#nav-locks").click()
+    page.locator("#nav-live").click()
+    expect(page.locator("#tail-filter")).to_have_value("")
+    expect(rows).to_have_count(2)
+
+
+def test_a_probe_is_not_shown_as_an_attack(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    probe = make_event(now, "tallystick-probe", "access.check", outcome="denied", roles=[PROBE_ROLE], attrs={PROBE_ATTR: "true"})
+    simulator.send_events([probe, make_event(now, "mallory", "access.check", outcome="denied", attrs={PROBE_ATTR: "true"})])
+    ours = page.locator("#tail-body tr").filter(has_text="tallystick-probe")
+    expect(ours.locator(".badge").filter(has_text="probe")).to_be_visible()
+    expect(ours.locator(".tone-critical")).to_have_count(0)
+    theirs = page.locator("#tail-body tr").filter(has_text="mallory")
+    expect(theirs.locator(".tone-critical")).to_have_text("denied")
+    expect(theirs.locator(".badge").filter(has_text="probe")).to_have_count(0)
+
+
+def test_titles_name_the_page_and_the_finding(console: RunningConsole, watched: Watched) -> None:
+    page = watched.page
+    expect(page).to_have_title("Live · Tallystick")
+    console.simulator.quiet_findings()
+    for icon, name in (("locks", "Locks"), ("history", "History"), ("findings", "Findings")):
+        page.locator(f"#nav-{icon}").click()
+        expect(page).to_have_title(f"{name} · Tallystick")
+    page.get_by_role("link", name="Bytes far above").click()
+    expect(page).to_have_title("Bytes far above the peers' habit · Findings · Tallystick")
+    page.keyboard.press("Escape")
+    expect(page).to_have_title("Findings · Tallystick")
+
+
+def test_a_choice_without_hits_says_what_there_is(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.send_events([make_event(console.hub.clock(), "ana@example.org", "model.infer")], shard=2)
+    simulator.quiet_findings()
+    simulator.refresh()
+    page.locator("#nav-findings").click()
+    page.get_by_text("Critical", exact=True).click()
+    expect(page.locator("#findings-list")).to_contain_text("No critical findings")
+    expect(page.locator("#findings-list")).to_contain_text("3 findings of other severities: choose All to see them.")
+    page.locator("#nav-history").click()
+    page.get_by_text("3", exact=True).first.click()
+    expect(page.locator("#history-view")).to_contain_text("Shard 3 is empty")

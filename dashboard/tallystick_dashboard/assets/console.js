@@ -4,6 +4,7 @@
   "use strict";
 
   const KEEP = 400; // rows kept for the Live page
+  const KEPT_BEATS = 100; // of them, at most so many heartbeats
   const DRAWN = 200; // rows drawn at once
   const SILENT_MS = 5000; // a push comes each second: silence this long means that the page is stale
   const BEAT_MS = 20000;
@@ -11,7 +12,8 @@
   const TONES = { denied: "critical", error: "high" };
 
   const client = Math.random().toString(36).slice(2) + Date.now().toString(36);
-  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", heard: 0, opened: Date.now(), beats: 0, beaten: 0, path: null };
+  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", beats_shown: false, heard: 0, opened: Date.now(), beats: 0, beaten: 0, path: null };
+  try { state.beats_shown = localStorage.getItem("tallystick-heartbeats") === "shown"; } catch (error) { /* hidden, then */ }
   const byId = (id) => document.getElementById(id);
   const put = (id, text) => { const node = byId(id); if (node && node.textContent !== text) node.textContent = text; };
 
@@ -38,6 +40,8 @@
     }
     const moved = state.path !== location.pathname;
     if (moved) { state.path = location.pathname; markNav(); }
+    follow();
+    named();
     if (moved || now - state.beaten > (silent ? SILENT_MS : BEAT_MS)) beat();
   }, 500);
 
@@ -78,17 +82,40 @@
   }
 
   function draw(row) {
-    const [, time, who, action, outcome, resource, part, size, ip, place] = row;
+    const [, time, who, action, outcome, resource, part, size, ip, place, sort] = row;
     const tr = document.createElement("tr");
-    if (outcome !== "allowed") tr.className = "row-" + outcome;
+    const probe = sort === "probe";
+    if (outcome !== "allowed" && !probe) tr.className = "row-" + outcome;
     const texts = [time, who, action, "", resource, bytes(size), ip, place];
     COLUMNS.forEach(function (name, at) { tr.appendChild(cell(name, texts[at], at === 1 ? who : at === 4 ? resource + " " + part : "")); });
-    tr.children[3].appendChild(span(outcome === "allowed" ? "quiet" : "badge tone-" + (TONES[outcome] || "info"), outcome));
+    tr.children[3].appendChild(span(outcome === "allowed" ? "quiet" : probe ? "badge badge-quiet" : "badge tone-" + (TONES[outcome] || "info"), outcome));
+    if (probe) {
+      tr.children[2].appendChild(span("badge badge-quiet", "probe"));
+      tr.children[2].title = "Tallystick itself asked whether this subject would get in. A refusal means that the lock holds.";
+    }
     if (part) tr.children[4].appendChild(span("part", part));
     return tr;
   }
 
-  const wanted = (row) => !state.filter || row.slice(1).join(" ").toLowerCase().includes(state.filter);
+  const isBeat = (row) => row[10] === "beat";
+  const matches = (row) => !state.filter || row.slice(1).join(" ").toLowerCase().includes(state.filter);
+  const wanted = (row) => (state.beats_shown || !isBeat(row)) && matches(row);
+
+  // Heartbeats come all day long: they must not push out what people did.
+  function bounded(rows) {
+    let beats = rows.filter(isBeat).length - KEPT_BEATS;
+    return rows.filter((row) => !(isBeat(row) && beats-- > 0)).slice(-KEEP);
+  }
+
+  // Dash calls `mounted` before or after the page is drawn anew. A new table is empty, and what filtered the last one must not go on unseen.
+  function follow() {
+    const body = byId("tail-body"), input = byId("tail-filter");
+    if (!body || !input || (state.body === body && state.input === input)) return;
+    state.body = body;
+    state.input = input;
+    state.filter = input.value.trim().toLowerCase();
+    redraw();
+  }
 
   function redraw() {
     const body = byId("tail-body");
@@ -102,9 +129,34 @@
     put("tail-missed", state.missed.toLocaleString("en"));
     const empty = byId("tail-empty");
     if (empty) empty.hidden = state.rows.length > 0;
+    none();
+    const beats = byId("tail-beats");
+    if (beats) { beats.setAttribute("aria-pressed", String(state.beats_shown)); beats.classList.toggle("on", state.beats_shown); }
     put("tail-pause-text", state.paused ? (state.held ? "Resume (" + state.held.toLocaleString("en") + " new)" : "Resume") : "Pause");
     const button = byId("tail-pause");
     if (button) { button.setAttribute("aria-pressed", String(state.paused)); button.classList.toggle("on", state.paused); }
+  }
+
+  // Rows are there and none is shown: say so, and lead out of it.
+  function none() {
+    const box = byId("tail-none");
+    if (!box) return;
+    box.hidden = state.rows.length === 0 || byId("tail-body").children.length > 0;
+    if (box.hidden) return;
+    const beats = state.rows.filter((row) => isBeat(row) && matches(row)).length;
+    const hidden = !state.beats_shown && beats > 0;
+    const said = beats.toLocaleString("en") + (beats === 1 ? " heartbeat" : " heartbeats") + (state.filter ? " that match" + (beats === 1 ? "es" : "") : "") + (beats === 1 ? " is" : " are") + " hidden.";
+    put("tail-none-title", state.filter ? "No row matches \u201c" + state.filter + "\u201d" : "Nothing but heartbeats so far");
+    put("tail-none-text", hidden ? said : "The filter looks at the newest " + state.rows.length.toLocaleString("en") + (state.rows.length === 1 ? " row" : " rows") + " of this page. New ones that match appear here.");
+    const way = byId("tail-none-way");
+    way.dataset.way = hidden ? "beats" : "filter";
+    put("tail-none-way", hidden ? "Show heartbeats" : "Clear the filter");
+  }
+
+  function beats() {
+    state.beats_shown = !state.beats_shown;
+    try { localStorage.setItem("tallystick-heartbeats", state.beats_shown ? "shown" : ""); } catch (error) { /* not remembered, but changed */ }
+    redraw();
   }
 
   function arrived(push) {
@@ -114,7 +166,7 @@
     if (fresh.length) state.last = fresh[fresh.length - 1][0];
     state.missed += push.missed;
     state.rows = state.rows.concat(fresh);
-    if (state.rows.length > KEEP) state.rows = state.rows.slice(-KEEP);
+    state.rows = bounded(state.rows);
     const body = byId("tail-body");
     if (!body) return;
     if (state.paused) { state.held += fresh.length; figures(); return; }
@@ -148,6 +200,15 @@
     put("tail-rate", push.rate.toLocaleString("en"));
   }
 
+  /* ---------- titles: tabs and histories are read by them ---------- */
+  function named() {
+    const drawer = document.querySelector(".drawer-title > span:last-child");
+    const here = document.querySelector(".nav-link.here") || document.querySelector("#page h3");
+    const names = [location.search ? drawer && drawer.textContent : "", here && here.textContent, "Tallystick"];
+    const title = names.filter(Boolean).join(" \u00b7 ");
+    if (document.title !== title) document.title = title;
+  }
+
   /* ---------- people ---------- */
   function theme() {
     const root = document.documentElement;
@@ -165,6 +226,8 @@
     const target = event.target instanceof Element ? event.target : null;
     if (!target) return;
     if (target.closest("#tail-pause")) pause();
+    else if (target.closest("#tail-beats")) beats();
+    else if (target.closest("#tail-none-way")) { if (target.closest("[data-way]").dataset.way === "beats") beats(); else filterBy(""); }
     else if (target.closest("#theme")) theme();
     else if (target.closest("#sign-out")) signOut();
     else if (target.closest("#tail-body td.c-who")) filterBy(target.closest("td").textContent);
@@ -193,6 +256,7 @@
     else if (event.key === "k" && links.length) links[Math.max(at - 1, 0)].focus();
     else if (event.key === "o" && at >= 0) links[at].click();
     else if (event.key === "p" && byId("tail-pause")) pause();
+    else if (event.key === "h" && byId("tail-beats")) beats();
     else return;
     event.preventDefault();
   });

@@ -6,9 +6,12 @@ from urllib.parse import parse_qs
 
 from dash import Input, Output, State, no_update, set_props
 
+from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Finding
+from tallystick_schemas.probes import is_probe
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.verdicts import Verdict
+from tallystick_schemas.words import counted, noun
 
 from ..errors import SourceUnavailable
 from ..grid import table
@@ -141,22 +144,27 @@ def _lock(hub: Hub, finding: Finding) -> Component:
 
 def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
     if not found:
-        text = f"The finding cites {len(finding.evidence)} events and the ledger holds none of them yet. Open it again in a moment."
+        text = (
+            f"The finding cites {counted(len(finding.evidence), 'event')} and the ledger does not hold them yet. Open it again in a moment."
+        )
         return empty("Not in the ledger yet", text)
     heads = ["Time (UTC)", "Action", "Outcome", "Part", "Bytes", "Address", "Place", "Sealed", "Event hash"]
     rows = [_event_row(item) for item in found]
     cited = len(finding.evidence)
-    said = f"{len(found)} of {cited} cited events, oldest first."
+    said = f"{len(found)} of {counted(cited, 'cited event')}, oldest first."
     sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
-    checked = (
-        f"{sound} stand in entries whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
-    )
+    which = "All stand" if sound == len(found) else f"{sound} {noun(sound, 'stands', 'stand')}"
+    checked = f"{which} in entries whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
     return [html.P(f"{said} {checked}", className="quiet"), table(heads, rows, "Evidence")]
 
 
-def _outcome(outcome: str) -> Component:
+def _outcome(event: Event) -> Component:
     # What was allowed is what the reader expects: colour is kept for the rest.
-    return html.Span(outcome, className="quiet") if outcome == "allowed" else badge(outcome, "critical" if outcome == "denied" else "high")
+    if event.outcome == "allowed":
+        return html.Span(event.outcome, className="quiet")
+    if is_probe(event):
+        return html.Span(event.outcome, className="badge badge-quiet", title="Tallystick itself asked: the lock holds")
+    return badge(event.outcome, "critical" if event.outcome == "denied" else "high")
 
 
 def _event_row(item: EvidenceEvent) -> list[Component]:
@@ -181,8 +189,8 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
     where = f"agent {entry.agent}, record {entry.n}, {verdict}, chain {entry.chain}" if entry else "the ledger has no entry here"
     return [
         html.Span(event.time[11:23], className="time", title=event.time),
-        mono(event.action),
-        _outcome(event.outcome),
+        html.Span([mono(event.action), " probe"]) if is_probe(event) else mono(event.action),
+        _outcome(event),
         mono(event.resource.part or event.resource.id),
         html.Span(bytes_text(event.usage.bytes if event.usage else None), className="num"),
         mono((event.source.ip or "") if event.source else ""),

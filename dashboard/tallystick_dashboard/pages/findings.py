@@ -5,6 +5,7 @@ from dash import Input, Output
 
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.words import counted, noun
 
 from ..grid import table
 from ..hub import Hub
@@ -50,7 +51,8 @@ def register(app: App, hub: Hub) -> None:
             text = "Detectors compare what people and services do with what they usually do. Nothing crossed a threshold yet."
             return empty("No findings", text, "tallystick demo")
         if not chosen:
-            return empty(f"No {severity} findings", f"{len(found)} of other severities are known. Choose All to see them.")
+            others = f"{counted(len(found), 'finding')} of other severities: choose All to see {noun(len(found), 'it', 'them')}."
+            return empty(f"No {severity} findings", others)
         now = wire_time(hub.clock())
         rows = [_row(hub, f, now) for f in chosen[:_PAGE]]
         more = html.P(f"The newest {_PAGE} of {len(chosen):,} are shown.", className="quiet") if len(chosen) > _PAGE else None

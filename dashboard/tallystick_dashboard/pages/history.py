@@ -6,6 +6,7 @@ from dash import Input, Output
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.verdicts import Verdict
+from tallystick_schemas.words import counted, noun
 
 from ..grid import table
 from ..health import age_text
@@ -43,6 +44,12 @@ def register(app: App, hub: Hub) -> None:
         if not view.shards:
             text = "The notary writes an entry for every record. Start it, or everything at once:"
             return html.Div(empty("The ledger is empty", text, "tallystick up"), className="card")
+        if shard != "all" and not any(str(one.shard) == shard for one in view.shards):
+            held = ", ".join(str(one.shard) for one in view.shards)
+            return html.Div(
+                empty(f"Shard {shard} is empty", f"No entry was routed to it yet. Shards with entries: {held}. Choose All shards."),
+                className="card",
+            )
         return [
             html.Div([_shard(s, now) for s in view.shards if shard in ("all", str(s.shard))], className="tiles"),
             html.Div([_entries(view, shard), _checkpoints(view, hub.log, shard, now)], className="history-columns"),
@@ -55,11 +62,11 @@ def _shard(row: ShardRow, now: float) -> Component:
         for v, n in sorted(row.verdicts.items())
     ]
     if row.forked:
-        counts.append(badge(f"{row.forked} indexes hold two entries", "critical"))
+        counts.append(badge(f"{counted(row.forked, 'index holds', 'indexes hold')} two entries", "critical"))
     return html.Div(
         [
             html.Div([html.H3(f"Shard {row.shard}"), html.Span(f"newest {age_text(now - row.newest_ms / 1000)} ago", className="quiet")]),
-            html.Div([html.B(f"{row.entries:,}"), html.Span("entries", className="quiet")], className="big"),
+            html.Div([html.B(f"{row.entries:,}"), html.Span(noun(row.entries, "entry", "entries"), className="quiet")], className="big"),
             html.Div(counts, className="counts", title="Verdicts of the newest 1,000 entries"),
         ],
         className="card tile",

@@ -27,6 +27,14 @@ def layout() -> Component:
     tools = [
         html.Span([html.B("–", id="tail-rate"), " events/s"], className="figure"),
         html.Span([html.B("0", id="tail-missed"), " not shown"], className="figure", title="Events that came faster than rows are drawn"),
+        html.Button(
+            "Heartbeats",
+            id="tail-beats",
+            className="button",
+            type="button",
+            title="Show what agents say each few seconds",
+            **{"aria-pressed": "false"},
+        ),
         dmc.TextInput(id="tail-filter", placeholder="Filter rows", size="xs", w=180, **{"aria-label": "Filter rows"}),
         html.Button(
             [html.Span(className="icon icon-pause"), html.Span("Pause", id="tail-pause-text")],
@@ -54,6 +62,17 @@ def layout() -> Component:
                     "tallystick demo",
                 ),
                 id="tail-empty",
+            ),
+            html.Div(
+                [
+                    html.H3(id="tail-none-title"),
+                    html.P(id="tail-none-text"),
+                    html.Button(id="tail-none-way", className="button", type="button"),
+                ],
+                id="tail-none",
+                className="empty",
+                role="status",
+                hidden=True,
             ),
         ],
         className="scroll card",

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from tallystick_schemas.drills import DRILL_ATTR, drill_of
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
+from tallystick_schemas.probes import PROBE_ATTR
 from tallystick_schemas.signing import wire_time
 
 from ..instants import Instant, now
@@ -99,7 +100,7 @@ class RequestLog:
     def probes(self, kind: str, name: str) -> None:
         """A probe is no access: it names the subject, moves nothing, and says so."""
         self.resource = Resource(kind, name[:1000])
-        self._attrs["probe"] = "true"
+        self._attrs[PROBE_ATTR] = "true"
 
     async def allow(self, policies: Sequence[str], *, counts: bool) -> None:
         """Durably, before anything is served; AuditUnavailable when it can't be. `counts`: the content of one object is about to flow."""
@@ -113,7 +114,7 @@ class RequestLog:
         await self._decide(action, refusal.outcome, why, {"status": str(int(refusal.status)), **_lock_of(refusal)}, None)
 
     async def _decide(self, action: str, outcome: str, why: Why, attrs: Mapping[str, str], usage: Usage | None) -> None:
-        if "probe" in self._attrs:
+        if PROBE_ATTR in self._attrs:
             usage = Usage(objects=0)
         await self._journal.decision(action, outcome=outcome, why=why, usage=usage, **self._common(attrs))
 

@@ -7,12 +7,13 @@ its own token had been shown: same token file, same lock table, same refusal (do
 from pathlib import Path
 from typing import Final
 
+from tallystick_schemas.probes import PROBE_ROLE
+
 from ..instants import to_wire
 from .errors import Refusal, bad_request, not_found
 from .tokens import TOKEN_PREFIX, TokenBook, TokenRecord, append_token_once, ensure_token_file, token_record
 
 PROBE_PATH: Final = "/.well-known/tallystick/probe"
-PROBE_ROLE: Final = "tallystick-probe"
 CANARY: Final = "canary"
 PRINCIPAL: Final = "tallystick-probe"
 _KINDS: Final = ("principal", "credential")

@@ -18,12 +18,14 @@ from tallystick_dashboard.grid import plain, table
 from tallystick_dashboard.health import Observed, age_text, health_strip
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import take_message
-from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link
+from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, plan_view
 from tallystick_dashboard.ports import Closing
 from tallystick_dashboard.sessions import Session
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
+from tallystick_schemas.blast_radius import Hit, Plan
 from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_json
+from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
@@ -85,8 +87,22 @@ def test_cells_of_what_is_no_event_say_so() -> None:
     tail.add(VerifiedBatch(1, 3, [VerifiedSegment(9, "a", "0" * 32, 0, 0, [(0, good), (1, b"{}")])], []), NOW)
     first, second = tail_cells(tail.since(0, 9).rows)
     assert first[2:8] == ["ana", "artifact.download", "allowed", "acme/large-v3@3", "p", 7]
-    assert first[-1] == "3/9/0"
+    assert first[-2:] == ["3/9/0", ""]
     assert second[3:5] == ["not an event", "error"]
+
+
+def test_heartbeats_and_our_own_probes_are_told_apart() -> None:
+    raws = [
+        make_event(NOW, "gateway", "agent.heartbeat"),
+        make_event(NOW, "tallystick-probe", "access.check", outcome="denied", roles=[PROBE_ROLE], attrs={PROBE_ATTR: "true"}),
+        make_event(NOW, "mallory", "access.check", outcome="denied", attrs={PROBE_ATTR: "true"}),
+        make_event(NOW, "tallystick-probe", "access.check", outcome="denied", roles=[PROBE_ROLE]),
+    ]
+    tail = Tail(9)
+    tail.add(VerifiedBatch(1, 0, [VerifiedSegment(0, "gateway", "0" * 32, 0, 0, list(enumerate(raws)))], []), NOW)
+    assert [cells[-1] for cells in tail_cells(tail.since(0, 9).rows)] == ["beat", "probe", "", ""], (
+        "asking there without the role is no probe"
+    )
 
 
 def test_findings_are_bounded_newest_first_and_once() -> None:
@@ -282,6 +298,16 @@ def test_health_grows_old() -> None:
     assert levels(replace(fresh, breaker_at=NOW - 599))["locks"] == "bad"
     assert levels(replace(fresh, breaker_at=NOW - 600))["locks"] == "good"
     assert levels(replace(fresh, groups={"detectors": 0}))["jobs"] == "bad"
+
+
+def test_one_is_not_many() -> None:
+    sealed = Observed(checkpoint_time=NOW, checkpoint_size=1)
+    assert health_strip(sealed, NOW)[1].value == "1 entry, 0.0 s ago"
+    one, two = Hit(1, ["ana"]), Hit(2, ["a", "b"])
+    plan = Plan("principal:ana", wire_time(NOW), wire_time(NOW), 1, None, one, two, two, two, two, one, two)
+    said = str(plan_view(plan))
+    for words in ("1 event)", "'principal'", "'credentials'", "'address'"):
+        assert words in said
 
 
 def test_ages_read_well() -> None:
