@@ -328,7 +328,7 @@ def test_vault_revokes_tokens_and_nobody_elses():
     others = set(peer.accessors()) - {peer.token["accessor"]}
     said = peer.connector().deliver(lock(peer), NOW)
     assert set(peer.accessors()) == others
-    assert "1 tokens revoked" in said
+    assert "1 token revoked" in said
     peer.close()
 
 

@@ -138,7 +138,7 @@ def test_the_reasoning_can_be_read(supervisor) -> None:
     told = cli(supervisor, "detect", "explain", one.id)
     text = "\n".join(line for section in told["explanation"] for line in section["lines"])
     for part in (
-        "12 was measured over 1 hours; the line is 12",
+        "12 was measured over 1 hour; the line is 12",
         "true-positive-malicious, by ann",
         "artifact.download allowed acme/atlas p0",
     ):

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from tallystick_schemas.words import counted
+
 from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing
 
@@ -54,8 +56,11 @@ def _show(report: dict[str, Any]) -> None:
         console.print(table)
     if len(report["found"]) > _SHOWN:
         console.print(f"… and {len(report['found']) - _SHOWN} more; --json has them.")
+    found = (
+        f"{counted(report['findings'], 'finding')}, {counted(report['alerts'], 'alert')} about {counted(report['principals'], 'principal')}"
+    )
     console.print(
-        f"[bold]{report['rule']}[/] {report['title']}: {report['findings']} findings, {report['alerts']} alerts about {report['principals']} principals "
+        f"[bold]{report['rule']}[/] {report['title']}: {found} "
         f"in {report['days']:.2f} days: {report['alerts_a_day']:.2f} alerts a day, {report['alerts_a_principal']:.2f} a principal found."
     )
     console.print(f"Done by {report['way']}: {report['means']}")

@@ -110,6 +110,8 @@ def clean(data: Path, as_json: bool) -> int:
 
 def _show(console: Console, result: "Result") -> None:
     """Expectations with times, what was lost, and the verdict."""
+    from tallystick_schemas.words import counted
+
     from ..drills.grade import size
 
     table = Listing("", "the record shows", "after", "within", "what")
@@ -123,7 +125,7 @@ def _show(console: Console, result: "Result") -> None:
     console.print(table)
     lost, grades = result.grades.lost, result.grades
     most = f" (at most {lost.most_objects} and {size(lost.most_bytes or 0)})" if lost.most_objects is not None else ""
-    console.print(f"Lost: {lost.objects} objects, {size(lost.bytes)}{most}.")
+    console.print(f"Lost: {counted(lost.objects, 'object')}, {size(lost.bytes)}{most}.")
     if grades.hops_ms:
         console.print("Hops: " + ", ".join(f"{name.replace('_', ' ')} {ms:.0f} ms" for name, ms in grades.hops_ms.items()) + ".")
     for error in result.errors:

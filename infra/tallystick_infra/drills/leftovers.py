@@ -21,6 +21,7 @@ from tallystick_producers.gateway.tokens import parse_tokens, remove_tokens
 from tallystick_schemas.drills import drill_of, drill_of_subject
 from tallystick_schemas.errors import TallystickError
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.words import counted, noun
 from tallystick_stream_jobs.responder.client import order_unlock, read_locks, wait_applied
 
 from ..deployment import Deployment
@@ -69,8 +70,10 @@ class Cleared(msgspec.Struct):
 
     def words(self) -> str:
         """One sentence."""
-        said = f"{self.tokens} tokens, {self.agents} agents' keys, {self.locks} locks and {self.folders} folders of artifacts are gone"
-        said += f", {self.rules} rules as well" if self.rules else ""
+        agents = noun(self.agents, "agent's key", "agents' keys")
+        gone = (counted(self.tokens, "token"), f"{self.agents:,} {agents}", counted(self.locks, "lock"))
+        said = f"{', '.join(gone)} and {counted(self.folders, 'folder')} of artifacts are gone"
+        said += f", {counted(self.rules, 'rule')} as well" if self.rules else ""
         said += ", and detection.yaml is as before" if self.policy else ""
         return f"{said}; {'; '.join(self.troubles)}" if self.troubles else f"{said}."
 

@@ -45,7 +45,7 @@ def _tiles(result: Result) -> str:
         (_first(result, "finding"), "to the first finding"),
         (_first(result, "lock"), "to the first lock"),
         (size(lost.bytes), _budget(result)),
-        (f"{history.entries:,} entries", "history verified" if history.verified else "history does not verify"),
+        (counted(history.entries, "entry", "entries"), "history verified" if history.verified else "history does not verify"),
     ]
     return (
         '<div class="tiles">'
@@ -57,8 +57,8 @@ def _tiles(result: Result) -> str:
 def _budget(result: Result) -> str:
     lost = result.grades.lost
     if lost.most_objects is None or lost.most_bytes is None:
-        return f"and {lost.objects} objects lost"
-    return f"and {lost.objects} objects lost; the budget is {size(lost.most_bytes)} and {lost.most_objects}"
+        return f"and {counted(lost.objects, 'object')} lost"
+    return f"and {counted(lost.objects, 'object')} lost; the budget is {size(lost.most_bytes)} and {lost.most_objects}"
 
 
 def _first(result: Result, word: str) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from tallystick_schemas.messages import Choice, Level
+from tallystick_schemas.words import counted
 
 Within = Annotated[float, msgspec.Meta(gt=0, le=300)]
 
@@ -95,7 +96,7 @@ class SeeTaken(_Sight, frozen=True, tag="taken"):
     objects: int
 
     def _words(self) -> str:
-        return f"{self.objects} objects read with leave"
+        return f"{counted(self.objects, 'object')} read with leave"
 
 
 Sight = SeeFinding | SeeDecision | SeeLock | SeeCut | SeeRefused | SeeProbe | SeeDelivery | SeeTaken

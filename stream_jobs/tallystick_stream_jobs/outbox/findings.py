@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from tallystick_schemas.messages import Decision, Delivery, Denial, Finding, Mode, Place
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.words import counted
 
 ME: Final = "outbox"
 _TITLES: Final = {
@@ -70,7 +71,7 @@ def given_up(delivery: Delivery, now: float) -> Finding:
     did = "unlock" if delivery.decision.lock is not None and delivery.decision.lock.state == "unlocked" else "lock"
     text = (
         f"{delivery.connector} was not told to {did} {delivery.decision.subject} (command {delivery.decision.id}): "
-        f"{delivery.error or 'no reason known'}. It was tried {delivery.attempts} times. "
+        f"{delivery.error or 'no reason known'}. It was tried {counted(delivery.attempts, 'time')}. "
         f"Mend it, then: tallystick outbox retry {delivery.id}"
     )
     return _finding("R02", (delivery.id,), delivery.decision, text, now, severity="high", value=delivery.attempts, threshold=0)

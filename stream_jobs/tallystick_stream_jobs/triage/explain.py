@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.words import counted
 
 from ..detectors.base import Meta
 from ..policy.model import DetectionPolicy
@@ -137,7 +138,7 @@ def _otherwise(known: Known) -> tuple[str, ...]:
 
 def window(seconds: int) -> str:
     """A length of time in the largest unit that divides it."""
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} seconds"
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")

@@ -44,7 +44,7 @@ def test_it_tells_what_was_counted_and_compared() -> None:
         missing=["country"],
     )
     told = lines(finding=one)
-    assert "25 was measured over 1 hours; the line is 25.\ndistinct objects: 25\nown maximum: 4" in told["What was counted"]
+    assert "25 was measured over 1 hour; the line is 25.\ndistinct objects: 25\nown maximum: 4" in told["What was counted"]
     assert "Its own past: 4." in told["What it was compared with"]
     assert "Its peers: 6." in told["What it was compared with"]
     assert "Missing: country. Without it the value is a floor" in told["What it was compared with"]
@@ -84,7 +84,7 @@ def test_it_tells_guards_decisions_and_what_would_have_changed_them() -> None:
         assert part in reach
     other = told["What would have made it different"]
     for part in (
-        "Below 25 within 1 hours",
+        "Below 25 within 1 hour",
         "D01.alert is 30",
         "(from detection.yaml)",
         "Not done: note: too little",
@@ -105,7 +105,7 @@ def test_windows_in_words() -> None:
     assert [window(seconds) for seconds in (90, 600, 3600, 86_400, 30 * 86_400)] == [
         "90 seconds",
         "10 minutes",
-        "1 hours",
-        "1 days",
+        "1 hour",
+        "1 day",
         "30 days",
     ]
