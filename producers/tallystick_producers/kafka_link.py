@@ -50,7 +50,6 @@ class Producer:
             request_timeout_ms=10_000,
             # Kafka's answer must come before we would send again: until then the segment counts as flying.
             delivery_timeout_ms=20_000,
-            reconnect_backoff_max_ms=1_000,
             allow_auto_create_topics=False,
         )
 
@@ -87,7 +86,6 @@ class ReceiptReader:
             auto_offset_reset="latest",
             fetch_max_wait_ms=500,
             bootstrap_timeout_ms=_CONNECT_MS,
-            reconnect_backoff_max_ms=1_000,
             allow_auto_create_topics=False,
         )
         self.partitions: frozenset[int] = frozenset()

@@ -28,6 +28,8 @@ class KafkaSettings:
         kwargs: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap.split(","),
             "security_protocol": self.security_protocol,
+            # By default a client that found nobody a few times knocks each half minute: so long a gateway would deny after Kafka is back.
+            "reconnect_backoff_max_ms": 1_000,
         }
         if self.sasl_mechanism:
             kwargs |= {

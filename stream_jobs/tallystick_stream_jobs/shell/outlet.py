@@ -14,6 +14,7 @@ def aiokafka_kwargs(kafka: KafkaSettings) -> dict[str, Any]:
     """The settings as aiokafka names them."""
     kwargs = kafka.client_kwargs()
     kwargs["bootstrap_servers"] = ",".join(kwargs["bootstrap_servers"])
+    kwargs.pop("reconnect_backoff_max_ms")
     cafile = kwargs.pop("ssl_cafile", None)
     if cafile:
         import ssl
