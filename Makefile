@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-# Tests with real parts run alone: beside each other, on two cores, they time out on what is only slow.
+# Files of tests run beside each other, unit tests last: they fill what waits leave. What grades seconds runs alone, or would fail on what is only slow.
 WORKERS ?= 2
 
 .PHONY: help install demo test lint bench lock clean picture
@@ -31,8 +31,8 @@ lint: install ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: lint ## Lint, then every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests/unit tests/property $(ARGS)
-	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 bench: install ## Measure this machine
 	$(BIN)/tallystick bench $(ARGS)

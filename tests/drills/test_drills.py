@@ -8,7 +8,7 @@ from tests.support.drilling import POLICY, drill, gone
 
 from tallystick_infra.drills.catalogue import names
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.embedded, pytest.mark.alone, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(scope="module")

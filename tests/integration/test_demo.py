@@ -9,7 +9,7 @@ import uuid
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.embedded, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 def test_the_thief_is_stopped_and_the_history_proves_it():

@@ -1,6 +1,7 @@
 """One running deployment: recording, orders, restarts and kills, each followed by the auditor's verdict."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.deployment import check_exactly_once, check_history, cli, record, running, wait_confirmed
+from tests.support.deployment import check_exactly_once, check_history, cli, ids_in_history, record, running, wait_confirmed
 
 from tallystick_infra.errors import AlreadyRunning
 from tallystick_infra.processes import spawn
@@ -19,6 +20,7 @@ from tallystick_infra.supervisor.parts import own_command
 from tallystick_producers import Actor, Recorder, Resource, Source
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,25 @@ def test_events_are_in_the_history_exactly_once(supervisor):
         ids = record(recorder, 3000, "plain")
         wait_confirmed(supervisor, recorder)
     check_exactly_once(supervisor, ids, "plain@example.org")
+    check_history(supervisor)
+
+
+def test_readmes_five_lines_record_an_event(supervisor):
+    """README's code as it stands there, by an agent that was enrolled with README's command."""
+    block = re.search(r"^```python\n(.*?)^```", README, re.M | re.S)
+    assert block is not None
+    assert len([line for line in block[1].splitlines() if line]) == 5
+    assert "tallystick agent enrol trainer" in README
+    cli(supervisor, "agent", "enrol", "trainer")
+    environment = {**os.environ, "TALLYSTICK_DATA": str(supervisor.deployment.path)}
+    done = subprocess.run([sys.executable, "-c", block[1]], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    deadline = time.monotonic() + 30
+    while not ids_in_history(supervisor, "alice@example.org"):
+        supervisor.watch()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(ids_in_history(supervisor, "alice@example.org")) == 1
     check_history(supervisor)
 
 

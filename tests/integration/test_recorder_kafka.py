@@ -147,7 +147,7 @@ def test_sixteen_recorders_share_one_producer_and_one_reader(tmp_path, kafka):
     ],
 )
 def test_garbage_among_the_receipts_frees_nothing_and_stops_nothing(tmp_path, kafka, garbage):
-    settings = agent_settings(tmp_path, "noise", kafka)
+    settings = agent_settings(tmp_path, "noise", kafka, resend_s=0.5)
     producer = KafkaProducer(**kafka.client_kwargs())
     with Recorder.open(settings) as recorder:
         put(recorder, 0, 10)
