@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 # Files of tests run beside each other, unit tests last: they fill what waits leave. What grades seconds runs alone, or would fail on what is only slow.
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help install demo test lint bench lock clean picture
 
