@@ -74,7 +74,7 @@ def test_a_lock_is_given_and_told_once_whatever_happens(monkeypatch: pytest.Monk
         """A responder's life: it begins with the topic, and with the finding that nobody acked."""
         responder = Responder(SETTINGS, topic, recorder)  # type: ignore[arg-type]  # the parts of them that it uses
         responder.load()
-        await responder.finding(raw)
+        await responder.tell([await responder.finding(raw)])
 
     try:
         asyncio.run(process())

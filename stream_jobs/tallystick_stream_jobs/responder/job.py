@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
@@ -51,6 +51,13 @@ _HEARTBEAT_S: Final = 1.0
 ME: Final = Actor("responder", "service")
 
 
+class Judged(NamedTuple):
+    """A decision whose lock is out. `new`: it was not told yet."""
+
+    decision: Decision
+    new: bool
+
+
 class Responder:
     """The book and the memory, shared by the two lanes: both are what topics say, so a new process knows what the old one did."""
 
@@ -77,14 +84,13 @@ class Responder:
             self._memory.put(decision)
         self._loaded = True
 
-    async def finding(self, value: bytes) -> None:
-        """Decide on one finding, once."""
+    async def finding(self, value: bytes) -> Judged:
+        """Decide on one finding, once, and lock. The rest is for `tell`, when everybody who waits for a lock has it."""
         finding = parse_finding(value)
         command = command_of(finding)
         if (told := self._memory.told(command)) is not None:
             # It comes again because nobody acked it. Whether it was written down nobody knows: twice is better than never.
-            await self._write_down(told)
-            return
+            return Judged(told, new=False)
         now = time.time()
         standing = self._book.locks.get(subject_of(finding))
         verdict = self._weigh(finding, standing, now)
@@ -92,7 +98,8 @@ class Responder:
         lock = self._book.made_by(command) or automatic(finding, verdict, standing, now, until)
         decision = about_finding(finding, verdict, lock, standing, now)
         log.info("finding %s (%s, %s): %s: %s", finding.id, finding.detector, finding.principal, decision.choice, decision.reason)
-        await self._carry_out(decision)
+        await self._lock(decision)
+        return Judged(decision, new=True)
 
     def _weigh(self, finding: Finding, standing: Lock | None, now: float) -> Verdict:
         seconds = self._memory.seconds(finding, now)
@@ -102,7 +109,7 @@ class Responder:
         """Carry out a person's order, keep it for a second person, or refuse it; once."""
         command = order.lock.command
         if (told := self._memory.told(command)) is not None:
-            await self._write_down(told)
+            await self.tell([Judged(told, new=False)])
             return
         now = time.time()
         owners = {*self._memory.owners(order.lock.subject), *([order.principal] if order.principal else [])}
@@ -120,6 +127,10 @@ class Responder:
         return rule(order, Situation(standing, first, why, now, self._settings.two_people_minutes * 60))
 
     async def _carry_out(self, decision: Decision) -> None:
+        await self._lock(decision)
+        await self.tell([Judged(decision, new=True)])
+
+    async def _lock(self, decision: Decision) -> None:
         """Lock first, then tell it, then write it down: a thief does not wait for our records."""
         lock = decision.lock
         if lock is not None and self._book.made_by(lock.command) is None:
@@ -127,23 +138,31 @@ class Responder:
             self._book.put(lock)
             log.info("%s is %s (%s): %s (by %s, command %s)", lock.subject, lock.state, lock.level, lock.reason, lock.by, lock.command)
         # If we crash here, the message comes again, the book holds the lock of this command, and only the telling is done.
-        await (await self._outlet.send(DECISIONS, decision.subject.encode(), encode_json(decision)))
         self._memory.put(decision)
-        # If we crash here, the message comes again, the memory knows the decision, and only the history gets it.
-        await self._write_down(decision)
 
-    async def _write_down(self, decision: Decision) -> None:
+    async def tell(self, judged: Sequence[Judged]) -> None:
+        """On topic `decisions`, then in the history, all of them together. An error must end the process: the memory knows them already."""
+        for sent in [await self._outlet.send(DECISIONS, d.subject.encode(), encode_json(d)) for d, new in judged if new]:
+            await sent
+        # If we crash here, the messages come again, the memory knows the decisions, and only the history gets them.
+        if judged:
+            await asyncio.to_thread(self._write_down_all, judged)
+
+    def _write_down_all(self, judged: Sequence[Judged]) -> None:
+        for one in judged:
+            self._write_down(one.decision)
+
+    def _write_down(self, decision: Decision) -> None:
         lock, subject = decision.lock, resource_of(decision.subject)
         if lock is not None:
             facts = {"command": lock.command, "by": lock.by, "level": lock.level, "decision": decision.id}
             facts |= {key: text for key, text in (("finding", lock.finding), ("until", lock.until), ("drill", lock.drill)) if text}
-            await self._record(lock_action(lock), subject, lock.reason, {name: cut(text, MAX_TEXT) for name, text in facts.items()})
+            self._record(lock_action(lock), subject, lock.reason, {name: cut(text, MAX_TEXT) for name, text in facts.items()})
         about = Resource("finding", decision.findings[0]) if decision.findings else subject
-        await self._record("incident.decide", about, f"{decision.choice}: {decision.reason}", event_attrs(decision))
+        self._record("incident.decide", about, f"{decision.choice}: {decision.reason}", event_attrs(decision))
 
-    async def _record(self, action: str, resource: Resource, text: str, attrs: dict[str, str]) -> None:
-        why = Why(text=cut(text, MAX_TEXT))
-        await asyncio.to_thread(self._recorder.record, action, actor=ME, resource=resource, why=why, attrs=attrs)
+    def _record(self, action: str, resource: Resource, text: str, attrs: dict[str, str]) -> None:
+        self._recorder.record(action, actor=ME, resource=resource, why=Why(text=cut(text, MAX_TEXT)), attrs=attrs)
 
     async def tick(self, now: float) -> None:
         """Expiry and the heartbeat. Gateways deny when it stays away."""
@@ -159,7 +178,7 @@ class Responder:
 class Lane:
     """BatchJob on one of the two topics."""
 
-    def __init__(self, responder: Responder, handle: Callable[[Responder, bytes], Awaitable[None]], *, ticks: bool) -> None:
+    def __init__(self, responder: Responder, handle: Callable[[Responder, bytes], Awaitable[list[Judged]]], *, ticks: bool) -> None:
         self._responder, self._handle, self._ticks = responder, handle, ticks
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:  # noqa: ARG002 - the port's
@@ -175,11 +194,13 @@ class Lane:
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         async def commit() -> None:
+            judged: list[Judged] = []
             for message in messages:
                 try:
-                    await self._handle(self._responder, message.value or b"")
+                    judged += await self._handle(self._responder, message.value or b"")
                 except ParseError as error:
                     log.error("offset %d cannot be read and decides nothing: %s", message.offset, error)
+            await self._responder.tell(judged)
 
         return commit
 
@@ -191,13 +212,14 @@ class Lane:
         """Nothing is held back."""
 
 
-async def _handle_finding(responder: Responder, value: bytes) -> None:
-    await responder.finding(value)
+async def _handle_finding(responder: Responder, value: bytes) -> list[Judged]:
+    return [await responder.finding(value)]
 
 
-async def _handle_acts(responder: Responder, value: bytes) -> None:
+async def _handle_acts(responder: Responder, value: bytes) -> list[Judged]:
     for order in orders_of(parse_batch(value)):
         await responder.order(order)
+    return []
 
 
 def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
