@@ -10,7 +10,8 @@ from tests.support.receiver import NOW, decision
 from tallystick_schemas.events import Actor, Event, Resource, encode_event, event_leaf
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.connectors.errors import ConnectorError
-from tallystick_stream_jobs.outbox.minted import History, Minted, minted_meanwhile
+from tallystick_stream_jobs.outbox.minted import History, Minted, together
+from tallystick_stream_jobs.outbox.minted import minted_meanwhile as minted_by_many
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 
@@ -43,6 +44,11 @@ def history(tmp_path_factory):
         yield History(server.settings())
 
 
+def minted_meanwhile(history, one):
+    (found,) = minted_by_many(history, [one])
+    return found
+
+
 def locked(evidence, subject="principal:ann"):
     import msgspec
 
@@ -71,6 +77,33 @@ def test_somebody_without_a_name_has_nothing(history):
 def test_a_name_is_a_parameter_and_never_sql(history):
     assert minted_meanwhile(history, locked([], "principal:' OR 1=1 --")) == []
     assert minted_meanwhile(history, locked([], "principal:a\\\tb\n'{x:String}")) == []
+
+
+def test_many_at_once_are_answered_each_for_itself(history):
+    import msgspec
+
+    eve = msgspec.structs.replace(locked([(0, 0, 1)], "principal:eve"), principal="eve")  # the evidence is ann's: an hour is looked through
+    nobody = msgspec.structs.replace(locked([], "credential:x"), principal=None)
+    found = minted_by_many(history, [nobody, locked([(0, 0, 4), (0, 0, 1)], "credential:tok-1"), locked([], "principal:o'neill\\"), eve])
+    assert [[one.credential for one in each] for each in found] == [[], ["tok-2", "tok-3"], [], ["tok-of-eve"]]
+
+
+@pytest.mark.parametrize("name", ["ü" * 500, "\\" * 1000, "ann"])
+def test_as_much_as_goes_together_fits_into_one_question(history, name):
+    import msgspec
+
+    evidence = [(4_000_000_000, 10**12 + n, 65_535) for n in range(50)]
+    many = [msgspec.structs.replace(locked(evidence, f"principal:{name}{n}"), principal=None) for n in range(100)]
+    count = together(many)
+    assert 1 < count < 100
+    assert minted_by_many(history, many[:count]) == [[]] * count
+
+
+def test_a_monstrous_name_is_asked_for_alone():
+    monster, one = locked([], f"principal:{'ü' * 8000}"), locked([])
+    assert together([monster, one]) == 1
+    assert together([one, monster]) == 1
+    assert together([]) == 0
 
 
 def test_a_store_that_does_not_answer_is_a_connectors_error(history):

@@ -1,8 +1,8 @@
 """Credentials that a locked principal got in the meantime: between the first evidence and the lock. SQL over the history's own interface."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -16,30 +16,37 @@ from .core import seconds_of
 
 _BACK_S: Final = 3_600.0
 """How far to look back where the decision names no evidence before the lock."""
+_ROOM: Final = 40_000
+"""Bytes of parameters in one question: they stand in the address, and servers take 64 KiB."""
+_PLACE: Final = 100
 _MOST: Final = 200
 _QUERY_S: Final = 20.0
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
-"""ClickHouse reads parameters as tab-separated text with escapes."""
+"""ClickHouse reads parameters as tab-separated text with escapes; within arrays and tuples it is in quotes as well."""
 FIRST_EVIDENCE: Final = """
-SELECT toString(min(time)) FROM events
-WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))} AND principal = {principal:String}
+SELECT principal, toString(min(time)) FROM events
+WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))}
+AND (toUInt32(indexOf({principals:Array(String)}, principal)), shard, index, pos) IN {own:Array(Tuple(UInt32, UInt32, UInt64, UInt16))}
+GROUP BY principal
 """
 """Of the principal's own doing: the evidence of a person's order is the order."""
 MINTED: Final = """
-SELECT credential, toString(min(time)) AS first, argMin((shard, index, pos), time) AS place
+SELECT principal, name, toString(min(time)) AS first, argMin((shard, index, pos), time) AS place
 FROM
 (
-    SELECT credential, time, shard, index, pos FROM events WHERE principal = {principal:String} AND credential != ''
-    UNION ALL
-    SELECT resource_id AS credential, time, shard, index, pos FROM events
-    WHERE principal = {principal:String} AND action = 'credential.issue' AND resource_kind = 'credential' AND outcome = 'allowed'
+    SELECT principal, time, shard, index, pos, arrayJoin(arrayFilter(name -> name != '', [
+        credential, if(action = 'credential.issue' AND resource_kind = 'credential' AND outcome = 'allowed', toString(resource_id), '')
+    ])) AS name
+    FROM events WHERE principal IN {principals:Array(String)}
 )
-GROUP BY credential
-HAVING min(time) >= parseDateTime64BestEffort({since:String}, 6) AND min(time) <= parseDateTime64BestEffort({until:String}, 6)
+GROUP BY principal, name
+HAVING min(time) >= parseDateTime64BestEffort({since:Array(String)}[indexOf({principals:Array(String)}, principal)], 6)
+AND min(time) <= parseDateTime64BestEffort({until:Array(String)}[indexOf({principals:Array(String)}, principal)], 6)
 ORDER BY first
-LIMIT {most:UInt32}
+LIMIT {most:UInt32} BY principal
 """
-"""A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use."""
+"""A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use. All principals in one pass: it reads
+a column of the whole history."""
 
 
 class Minted(NamedTuple):
@@ -66,7 +73,7 @@ class History:
             "output_format_json_quote_64bit_integers": "0",
             "max_execution_time": "15",
         }
-        given = {f"param_{name}": str(value).translate(_ESCAPED) for name, value in parameters.items()}
+        given = {f"param_{name}": _parameter(value) for name, value in parameters.items()}
         url = f"{'https' if one.secure else 'http'}://{one.host}:{one.port}/?{urlencode({**names, **given})}"
         headers = {"x-clickhouse-user": one.username, "x-clickhouse-key": one.password}
         answer = self._http.send("POST", url, headers=headers, content=query.encode()).check()
@@ -82,28 +89,50 @@ def principal_of(decision: Decision) -> str | None:
     return name if kind == "principal" else decision.principal
 
 
-def minted_meanwhile(history: History, decision: Decision) -> list[Minted]:
-    """Other credentials of the principal that came up from the first evidence on until the lock; at most 200, the oldest first."""
-    lock, principal = decision.lock, principal_of(decision)
-    if lock is None or not principal:
-        return []
-    since = _since(history, principal, decision.evidence, lock.at)
-    rows = history.rows(MINTED, principal=principal, since=since, until=_plain(lock.at), most=_MOST)
-    found = [Minted(str(name), str(first), _place(place)) for name, first, place in rows]
-    return [one for one in found if f"credential:{one.credential}" != lock.subject]
+def together(decisions: Sequence[Decision]) -> int:
+    """How many of them, from the first on, go into one question; at least one, so that a monstrous name holds up nobody else."""
+    room = _ROOM
+    for count, one in enumerate(decisions):
+        room -= 2 * len(quote(principal_of(one) or "")) + _PLACE * (len(one.evidence) + 1)
+        if room < 0:
+            return max(count, 1)
+    return len(decisions)
 
 
-def _since(history: History, principal: str, evidence: Sequence[Place], locked_at: str) -> str:
-    if evidence:
-        first = str(history.rows(FIRST_EVIDENCE, principal=principal, places=_array(evidence))[0][0])
-        # The least of nothing is the beginning of time.
-        if not first.startswith("1970"):
-            return first
-    return _plain(wire_time(seconds_of(locked_at) - _BACK_S))
+def minted_meanwhile(history: History, decisions: Sequence[Decision]) -> list[list[Minted]]:
+    """For each, other credentials of its principal that came up from the first evidence on until the lock; at most 200, the oldest first.
+
+    A principal must not be in two of them, and there must not be more than `together` says.
+    """
+    about = {name: one for one in decisions if one.lock is not None and (name := principal_of(one))}
+    found: dict[str, list[Minted]] = {}
+    if about:
+        firsts = _first_evidence(history, about)
+        since = [firsts.get(name) or _plain(wire_time(seconds_of(one.lock.at) - _BACK_S)) for name, one in about.items() if one.lock]
+        until = [_plain(one.lock.at) for one in about.values() if one.lock]
+        rows = history.rows(MINTED, principals=list(about), since=since, until=until, most=_MOST)
+        for principal, credential, first, place in rows:
+            found.setdefault(str(principal), []).append(Minted(str(credential), str(first), _place(place)))
+    return [[new for new in found.get(principal_of(one) or "", []) if f"credential:{new.credential}" != one.subject] for one in decisions]
 
 
-def _array(places: Iterable[Place]) -> str:
-    return "[" + ",".join(f"({shard},{index},{pos})" for shard, index, pos in places) + "]"
+def _first_evidence(history: History, about: Mapping[str, Decision]) -> dict[str, str]:
+    own = [(number, *place) for number, one in enumerate(about.values(), start=1) for place in one.evidence]
+    places = [tuple(place) for one in about.values() for place in one.evidence]
+    rows = history.rows(FIRST_EVIDENCE, principals=list(about), places=places, own=own) if own else []
+    return {str(principal): str(first) for principal, first in rows}
+
+
+def _parameter(value: object) -> str:
+    return _nested(value) if isinstance(value, list) else str(value).translate(_ESCAPED)
+
+
+def _nested(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_nested, value))}]"
+    if isinstance(value, tuple):
+        return f"({','.join(map(_nested, value))})"
+    return "'" + value.translate(_ESCAPED).replace("'", "\\'") + "'" if isinstance(value, str) else str(value)
 
 
 def _plain(wire: str) -> str:

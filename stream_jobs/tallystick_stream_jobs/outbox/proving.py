@@ -1,7 +1,7 @@
 """The shell of proofs: asks points in threads, writes down what they answered, tells people, and looks for credentials minted meanwhile."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
@@ -17,7 +17,7 @@ from ..triage.record import record_told
 from .asking import Asker
 from .core import seconds_of
 from .findings import minted
-from .minted import Minted, principal_of
+from .minted import Minted, principal_of, together
 from .proofs import CONNECTOR, Key, Prover, Question, Seen
 
 log: Final = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _AT_ONCE: Final = 8
 _BEAT_S: Final = 3.0
 _LOOKS_S: Final = (3.0, 60.0)
 """When to look for minted credentials, after the lock: once for people who wait, once when slow agents have told their events."""
+_LOOK_S: Final = 0.5
+"""From one look to the next: a look at one lock costs the store as much as a look at several."""
 _RECENT_S: Final = 600.0
 
 
@@ -45,7 +47,7 @@ class Tools:
     """What the shell works with. `minted` asks the history; ConnectorError when it does not answer."""
 
     asker: Asker
-    minted: Callable[[Decision], list[Minted]]
+    minted: Callable[[Sequence[Decision]], list[list[Minted]]]
     writer: Writer
     recorder: Recorder
 
@@ -57,8 +59,10 @@ class Proving:
         self._prover, self._tools, self._kept_days = prover, tools, kept_days
         self._pool = ThreadPoolExecutor(_AT_ONCE, "tallystick-proofs")
         self._asking: dict[Future[Seen], Question] = {}
-        self._looking: dict[Future[list[Minted]], _Look] = {}
+        self._looking: Future[list[list[Minted]]] | None = None
+        self._looked_for: list[_Look] = []
         self._looks: list[_Look] = []
+        self._look_at = 0.0
         self._told: set[tuple[str, str]] = set()
         self._beat_at = 0.0
 
@@ -179,20 +183,28 @@ class Proving:
         )
 
     def _look(self, now: float) -> None:
-        due = [one for one in self._looks if one.at <= now]
-        self._looks = [one for one in self._looks if one.at > now]
-        for one in due:
-            self._looking[self._pool.submit(self._tools.minted, one.decision)] = one
-        for future in [one for one in self._looking if one.done()]:
-            look = self._looking.pop(future)
-            error = future.exception()
-            if isinstance(error, ConnectorError):
-                log.warning("credentials minted before %s are looked for again: %s", look.decision.id, error)
-                self._looks.append(_Look(now + _LOOKS_S[1], look.decision))
-            elif error is not None:
-                raise error
-            else:
-                self._minted(look.decision, future.result(), now)
+        """One question at a time, for the oldest locks that are due: a principal once."""
+        if self._looking is not None and self._looking.done():
+            looking, self._looking = self._looking, None
+            self._saw(looking, now)
+        if self._looking is None and now >= self._look_at:
+            due = {principal_of(one.decision): one for one in reversed(self._looks) if one.at <= now}
+            if due:
+                oldest = list(reversed(due.values()))
+                self._looked_for, self._look_at = oldest[: together([one.decision for one in oldest])], now + _LOOK_S
+                self._looks = [one for one in self._looks if one not in self._looked_for]
+                self._looking = self._pool.submit(self._tools.minted, [one.decision for one in self._looked_for])
+
+    def _saw(self, looking: Future[list[list[Minted]]], now: float) -> None:
+        error = looking.exception()
+        if isinstance(error, ConnectorError):
+            log.warning("credentials minted before %d locks are looked for again: %s", len(self._looked_for), error)
+            self._looks += [_Look(now + _LOOKS_S[1], one.decision) for one in self._looked_for]
+        elif error is not None:
+            raise error
+        else:
+            for look, found in zip(self._looked_for, looking.result(), strict=True):
+                self._minted(look.decision, found, now)
 
     def _minted(self, decision: Decision, found: list[Minted], now: float) -> None:
         """R03 for each, once: under the same id after a crash."""

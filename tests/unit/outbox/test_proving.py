@@ -61,7 +61,7 @@ class Introspecting:
         return self.works
 
 
-def make(topics, url, connectors=None, minted=lambda _: []):
+def make(topics, url, connectors=None, minted=lambda many: [[] for _ in many]):
     tools = Tools(Asker(CANARY, connectors or {}), minted, topics, topics)
     proving = Proving(Prover(ProofLimits()), tools, 30.0)
     point = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW), probe=f"{url}{PROBE_PATH}")
@@ -133,7 +133,9 @@ def test_a_step_that_fails_is_made_good_by_the_next_process(step, fault, at):
     with receiver(gateway(lambda: locked)) as one:
 
         def process():
-            proving = make(topics, one.url, minted=lambda _: [Minted("new", "2026", (0, 1, 2)), Minted("newer", "2026", (0, 1, 3))])
+            proving = make(
+                topics, one.url, minted=lambda many: [[Minted("new", "2026", (0, 1, 2)), Minted("newer", "2026", (0, 1, 3))] for _ in many]
+            )
             proving.resume({key.encode(): value for key, value in topics.proofs.items()}, {"cmd-1": decision()}, late)
             if "decision" not in done:
                 proving.take(decision(), late)
@@ -159,11 +161,11 @@ def test_a_step_that_fails_is_made_good_by_the_next_process(step, fault, at):
 def test_minted_credentials_are_reported_once_and_recommended_where_the_lock_does_not_cover_them():
     topics, calls = Topics(), []
 
-    def minted(one):
-        calls.append(one.id)
+    def minted(many):
+        calls.append([one.id for one in many])
         if len(calls) == 1:
             raise Retry("the store is away")
-        return [Minted("tok-2", "2026-11-24 10:00:00.000000", (1, 2, 3))]
+        return [[Minted("tok-2", "2026-11-24 10:00:00.000000", (1, 2, 3))] for _ in many]
 
     one = decision(subject="credential:tok-1")
     with receiver(gateway(lambda: True)) as door:
