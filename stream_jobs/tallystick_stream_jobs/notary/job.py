@@ -1,6 +1,7 @@
 """The notary's shell: one ShardNotary per assigned partition, `verified` sent at once, inserts that gather what waits, then receipts."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -23,6 +24,9 @@ from .restore import restore
 log = logging.getLogger(__name__)
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_INSERT_EVENTS = 40_000
+MAX_IN_FLIGHT = 32
+_INSERT_EVERY_S = 0.3
+"""While events flow. A part of a few hundred rows costs the store as much to write, sync and merge as one of thousands."""
 
 
 class Pending:
@@ -43,6 +47,8 @@ class NotaryJob:
         self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
         self._shards: dict[int, ShardNotary] = {}
         self._pending: list[Pending] = []
+        self._much = asyncio.Event()
+        self._insert_at = 0.0
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
         """Where to read on is what the ledger says: the offset after its last entry, or the beginning of a topic made anew."""
@@ -82,12 +88,15 @@ class NotaryJob:
                 sends.append(await self._outlet.send(ACTS, None, act, 0))
         pending = Pending(batches, sends)
         self._pending.append(pending)
+        if self._is_much():
+            self._much.set()
         return lambda: self._commit(pending)
 
     async def _commit(self, pending: Pending) -> None:
         """Store this batch and all that gathered behind it in one insert, then say so to the agents."""
         if pending.done:
             return
+        await self._gather()
         taken: list[Pending] = []
         events = 0
         while self._pending and (not taken or events < MAX_INSERT_EVENTS):
@@ -103,6 +112,19 @@ class NotaryJob:
         await asyncio.gather(*sends)
         for one in taken:
             one.done = True
+
+    async def _gather(self) -> None:
+        """Only receipts wait for it: what comes after a silence goes at once."""
+        wait = self._insert_at - time.monotonic()
+        if wait > 0 and not self._is_much():
+            self._much.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._much.wait(), wait)
+        self._insert_at = time.monotonic() + _INSERT_EVERY_S
+
+    def _is_much(self) -> bool:
+        """Enough for an insert; more batches in flight would hold up the fold, and `verified` with it."""
+        return len(self._pending) >= MAX_IN_FLIGHT // 2 or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""
@@ -132,4 +154,4 @@ def run_notary(settings: JobSettings) -> None:
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
     job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS))
-    run_job("notary", EVENTS, settings, job, outlet=outlet, take=64, max_in_flight=32)
+    run_job("notary", EVENTS, settings, job, outlet=outlet, take=64, max_in_flight=MAX_IN_FLIGHT)

@@ -1,0 +1,75 @@
+"""Inserts gather while events flow, never after a silence, and never so long that batches in flight hold up the fold."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
+from tallystick_stream_jobs.notary import job as module
+from tallystick_stream_jobs.notary.job import MAX_IN_FLIGHT, NotaryJob, Pending
+from tallystick_stream_jobs.notary.ledger import Rows
+from tallystick_stream_jobs.shell import Message
+
+SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings("test"), "")
+NO_ROWS = dict.fromkeys(Rows._fields, ())
+
+
+class Inserts:
+    """A ledger that notes when it was given rows."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def insert(self, _: Rows) -> None:
+        self.at.append(time.monotonic())
+
+
+def make(monkeypatch: pytest.MonkeyPatch, every_s: float) -> tuple[NotaryJob, Inserts]:
+    monkeypatch.setattr(module, "_INSERT_EVERY_S", every_s)
+    inserts: Any = Inserts()
+    outlet: Any = None
+    job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic")
+    outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
+    shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=1, receipts=[], outbound=outbound, **NO_ROWS))
+    job._shards[0] = shard
+    return job, inserts
+
+
+async def take(job: NotaryJob) -> Pending:
+    await job.process([Message(0, 0, 0, None, b"")])
+    return job._pending[-1]
+
+
+def test_what_comes_after_a_silence_goes_at_once_and_the_rest_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, inserts = make(monkeypatch, 0.2)
+
+    async def play() -> None:
+        await job._commit(await take(job))
+        second, third = await take(job), await take(job)
+        await job._commit(second)
+        await job._commit(third)
+
+    began = time.monotonic()
+    asyncio.run(play())
+    assert inserts.at[0] - began < 0.15
+    assert len(inserts.at) == 2, "two batches in one insert"
+    assert inserts.at[1] - inserts.at[0] >= 0.19
+
+
+def test_many_batches_in_flight_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, inserts = make(monkeypatch, 60.0)
+
+    async def play() -> None:
+        await job._commit(await take(job))
+        waiting = asyncio.create_task(job._commit(await take(job)))
+        await asyncio.sleep(0.01)
+        assert len(inserts.at) == 1
+        for _ in range(MAX_IN_FLIGHT // 2):
+            await take(job)
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(play())
+    assert len(inserts.at) == 2
