@@ -40,6 +40,9 @@ class ClickHouseSources:
         self._settings, self._log = settings, log
         self._made: Any = None
         self._newest: dict[int, int] = {}
+        self._closings: dict[str, Closing] | None = None
+        self._closed_from: dict[int, int] = {}
+        """Shard -> first index whose closings are not in `_closings`; at such an index there may be some already."""
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         """What is stored at the first MAX_EVIDENCE of `places`."""
@@ -66,7 +69,22 @@ class ClickHouseSources:
         return plan_of(subject, now, self._query(sql, **parameters)[0])
 
     def closings(self) -> dict[str, Closing]:
-        """The newest MAX_CLOSINGS findings that people closed, and what they said last."""
+        """The newest MAX_CLOSINGS findings that people closed, and what they said last.
+
+        The view reads two columns of the whole history, so it is asked again only when somebody closed something in what came since.
+        """
+        # Taken before the look: events stand in the store before their entry does, so what is below has been seen.
+        newest = {shard: index + 1 for shard, index in self._newest.copy().items()}
+        if self._closings is None or self._closed_since():
+            self._closings = self._all_closings()
+        self._closed_from = newest
+        return self._closings
+
+    def _closed_since(self) -> bool:
+        since = " OR ".join(f"(shard = {shard} AND index >= {self._closed_from.get(shard, 0)})" for shard in range(self._log.shards))
+        return bool(self._query(f"SELECT 1 FROM events WHERE action = 'incident.close' AND ({since}) LIMIT 1"))  # noqa: S608  # numbers of ours
+
+    def _all_closings(self) -> dict[str, Closing]:
         rows = self._query(
             "SELECT finding, disposition, who, reason, toUnixTimestamp64Micro(closed) FROM dispositions(closed_by = {a:Array(String)})"
             " ORDER BY closed DESC LIMIT {k:UInt32}",
