@@ -24,7 +24,9 @@ from .restore import restore
 log = logging.getLogger(__name__)
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_INSERT_EVENTS = 40_000
-MAX_IN_FLIGHT = 32
+TAKE = 64
+MAX_FLYING = 32 * TAKE
+"""Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it."""
 _INSERT_EVERY_S = 0.3
 """While events flow. A part of a few hundred rows costs the store as much to write, sync and merge as one of thousands."""
 
@@ -32,8 +34,8 @@ _INSERT_EVERY_S = 0.3
 class Pending:
     """A folded batch on its way into the store."""
 
-    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]]) -> None:
-        self.batches, self.sends, self.done = batches, sends, False
+    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int) -> None:
+        self.batches, self.sends, self.records, self.done = batches, sends, records, False
 
     @property
     def events(self) -> int:
@@ -47,7 +49,8 @@ class NotaryJob:
         self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
         self._shards: dict[int, ShardNotary] = {}
         self._pending: list[Pending] = []
-        self._much = asyncio.Event()
+        self._much, self._landed = asyncio.Event(), asyncio.Event()
+        self._flying = 0
         self._insert_at = 0.0
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
@@ -75,6 +78,9 @@ class NotaryJob:
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         """Fold, send `verified` without waiting for the store, and hand back the commit."""
+        while self._flying >= MAX_FLYING:
+            self._landed.clear()
+            await self._landed.wait()
         by_shard: dict[int, list[tuple[int, int, bytes]]] = {}
         for message in messages:
             by_shard.setdefault(message.partition, []).append((message.offset, message.timestamp_ms, message.value or b""))
@@ -86,8 +92,9 @@ class NotaryJob:
             act = batch.outbound.act_message(batch.shard)
             if act is not None:
                 sends.append(await self._outlet.send(ACTS, None, act, 0))
-        pending = Pending(batches, sends)
+        pending = Pending(batches, sends, len(messages))
         self._pending.append(pending)
+        self._flying += pending.records
         if self._is_much():
             self._much.set()
         return lambda: self._commit(pending)
@@ -112,6 +119,8 @@ class NotaryJob:
         await asyncio.gather(*sends)
         for one in taken:
             one.done = True
+            self._flying -= one.records
+        self._landed.set()
 
     async def _gather(self) -> None:
         """Only receipts wait for it: what comes after a silence goes at once."""
@@ -123,8 +132,7 @@ class NotaryJob:
         self._insert_at = time.monotonic() + _INSERT_EVERY_S
 
     def _is_much(self) -> bool:
-        """Enough for an insert; more batches in flight would hold up the fold, and `verified` with it."""
-        return len(self._pending) >= MAX_IN_FLIGHT // 2 or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
+        return sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""
@@ -154,4 +162,4 @@ def run_notary(settings: JobSettings) -> None:
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
     job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS))
-    run_job("notary", EVENTS, settings, job, outlet=outlet, take=64, max_in_flight=MAX_IN_FLIGHT)
+    run_job("notary", EVENTS, settings, job, outlet=outlet, take=TAKE, max_in_flight=MAX_FLYING)

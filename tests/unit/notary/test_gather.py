@@ -1,4 +1,4 @@
-"""Inserts gather while events flow, never after a silence, and never so long that batches in flight hold up the fold."""
+"""Inserts gather while events flow, never after a silence; the fold goes on without the store until too much is in flight."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_stream_jobs.notary import job as module
-from tallystick_stream_jobs.notary.job import MAX_IN_FLIGHT, NotaryJob, Pending
+from tallystick_stream_jobs.notary.job import MAX_FLYING, MAX_INSERT_EVENTS, NotaryJob, Pending
 from tallystick_stream_jobs.notary.ledger import Rows
 from tallystick_stream_jobs.shell import Message
 
@@ -27,19 +27,19 @@ class Inserts:
         self.at.append(time.monotonic())
 
 
-def make(monkeypatch: pytest.MonkeyPatch, every_s: float) -> tuple[NotaryJob, Inserts]:
+def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tuple[NotaryJob, Inserts]:
     monkeypatch.setattr(module, "_INSERT_EVERY_S", every_s)
     inserts: Any = Inserts()
     outlet: Any = None
     job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic")
     outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
-    shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=1, receipts=[], outbound=outbound, **NO_ROWS))
+    shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS))
     job._shards[0] = shard
     return job, inserts
 
 
-async def take(job: NotaryJob) -> Pending:
-    await job.process([Message(0, 0, 0, None, b"")])
+async def take(job: NotaryJob, records: int = 1) -> Pending:
+    await job.process([Message(0, 0, 0, None, b"")] * records)
     return job._pending[-1]
 
 
@@ -59,17 +59,31 @@ def test_what_comes_after_a_silence_goes_at_once_and_the_rest_gathers(monkeypatc
     assert inserts.at[1] - inserts.at[0] >= 0.19
 
 
-def test_many_batches_in_flight_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    job, inserts = make(monkeypatch, 60.0)
+def test_enough_events_for_an_insert_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, inserts = make(monkeypatch, 60.0, MAX_INSERT_EVENTS // 4)
 
     async def play() -> None:
         await job._commit(await take(job))
         waiting = asyncio.create_task(job._commit(await take(job)))
         await asyncio.sleep(0.01)
         assert len(inserts.at) == 1
-        for _ in range(MAX_IN_FLIGHT // 2):
-            await take(job)
+        await take(job)
         await asyncio.wait_for(waiting, 5)
 
     asyncio.run(play())
     assert len(inserts.at) == 2
+
+
+def test_the_fold_waits_for_the_store_only_when_too_much_is_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, inserts = make(monkeypatch, 0.0)
+
+    async def play() -> None:
+        first, _ = await take(job, MAX_FLYING // 2), await take(job, MAX_FLYING // 2)
+        third = asyncio.create_task(take(job))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        await job._commit(first)
+        await asyncio.wait_for(third, 5)
+
+    asyncio.run(play())
+    assert len(inserts.at) == 1
