@@ -1,5 +1,6 @@
 """What the console's pages say about locks and findings that are over, and what stays in sight on a narrow screen."""
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.support.browser import Watched
@@ -187,3 +188,19 @@ def test_a_choice_without_hits_says_what_there_is(console: RunningConsole, watch
     page.locator("#nav-history").click()
     page.get_by_text("3", exact=True).first.click()
     expect(page.locator("#history-view")).to_contain_text("Shard 3 is empty")
+
+
+def test_the_evidence_has_no_empty_column_and_says_nothing_twice(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    places = simulator.send_events([make_event(now, "ana@example.org", "access.check")])
+    simulator.quiet_findings()
+    one = msgspec.structs.replace(console.hub.findings.newest()[0], id="F-checks", evidence=places, title="Only decisions", window_s=86_400)
+    simulator.send_finding(one)
+    send_lock(console, one.principal, reason=one.text)
+    page.goto(f"{console.url}/findings?finding=F-checks")
+    heads = page.locator("table[aria-label=Evidence] th")
+    expect(heads.filter(has_text="Address")).to_have_count(1)
+    expect(heads.filter(has_text="Bytes")).to_have_count(0)
+    expect(page.locator(".lock-bar")).to_contain_text("by ana")
+    expect(page.locator(".lock-bar")).not_to_contain_text(one.text)
+    expect(page.locator(".measure")).to_contain_text("over 1 day")

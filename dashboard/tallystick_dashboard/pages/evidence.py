@@ -1,6 +1,7 @@
 """The drawer of one finding: what was measured, the events that show it and where they stand in the chain, and the lock."""
 
 import asyncio
+import itertools
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -79,7 +80,9 @@ def _body(hub: Hub, finding: Finding) -> Component:
     share = min(1.0, finding.threshold / finding.value) if finding.value else 1.0
     measure = html.Div(
         [
-            html.Div([html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}, in {_window(finding)}")]),
+            html.Div(
+                [html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}, over {_window(finding)}")]
+            ),
             html.Div(html.Div(className="bar-mark", style={"left": f"{share:.1%}"}), className=f"bar tone-{finding.severity}"),
             html.Div([html.Span(text, className="quiet") for text in _compared(finding)], className="compared"),
         ],
@@ -113,10 +116,10 @@ def _body(hub: Hub, finding: Finding) -> Component:
 
 def _window(finding: Finding) -> str:
     seconds = finding.window_s
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")
 
 
 def _compared(finding: Finding) -> list[str]:
@@ -138,7 +141,8 @@ def _lock(hub: Hub, finding: Finding) -> Component:
             act_button("suspend", subject, finding.id, "Lock", prominent=True),
         ]
     until = f"until {lock.until[11:19]} UTC" if lock.until else no_end(lock)
-    said = html.Span(f"by {lock.by}, {until}. {lock.reason}", className="quiet")
+    why = "" if lock.reason == finding.text else f" {lock.reason}"  # an automatic lock's reason is the sentence right below
+    said = html.Span(f"by {lock.by}, {until}.{why}", className="quiet")
     return [html.Div([html.B(["Locked: ", mono(lock.subject), " ", level_badge(lock)]), said]), lift_button(lock, finding.id)]
 
 
@@ -155,7 +159,20 @@ def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
     sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
     which = "All stand" if sound == len(found) else f"{sound} {noun(sound, 'stands', 'stand')}"
     checked = f"{which} in entries whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
-    return [html.P(f"{said} {checked}", className="quiet"), table(heads, rows, "Evidence")]
+    return [html.P(f"{said} {checked}", className="quiet"), table(*_without_empty(heads, rows), "Evidence")]
+
+
+def _without_empty(heads: list[str], rows: list[list[Component]]) -> tuple[list[str], list[list[Component]]]:
+    """Without the columns that say nothing about any of these events: decisions move no bytes, log lines have no address."""
+    said = [any(_text(row[at]) for row in rows) for at in range(len(heads))]
+    return list(itertools.compress(heads, said)), [list(itertools.compress(row, said)) for row in rows]
+
+
+def _text(cell: Component) -> str:
+    """What a cell shows, of text and components around text."""
+    if isinstance(cell, list):
+        return "".join(map(_text, cell))
+    return cell if isinstance(cell, str) else _text(getattr(cell, "children", None) or "")
 
 
 def _outcome(event: Event) -> Component:

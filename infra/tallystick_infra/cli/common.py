@@ -4,13 +4,15 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 
 from tallystick_schemas.signing import wire_time
 
@@ -51,6 +53,18 @@ def out(as_json: bool = False) -> Console:
     """Where people read: standard output, or standard error when standard output is for a script."""
     seen = (sys.stderr if as_json else sys.stdout).isatty()
     return Console(stderr=as_json, highlight=False, soft_wrap=not seen, width=None if seen else _PIPED_WIDTH)
+
+
+def timed(text: str) -> RenderableType:
+    """A line of a log for people, with the time in front and what does not fit under its beginning; in a pipe, one line."""
+    now = f"[dim]{time.strftime('%H:%M:%S')}[/]"
+    if not sys.stdout.isatty() and not sys.stderr.isatty():
+        return f"{now} {text}"
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(now, text)
+    return line
 
 
 def expiry(days: float, now: float) -> str:

@@ -15,7 +15,7 @@ from ..demo.artifacts import MODEL, make_artifacts
 from ..demo.story import Outcome, Story
 from ..deployment import Deployment
 from ..supervisor import Supervisor
-from .common import emit_json, json_option, out
+from .common import emit_json, json_option, out, timed
 from .console_settings import sign_in
 from .up import fetch_progress
 
@@ -48,7 +48,7 @@ def _run(scratch: Path, artifacts: Path | None, *, as_json: bool, headless: bool
     began = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
+        console.print(timed(text))
 
     deployment = Deployment.create(scratch, FREE_PORTS | ({"gateway": {"port": 0, "root": str(artifacts.absolute())}} if artifacts else {}))
     if artifacts is None:

@@ -70,7 +70,7 @@ def doctor(data: Path, as_json: bool) -> int:
     if as_json:
         emit_json({"ok": good, "checks": [asdict(check) for check in checks]})
         return 0 if good else 1
-    table = Listing("", "part", "seen", "what to do", whole=("part",))
+    table = Listing("", "part", "seen", "what to do", whole=("part",), below="what to do")
     for check in checks:
         table.add_row("[green]ok[/]" if check.ok else "[red]!![/]", *map(escape, (check.name, check.seen, "" if check.ok else check.mend)))
     out().print(table)

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, out, timed
 from .tables import Listing
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def run(data: Path, as_json: bool, names: tuple[str, ...], everything: bool, hea
     drills = [catalogue.find(name) for name in (*names, *(catalogue.names() if everything else ()))]
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {escape(text)}")
+        console.print(timed(escape(text)))
 
     with console.status("drilling …") if not headless and console.is_terminal else contextlib.nullcontext():
         results = Runner(open_deployment(data), say, side_by_side).run(drills)
@@ -114,14 +113,12 @@ def _show(console: Console, result: "Result") -> None:
 
     from ..drills.grade import size
 
-    table = Listing("", "the record shows", "after", "within", "what")
+    table = Listing("", "the record shows", "after", "within", "what", below="what")
     for mark in result.grades.expected:
         after = f"{mark.after_s:.2f} s" if mark.after_s is not None else "never"
-        table.add_row(
-            "[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), after, f"{mark.within_s:g} s", escape(mark.seen[:110])
-        )
+        table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), after, f"{mark.within_s:g} s", escape(mark.seen))
     for mark in result.grades.must_not:
-        table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), "–", "ever", escape(mark.seen[:110]))
+        table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), "–", "ever", escape(mark.seen))
     console.print(table)
     lost, grades = result.grades.lost, result.grades
     most = f" (at most {lost.most_objects} and {size(lost.most_bytes or 0)})" if lost.most_objects is not None else ""

@@ -43,7 +43,7 @@ def _list(data: Path, as_json: bool, *, everything: bool) -> None:
     if as_json:
         emit_json({"deliveries": shown, "counts": {state: sum(one.state == state for one in known) for state in _STATES}})
         return
-    table = Listing("delivery", "about", "state", "since", "tries", "next", "last error", whole=("delivery", "about"))
+    table = Listing("delivery", "about", "state", "since", "tries", "next", "last error", whole=("delivery", "about"), below="last error")
     for one in shown:
         last = one.error or one.detail or ""
         since, then = short_time(one.created_at), short_time(one.next_at or "")

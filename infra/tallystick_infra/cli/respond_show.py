@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tallystick_stream_jobs.triage.store import Closed
 
 _RECENT = 2_000
+_SEVERITIES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
 ID_SHOWN = 12
 """Hex digits of a finding's id that people see; any unambiguous prefix names it."""
@@ -122,7 +123,7 @@ def _point(one: "Standing") -> dict[str, Any]:
 
 
 def _print_locks(found: "list[Lock]") -> None:
-    table = Listing("subject", "state", "since", "until", "by", "why", whole=("subject",))
+    table = Listing("subject", "state", "since", "until", "by", "why", whole=("subject",), below="why")
     for one in found:
         state = one.level if one.state == "locked" else "lifted"
         table.add_row(Text(one.subject), state, short_time(one.at), lock_end(one), Text(one.by), Text(one.reason))
@@ -167,11 +168,17 @@ def findings(data: Path, as_json: bool, limit: int) -> None:
         told = [{**msgspec.to_builtins(one), "closed": (closed or {}).get(one.id)} for one in found]
         emit_json({"findings": told, "closed_known": closed is not None})
         return
-    table = Listing("id", "time", "severity", "detector", "about", "value", "closed", "what", whole=("id", "time", "detector", "about"))
+    table = Listing(
+        "id", "time", "severity", "detector", "about", "value / line", "state", "what", whole=("id", "time", "detector"), below="what"
+    )
     for one in found:
-        value, said = f"{one.value:g} (line {one.threshold:g})", "?" if closed is None else _said(closed.get(one.id))
-        row = (one.id[:ID_SHOWN], short_time(one.time), one.severity, one.detector, Text(one.principal), value, Text(said), Text(one.text))
-        table.add_row(*row, style="dim" if closed and one.id in closed else None)
+        how = None if closed is None else closed.get(one.id)
+        state = "?" if closed is None else "closed" if how else "open"
+        said = f"{one.text} Closed as {how.disposition} by {how.by}." if how else one.text
+        severity = Text(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
+        value = f"{one.value:g} / {one.threshold:g}"
+        row = (one.id[:ID_SHOWN], short_time(one.time), severity, one.detector, Text(one.principal), value, state, Text(said))
+        table.add_row(*row, style="dim" if how else None)
     out().print(table if found else "Nothing was found.")
 
 
@@ -189,7 +196,3 @@ def _closed(deployment: Deployment, ids: list[str]) -> "dict[str, Closed] | None
     except (NothingAnswers, ClickHouseError) as error:
         click.echo(f"hint: which of them are closed is not known ({' '.join(str(error).split())[:200]})", err=True)
         return None
-
-
-def _said(closed: "Closed | None") -> str:
-    return f"{closed.disposition}, by {closed.by}" if closed else ""

@@ -1,32 +1,39 @@
 """Tables for people that lose nothing: what has to be copied or typed stands whole, in one piece where there is room for it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
 _LEAST = 8
 """Cells that each other column must keep for the whole ones to stay in one piece."""
 _GAP = 2
+_SENTENCE = 56
+"""Cells that a column of sentences needs to be read as such."""
 
 
 class Listing(Table):
     """A table whose columns named in `whole` (ids, subjects, commands, names) are not broken while the others keep `_LEAST` cells each.
 
     The leftmost come first; one without room is folded like all others, for rich cuts what it may neither wrap nor fit, silently.
+    `below` is the last column, of sentences: where it would be a narrow strip, each sentence stands under its row instead.
     """
 
-    def __init__(self, *columns: str, whole: Collection[str] = ()) -> None:
+    def __init__(self, *columns: str, whole: Collection[str] = (), below: str | None = None) -> None:
         super().__init__(*columns, box=None, pad_edge=False, header_style="bold")
-        self._whole = frozenset(whole)
+        self._whole, self._below = frozenset(whole), below
         for column in self.columns:
             column.overflow = "fold"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = [max(_width(cell) for cell in (column.header, *column.cells)) for column in self.columns]
+        if self._below is not None and options.max_width - sum(widths[:-1]) - _GAP * (len(widths) - 1) < min(widths[-1], _SENTENCE):
+            yield from self._with_notes(widths[:-1], options.max_width)
+            return
         room = options.max_width - sum(min(width, _LEAST) + _GAP for width in widths)
         for column, width in zip(self.columns, widths, strict=True):
             more = max(0, width - _LEAST)
@@ -34,9 +41,29 @@ class Listing(Table):
             room -= more if column.no_wrap else 0
         yield from super().__rich_console__(console, options)
 
+    def _with_notes(self, widths: list[int], most: int) -> RenderResult:
+        """The rows without their last column, and that below each."""
+        while sum(widths) + _GAP * (len(widths) - 1) > most and max(widths[1:]) > _LEAST:
+            widest = max(range(1, len(widths)), key=lambda at: widths[at])
+            widths[widest] -= 1
+        *cells, notes = (list(column.cells) for column in self.columns)
+        yield _line([Text(str(column.header), "bold") for column in self.columns[:-1]], widths)
+        for row, note, *shown in zip(self.rows, notes, *cells, strict=True):
+            yield _line(shown, widths, row.style)
+            if _width(note):
+                yield Padding(note, (0, 0, 0, _GAP), style="dim", expand=False)
+
+
+def _line(cells: Sequence[RenderableType], widths: Sequence[int], style: StyleType | None = None) -> Table:
+    line = Table.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        line.add_column(width=width, overflow="fold")
+    line.add_row(*cells, style=style)
+    return line
+
 
 def _width(cell: object) -> int:
-    return cell.cell_len if isinstance(cell, Text) else cell_len(str(cell))
+    return cell.cell_len if isinstance(cell, Text) else Text.from_markup(str(cell)).cell_len
 
 
 def short_time(time: str, now: datetime | None = None) -> str:

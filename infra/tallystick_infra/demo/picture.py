@@ -16,6 +16,7 @@ from ..supervisor import Supervisor
 from .artifacts import MODEL, make_artifacts
 from .story import Story
 
+_WHO = "ana@example.org"
 _SIZE = {"width": 1440, "height": 810}
 _THEMES: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", "console.png"), ("dark", "console-dark.png"))
 
@@ -40,7 +41,7 @@ def take_pictures(out: Path) -> None:
 
 
 def _take(browser: Browser, deployment: Deployment, theme: Literal["light", "dark"], out: Path) -> None:
-    link = sign_in(deployment)
+    link = sign_in(deployment, _WHO)  # not the name of whoever runs this
     page = browser.new_context(viewport=_SIZE, color_scheme=theme).new_page()  # type: ignore[arg-type]  # width and height
     page.goto(link)
     page.wait_for_selector("#health-ingest:not(.level-unknown)")

@@ -58,6 +58,27 @@ def test_a_subject_without_room_does_not_break_the_id_beside_it() -> None:
     assert IDS[0] in printed(table, 40)
 
 
+def noted() -> Listing:
+    table = Listing("id", "about", "state", "what", whole=("id",), below="what")
+    table.add_row(IDS[0], Text("ann@example.org"), "open", Text("ann took a great many things that were not hers, one after the other"))
+    table.add_row(IDS[1], Text("bo@example.org"), "[red]closed[/]", "")
+    return table
+
+
+def test_sentences_without_room_stand_under_their_rows() -> None:
+    lines = [line.rstrip() for line in printed(noted(), 80).splitlines()]
+    assert lines == [
+        "id                about            state",
+        "0123456789abcdef  ann@example.org  open",
+        "  ann took a great many things that were not hers, one after the other",
+        "0123456788abcdef  bo@example.org   closed",
+    ]
+    assert len(printed(noted(), 140).splitlines()) == 3
+    narrow = printed(noted(), 40)
+    assert all(len(line) <= 40 for line in narrow.splitlines())
+    assert "…" not in narrow
+
+
 def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     out().print(listing(SUBJECT * 3))
@@ -101,8 +122,10 @@ def test_findings_show_the_beginning_of_their_ids(listed: Callable[..., Result])
 
 def test_findings_say_which_are_closed_how_and_by_whom(listed: Callable[..., Result]) -> None:
     header, still_open, closed = listed().stdout.splitlines()
-    assert "closed" in header.split()
-    assert "false-positive, by ann" in closed
+    assert "state" in header.split()
+    assert " closed " in closed
+    assert closed.rstrip().endswith("Closed as false-positive by ann.")
+    assert " open " in still_open
     assert "false-positive" not in still_open
     told = json.loads(listed("--json").stdout)
     assert told["closed_known"]
