@@ -89,7 +89,7 @@ def _drawer() -> Component:
         id="drawer",
         opened=False,
         position="right",
-        size=880,
+        size=944,
         padding=0,
         overlayProps={"backgroundOpacity": 0.25},
         transitionProps={"duration": 120},

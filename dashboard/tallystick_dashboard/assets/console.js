@@ -88,11 +88,9 @@
     if (outcome !== "allowed" && !probe) tr.className = "row-" + outcome;
     const texts = [time, who, action, "", resource, bytes(size), ip, place];
     COLUMNS.forEach(function (name, at) { tr.appendChild(cell(name, texts[at], at === 1 ? who : at === 4 ? resource + " " + part : "")); });
-    tr.children[3].appendChild(span(outcome === "allowed" ? "quiet" : probe ? "badge badge-quiet" : "badge tone-" + (TONES[outcome] || "info"), outcome));
-    if (probe) {
-      tr.children[2].appendChild(span("badge badge-quiet", "probe"));
-      tr.children[2].title = "Tallystick itself asked whether this subject would get in. A refusal means that the lock holds.";
-    }
+    tr.children[3].appendChild(span(outcome === "allowed" && !probe ? "quiet" : probe ? "badge badge-quiet" : "badge tone-" + (TONES[outcome] || "info"), probe ? "probe " + outcome : outcome));
+    if (probe) tr.children[3].title = "Tallystick itself asked whether this subject would get in. A refusal means that the lock holds.";
+    tr.children[0].title = "Place in the history: " + place;
     if (part) tr.children[4].appendChild(span("part", part));
     return tr;
   }

@@ -155,10 +155,13 @@ def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
     heads = ["Time (UTC)", "Action", "Outcome", "Part", "Bytes", "Address", "Place", "Sealed", "Event hash"]
     rows = [_event_row(item) for item in found]
     cited = len(finding.evidence)
-    said = f"{len(found)} of {counted(cited, 'cited event')}, oldest first."
     sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
-    which = "All stand" if sound == len(found) else f"{sound} {noun(sound, 'stands', 'stand')}"
-    checked = f"{which} in entries whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
+    if cited == sound == 1:
+        said = "It stands in an entry"
+    else:
+        which = "All stand" if sound == len(found) else f"{sound} {noun(sound, 'stands', 'stand')}"
+        said = f"{len(found)} of {counted(cited, 'cited event')}, oldest first. {which} in entries"
+    checked = "whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
     return [html.P(f"{said} {checked}", className="quiet"), table(*_without_empty(heads, rows), "Evidence")]
 
 

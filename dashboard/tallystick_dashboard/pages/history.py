@@ -81,7 +81,7 @@ def _entries(view: HistoryView, shard: str) -> Component:
     rows = [e for e in view.entries if shard in ("all", str(e.shard))]
     rows.sort(key=lambda e: (e.append_ms, e.index), reverse=True)
     heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
-    widths = ["136px", "76px", "84px", "164px", "auto", "68px", "116px", "116px"]
+    widths = ["136px", "76px", "80px", "180px", "auto", "68px", "108px", "108px"]
     return html.Div(
         [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
     )
@@ -89,7 +89,7 @@ def _entries(view: HistoryView, shard: str) -> Component:
 
 def _entry(row: EntryRow) -> list[Component]:
     kind = Kind(row.kind).name.lower() if row.kind in list(Kind) else "malformed"
-    leaf = short_hash(row.leaf) if row.sound else badge("wrong leaf", "critical")
+    leaf = mono(row.leaf[:10], f"leaf {row.leaf}, chain {row.chain}") if row.sound else badge("wrong leaf", "critical")
     return [
         seconds_time(row.append_ms / 1000),
         mono(f"{row.shard}/{row.index}"),
@@ -100,7 +100,7 @@ def _entry(row: EntryRow) -> list[Component]:
         mono(row.agent or "–"),
         html.Span(f"{row.count:,}" if row.count else "", className="num"),
         leaf,
-        short_hash(row.chain),
+        short_hash(row.chain, 10),
     ]
 
 

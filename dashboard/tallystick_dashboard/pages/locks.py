@@ -11,9 +11,9 @@ from ..parts import act_button, clock_time, empty, finding_link, level_badge, li
 from ..ui import App, Component, html
 
 _HELD = ("Subject", "Level", "Reason", "By", "Since (UTC)", "Until (UTC)", "Finding", "")
-_HELD_WIDTHS = ["168px", "104px", "auto", "96px", "136px", "136px", "144px", "96px"]
+_HELD_WIDTHS = ["248px", "104px", "auto", "136px", "136px", "136px", "152px", "96px"]
 _OVER = ("Subject", "Reason", "Ended", "At (UTC)", "Finding")
-_OVER_WIDTHS = ["168px", "auto", "208px", "136px", "200px"]
+_OVER_WIDTHS = ["248px", "auto", "208px", "136px", "200px"]
 
 
 def layout() -> Component:
@@ -58,9 +58,9 @@ def _waiting(hub: Hub) -> list[Component]:
     heads = ["Subject", "Reason", "Ordered by", "At (UTC)", "Waits until (UTC)", ""]
     return [
         *notices,
-        html.H2("Waiting for a second person"),
+        html.H2("Waiting for a second person", className="first"),
         html.Div(
-            table(heads, rows, "Waiting for a second person", ["216px", "auto", "104px", "140px", "140px", "132px"]), className="card"
+            table(heads, rows, "Waiting for a second person", ["248px", "auto", "136px", "136px", "152px", "112px"]), className="card"
         ),
         html.H2("In force", className="apart"),
     ]
