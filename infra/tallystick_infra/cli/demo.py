@@ -109,7 +109,8 @@ def _summary(outcome: Outcome, startup_s: float) -> dict[str, Any]:
 
 def _stay(console: Console, deployment: Deployment, supervisor: Supervisor) -> None:
     """The console stays open until Ctrl-C."""
-    console.print(f"\nThe incident console, signed in by this link once: [bold]{sign_in(deployment)}[/]")
+    console.print("\nThe incident console, signed in by this link once:")
+    console.print(f"[bold]{sign_in(deployment)}[/]", soft_wrap=True)  # one line: what the terminal wraps can be copied
     console.print("Ctrl-C ends everything.")
     stopping: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: stopping.append(number))

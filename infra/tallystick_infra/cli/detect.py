@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
@@ -127,7 +128,7 @@ def explain(data: Path, as_json: bool, finding: str) -> None:
     for section in sections:
         out().print(f"[bold]{section.title}[/]")
         for line in section.lines:
-            out().print(f"  {escape(line)}")
+            out().print(Padding(Text(line), (0, 0, 0, 2), expand=False))
 
 
 def _known(deployment: Deployment, finding: str) -> "Known":

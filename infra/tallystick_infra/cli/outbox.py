@@ -63,11 +63,13 @@ def proofs(data: Path, as_json: bool, command: str | None) -> None:
     if as_json:
         emit_json({"proofs": found})
     else:
-        table = Listing("about", "point", "state", "locked", "to denial", "tries", "how", "command", whole=("about", "command"))
+        table = Listing("about", "point", "state", "locked", "to denial", "tries", "how", whole=("about",), below="how")
         for one in found:
             denial = f"{one.hops_ms['denial']:.0f} ms" if "denial" in one.hops_ms else ""
             locked = short_time(one.locked_at)
-            table.add_row(Text(one.subject), Text(one.point), one.state, locked, denial, str(one.attempts), Text(one.how), one.command)
+            table.add_row(
+                Text(one.subject), Text(one.point), one.state, locked, denial, str(one.attempts), Text(f"{one.how} (command {one.command})")
+            )
         out().print(table if found else "No lock was to be proven.")
     if any(one.state == "still-works" for one in found):
         sys.exit(1)

@@ -11,7 +11,7 @@ from rich.text import Text
 from ..deployment import Deployment
 from ..errors import NothingAnswers
 from .common import data_option, emit_json, json_option, knock, open_running, out
-from .tables import Listing, short_time
+from .tables import Listing, amount, short_time
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -57,7 +57,7 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
     table = Listing("what", "how many", "for example", whole=("what",))
     for name in GROUPS:
         hit = getattr(plan, name)
-        table.add_row(name, str(hit.count), Text(", ".join(hit.examples) or "–"))
+        table.add_row(name, str(hit.count), Text("\n".join(hit.examples) or "–"))
     out().print(table)
     out().print("Nothing is locked yet. Order it without --plan.")
 
@@ -176,7 +176,7 @@ def findings(data: Path, as_json: bool, limit: int) -> None:
         state = "?" if closed is None else "closed" if how else "open"
         said = f"{one.text} Closed as {how.disposition} by {how.by}." if how else one.text
         severity = Text(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
-        value = f"{one.value:g} / {one.threshold:g}"
+        value = f"{amount(one.value)} / {amount(one.threshold)}"
         row = (one.id[:ID_SHOWN], short_time(one.time), severity, one.detector, Text(one.principal), value, state, Text(said))
         table.add_row(*row, style="dim" if how else None)
     out().print(table if found else "Nothing was found.")

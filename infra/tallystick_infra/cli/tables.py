@@ -66,6 +66,14 @@ def _width(cell: object) -> int:
     return cell.cell_len if isinstance(cell, Text) else Text.from_markup(str(cell)).cell_len
 
 
+def amount(value: float) -> str:
+    """A measured value in few cells: 0.9, 40, 412.5, 50.3M."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
 def short_time(time: str, now: datetime | None = None) -> str:
     """A wire time (RFC 3339, UTC) as `HH:MM:SS` on the day of `now`, otherwise as `MM-DD HH:MM`; in another year with it."""
     today = f"{now or datetime.now(UTC):%Y-%m-%d}"

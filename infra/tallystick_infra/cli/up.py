@@ -90,5 +90,5 @@ def _greet(console: Console, deployment: Deployment, seconds: float) -> None:
     assert run is not None
     console.print(f"[bold green]ready[/] after {seconds:.1f} s   data {deployment.path}")
     console.print(f"  gateway  {run.gateway}   (HF_ENDPOINT for Hugging Face clients)")
-    console.print(f"  console  {sign_in(deployment)}")
+    console.print(f"  console  {sign_in(deployment)}", soft_wrap=True)
     console.print("  Ctrl-C stops everything in order.")

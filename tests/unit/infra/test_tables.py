@@ -15,7 +15,7 @@ from tallystick_infra.cli import respond_show
 from tallystick_infra.cli.common import out
 from tallystick_infra.cli.drill import list_drills, report
 from tallystick_infra.cli.feedback import the_one
-from tallystick_infra.cli.tables import Listing, short_time
+from tallystick_infra.cli.tables import Listing, amount, short_time
 from tallystick_infra.drills.catalogue import names
 from tallystick_infra.drills.grade import size
 from tallystick_infra.errors import ManyFindings, NoFinding, NothingAnswers
@@ -164,6 +164,10 @@ def test_times_without_the_day_that_everybody_knows() -> None:
     assert short_time("2026-11-25T00:30:02Z", now) == "11-25 00:30"
     assert short_time("2025-11-24T08:01:02Z", now) == "2025-11-24 08:01"
     assert short_time("", now) == ""
+
+
+def test_amounts_take_few_cells() -> None:
+    assert [amount(one) for one in (0.9, 40, 412.5, 12_345.6, 50_335_900, 2.5e12)] == ["0.9", "40", "412.5", "12,346", "50.3M", "2.5T"]
 
 
 def test_a_budget_below_a_megabyte_is_not_nothing() -> None:
