@@ -12,8 +12,12 @@ PROBE_ROLE: Final = "tallystick-probe"
 """The role of the canary's token, which opens nothing but probes."""
 PROBE_ATTR: Final = "probe"
 """The key in an event's attrs; its value is `true`."""
+PROOF_KIND: Final = "proof"
+"""The resource kind of what the outbox writes down about a lock at a point, by `incident.update`: `denied` when it holds."""
 
 
 def is_probe(event: Event) -> bool:
-    """Whether our own canary asked. Its refusal is a lock that holds, nobody's attempt."""
+    """Whether our own canary asked, or its being refused is written down. That is a lock that holds, nobody's attempt."""
+    if event.action == "incident.update" and event.resource.kind == PROOF_KIND:
+        return event.outcome == "denied"  # a lock that does not hold is nothing to look over
     return PROBE_ATTR in (event.attrs or {}) and PROBE_ROLE in (event.actor.roles or ())

@@ -44,7 +44,7 @@ MODEL = "acme/large-v3"
 
 def make_event(
     time: float, principal: str, action: str, *, part: str | None = None, outcome: str = "allowed", size: int | None = None, ip: str = "10.1.4.20",
-    resource: str = MODEL, credential: str | None = None, roles: list[str] | None = None, attrs: dict[str, str] | None = None,
+    resource: str = MODEL, credential: str | None = None, kind: str = "model", roles: list[str] | None = None, attrs: dict[str, str] | None = None,
 ) -> bytes:  # fmt: skip
     """The bytes of one event."""
     return encode_event(
@@ -54,7 +54,7 @@ def make_event(
             time=wire_time(time),
             action=action,
             actor=Actor(principal=principal, kind="service", credential=credential, roles=roles),
-            resource=Resource(kind="model", id=resource, version="3", part=part, collection="models"),
+            resource=Resource(kind=kind, id=resource, version="3", part=part, collection="models"),
             outcome=outcome,  # type: ignore[arg-type]
             usage=Usage(bytes=size) if size is not None else None,
             source=Source(ip=ip),

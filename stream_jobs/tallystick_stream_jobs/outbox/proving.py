@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Delivery, Denial, Finding, LockAck, Point, encode_json, parse_finding, parse_message
+from tallystick_schemas.probes import PROOF_KIND
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, PROOFS
 
@@ -175,7 +176,7 @@ class Proving:
         self._tools.recorder.record(
             "incident.update",
             actor=ME,
-            resource=Resource("proof", f"{denial.command}/{denial.point}"[:1000]),
+            resource=Resource(PROOF_KIND, f"{denial.command}/{denial.point}"[:1000]),
             outcome={"refused": "denied", "still-works": "allowed"}.get(denial.state, "error"),  # type: ignore[arg-type]  # of the three
             why=Why(text=why or denial.how),
             attrs=attrs,

@@ -105,6 +105,14 @@ def test_heartbeats_and_our_own_probes_are_told_apart() -> None:
     )
 
 
+@pytest.mark.parametrize(("outcome", "mark"), [("denied", "probe"), ("allowed", ""), ("error", "")])
+def test_a_proof_that_a_lock_holds_is_no_attack_and_one_that_it_does_not_is_not_looked_over(outcome: str, mark: str) -> None:
+    raw = make_event(NOW, "outbox", "incident.update", outcome=outcome, resource="c1/gateway", kind="proof")
+    tail = Tail(9)
+    tail.add(VerifiedBatch(1, 0, [VerifiedSegment(0, "outbox", "0" * 32, 0, 0, [(0, raw)])], []), NOW)
+    assert [cells[-1] for cells in tail_cells(tail.since(0, 9).rows)] == [mark]
+
+
 def test_findings_are_bounded_newest_first_and_once() -> None:
     board = FindingBoard(3)
     for n in range(5):

@@ -12,7 +12,7 @@ from rich.text import Text
 from tests.support.responding import finding
 
 from tallystick_infra.cli import respond_show
-from tallystick_infra.cli.common import out
+from tallystick_infra.cli.common import out, timed
 from tallystick_infra.cli.drill import list_drills, report
 from tallystick_infra.cli.feedback import the_one
 from tallystick_infra.cli.tables import Listing, amount, short_time
@@ -176,3 +176,17 @@ def test_a_budget_below_a_megabyte_is_not_nothing() -> None:
 
 def test_the_run_of_a_report_may_be_left_out() -> None:
     assert "[RUN]" in CliRunner().invoke(report, ["-h"], help_option_names=["-h"]).output
+
+
+def test_a_line_of_a_log_hangs_on_a_screen_and_is_one_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "he took a great many things that were not his, one after the other, and nobody said a word"
+    piped = timed(words)
+    assert isinstance(piped, str)
+    assert piped.endswith(f" {words}")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    screen = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    screen.print(timed(words))
+    first, second = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert first[:2].isdigit()
+    assert second.startswith(" " * 9)
+    assert not second.startswith(" " * 10)
