@@ -1,4 +1,4 @@
-"""Counts in sentences for people: one record, two records."""
+"""Counts and figures in sentences for people: one record, two records."""
 
 
 def noun(count: int, one: str, many: str | None = None) -> str:
@@ -9,3 +9,8 @@ def noun(count: int, one: str, many: str | None = None) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """`1 record`, `2,000 records`, `1 entry` (with `many`: entries)."""
     return f"{count:,} {noun(count, one, many)}"
+
+
+def figure(value: float) -> str:
+    """A measured value in full: 0.9, 40, 50,335,900. Never 5.03359e+07."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:g}"

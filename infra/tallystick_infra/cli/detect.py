@@ -13,7 +13,7 @@ from .common import data_option, emit_json, json_option, open_deployment, open_r
 from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
-from .tables import Listing
+from .tables import Listing, amount
 
 if TYPE_CHECKING:
     from tallystick_stream_jobs.detectors.base import Rule
@@ -79,7 +79,7 @@ def list_(data: Path, as_json: bool) -> None:
         return
     table = Listing("id", "what", "mode", "at most", "thresholds", whole=("id", "mode", "at most"))
     for one in found:
-        values = "\n".join(f"{name} {part['value']:g} {part['unit']}" for name, part in one["parameters"].items())
+        values = "\n".join(f"{name} {amount(part['value'])} {part['unit']}" for name, part in one["parameters"].items())
         mode = f"{one['mode']} (demoted)" if one["demoted"] else str(one["mode"])
         table.add_row(str(one["detector"]), str(one["title"]), mode, str(one["most"]), values)
     out().print(table)

@@ -9,7 +9,7 @@ import click
 from tallystick_schemas.words import counted
 
 from .common import data_option, emit_json, json_option, open_running, out
-from .tables import Listing
+from .tables import Listing, amount
 
 _SHOWN = 50
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
@@ -51,7 +51,7 @@ def _show(report: dict[str, Any]) -> None:
     console = out()
     table = Listing("time", "principal", "value", "line", "first", "act", whole=("time", "principal", "first"))
     for one in report["found"][:_SHOWN]:
-        table.add_row(one["time"][:19], one["principal"], f"{one['value']:g}", f"{one['threshold']:g}", one["place"], one["act"])
+        table.add_row(one["time"][:19], one["principal"], amount(one["value"]), amount(one["threshold"]), one["place"], one["act"])
     if report["found"]:
         console.print(table)
     if len(report["found"]) > _SHOWN:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick_schemas.messages import Finding, Place
-from tallystick_schemas.words import counted
+from tallystick_schemas.words import counted, figure
 
 from ..detectors.base import Meta
 from ..policy.model import DetectionPolicy
@@ -63,14 +63,14 @@ def _found(one: Finding) -> tuple[str, ...]:
 
 def _counted(one: Finding) -> tuple[str, ...]:
     over = f"over {window(one.window_s)}" if one.window_s else "in a single event"
-    lines = [f"{one.value:g} was measured {over}; the line is {one.threshold:g}."]
-    lines += [f"{name}: {value:g}" for name, value in one.features.items()]
+    lines = [f"{figure(one.value)} was measured {over}; the line is {figure(one.threshold)}."]
+    lines += [f"{name}: {figure(value)}" for name, value in one.features.items()]
     return tuple(lines)
 
 
 def _compared(one: Finding) -> tuple[str, ...]:
-    own = f"Its own past: {one.baseline:g}." if one.baseline is not None else "Its own past was not asked, or is not long enough."
-    peers = f"Its peers: {one.peers:g}." if one.peers is not None else "Peers were not asked, or are too few."
+    own = f"Its own past: {figure(one.baseline)}." if one.baseline is not None else "Its own past was not asked, or is not long enough."
+    peers = f"Its peers: {figure(one.peers)}." if one.peers is not None else "Peers were not asked, or are too few."
     if one.missing:
         missing = f"Missing: {', '.join(one.missing)}. Without it the value is a floor, and a floor never acts."
     else:
@@ -121,12 +121,14 @@ def _evidence(known: Known) -> tuple[str, ...]:
 
 def _otherwise(known: Known) -> tuple[str, ...]:
     one, lines = known.finding, []
-    lines.append(f"Below {one.threshold:g}" + (f" within {window(one.window_s)}" if one.window_s else "") + " it would have said nothing.")
+    lines.append(
+        f"Below {figure(one.threshold)}" + (f" within {window(one.window_s)}" if one.window_s else "") + " it would have said nothing."
+    )
     if known.meta is not None:
         given = known.policy.parameters.get(one.detector, {})
         for name, parameter in known.meta.parameters.items():
             value, source = given.get(name, parameter.value), "detection.yaml" if name in given else parameter.source
-            lines.append(f"{one.detector}.{name} is {value:g} {parameter.unit} now (from {source}).")
+            lines.append(f"{one.detector}.{name} is {figure(value)} {parameter.unit} now (from {source}).")
         lines.append(f"It does not see: {known.meta.blind_spots}")
     for decision in known.decisions:
         others = str(decision["attrs"].get("alternatives", ""))
