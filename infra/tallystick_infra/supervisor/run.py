@@ -34,6 +34,7 @@ from .parts import JOBS, START_ORDER, STOP_ORDER, Part, own_command
 Say = Callable[[str], None]
 ALL_PARTS = START_ORDER
 _START_S = 90.0
+_STOP_S = 12.0
 _LOOK_S = 0.1
 _ANNOUNCED = ".announced"
 """Is there once the topics were announced: from then on agents may be writing at any time."""
@@ -100,13 +101,7 @@ class Supervisor:
     def stop(self) -> None:
         """Doors first, stores last; whoever does not listen is ended."""
         for group in STOP_ORDER:
-            going = [self.children[name] for name in group if name in self.children]
-            for child in going:
-                child.terminate()
-            wait_until(going, 12.0)
-            for child in going:
-                child.kill()
-                child.close()
+            _end([self.children[name] for name in group if name in self.children])
         self.children = {}
         (self.deployment.path / "run.json").unlink(missing_ok=True) if self._lock >= 0 else None
         if self._lock >= 0:
@@ -228,8 +223,8 @@ class Supervisor:
     def _rebuild_kafka(self) -> None:
         """The broker's data is gone: its readers stop, the topics are made and announced anew, and they go on."""
         readers = [name for name in JOBS if name in self.children]
-        for name in readers:
-            self.children[name].stop()
+        # All at once: without Kafka most of them do not listen, and each would have its time to do so after the other.
+        _end([self.children[name] for name in readers])
         self._start_kafka()
         self._await(["kafka"])
         self._prepare_stores()
@@ -269,6 +264,16 @@ class Supervisor:
 def _signals_on(deployment: Deployment) -> bool:
     """Shared signals are off unless somebody turned them on, and then nothing of them is loaded."""
     return bool(deployment.signals_table()) and signals_settings(deployment).enabled
+
+
+def _end(going: Sequence[Child]) -> None:
+    """Ask all of them to stop; who does not listen is ended."""
+    for child in going:
+        child.terminate()
+    wait_until(going, _STOP_S)
+    for child in going:
+        child.kill()
+        child.close()
 
 
 def _reason(child: Child) -> str:
