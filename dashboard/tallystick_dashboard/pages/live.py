@@ -24,7 +24,16 @@ _SIDE = 6
 
 def layout() -> Component:
     """The page before its first push."""
-    tools = [
+    side = html.Aside([html.Div(id="live-findings", className="card"), html.Div(id="live-locks", className="card")], className="side")
+    return html.Div(
+        [page_head("Live", "Events that the notary verified, newest first", *_tools()), html.Div([_tail(), side], className="split")],
+        className="page page-live",
+    )
+
+
+def _tools() -> list[Component]:
+    """Figures and switches beside the title."""
+    return [
         html.Span([html.B("–", id="tail-rate"), " events/s"], className="figure"),
         html.Span([html.B("0", id="tail-missed"), " not shown"], className="figure", title="Events that came faster than rows are drawn"),
         html.Button(
@@ -44,46 +53,36 @@ def layout() -> Component:
             **{"aria-pressed": "false"},
         ),
     ]
-    tail = html.Div(
+
+
+def _tail() -> Component:
+    """The rows, and what stands there when there are none: nothing came yet, or a filter hides all."""
+    rows = html.Table(
         [
-            html.Table(
-                [
-                    html.Colgroup([html.Col(className=c) for _, c in _HEADS]),
-                    html.Thead(html.Tr([html.Th(h, scope="col", className=c) for h, c in _HEADS])),
-                    html.Tbody(id="tail-body"),
-                ],
-                className="grid tail",
-                **{"aria-label": "Newest verified events"},
-            ),
-            html.Div(
-                empty(
-                    "Waiting for events",
-                    "Verified events appear here within a second. Start an agent or the gateway, or watch a theft happen:",
-                    "tallystick demo",
-                ),
-                id="tail-empty",
-            ),
-            html.Div(
-                [
-                    html.H3(id="tail-none-title"),
-                    html.P(id="tail-none-text"),
-                    html.Button(id="tail-none-way", className="button", type="button"),
-                ],
-                id="tail-none",
-                className="empty",
-                role="status",
-                hidden=True,
-            ),
+            html.Colgroup([html.Col(className=c) for _, c in _HEADS]),
+            html.Thead(html.Tr([html.Th(h, scope="col", className=c) for h, c in _HEADS])),
+            html.Tbody(id="tail-body"),
         ],
-        className="scroll card",
-        id="tail-scroll",
-        tabIndex="0",
+        className="grid tail",
+        **{"aria-label": "Newest verified events"},
     )
-    side = html.Aside([html.Div(id="live-findings", className="card"), html.Div(id="live-locks", className="card")], className="side")
-    return html.Div(
-        [page_head("Live", "Events that the notary verified, newest first", *tools), html.Div([tail, side], className="split")],
-        className="page page-live",
+    nothing_yet = empty(
+        "Waiting for events",
+        "Verified events appear here within a second. Start an agent or the gateway, or watch a theft happen:",
+        "tallystick demo",
     )
+    all_hidden = html.Div(
+        [
+            html.H3(id="tail-none-title"),
+            html.P(id="tail-none-text"),
+            html.Button(id="tail-none-way", className="button", type="button"),
+        ],
+        id="tail-none",
+        className="empty",
+        role="status",
+        hidden=True,
+    )
+    return html.Div([rows, html.Div(nothing_yet, id="tail-empty"), all_hidden], className="scroll card", id="tail-scroll", tabIndex="0")
 
 
 def register(app: App, hub: Hub) -> None:

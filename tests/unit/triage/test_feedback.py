@@ -50,6 +50,19 @@ def books(verdicts, holds=lambda _: True, stored=set) -> Books:
     return Books(holds, verdicts, stored)
 
 
+def in_turn(answers: list, asked: list):
+    """A question to the store that is answered so, one answer a time; an error is raised. What was asked goes into `asked`."""
+
+    def answer(question):
+        asked.append(list(question))
+        one = answers.pop(0)
+        if isinstance(one, OSError):
+            raise one
+        return one
+
+    return answer
+
+
 def tick_until_asked(lane: FeedbackLane, now: float) -> None:
     async def run() -> None:
         await lane.tick(now)
@@ -115,17 +128,8 @@ def test_a_person_gives_it_back_and_old_verdicts_count_no_more(tmp_path: Path) -
 
 def test_a_store_that_is_away_or_late_is_asked_again(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(feedback, "_RETRY_S", 0.0)
-    answers = [OSError("away"), False, True]
     asked = []
-
-    def held(places) -> bool:
-        asked.append(list(places))
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    sent = Sent()
+    sent, held = Sent(), in_turn([OSError("away"), False, True], asked)
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
         weigh(FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG, held), sent, recorder), acts("incident.close"))
     assert asked == [[(2, 7, 0)]] * 3
@@ -196,14 +200,7 @@ def test_what_is_awaited_outlives_a_crash(tmp_path: Path) -> None:
 def test_a_store_that_is_away_is_asked_for_the_awaited_again_and_a_broken_file_awaits_nothing(tmp_path: Path) -> None:
     (tmp_path / feedback.AWAITED_FILE).write_text('{"F0": 9e9}')
     answers = [OSError("away"), {"F0"}]
-
-    def stored(_) -> set[str]:
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    sent = Sent()
+    sent, stored = Sent(), in_turn(answers, [])
     with Recorder.open(agent_settings(tmp_path, "detectors")) as recorder:
         lane = FeedbackLane(tmp_path, lambda: POLICY, books(lambda: WRONG, stored=stored), sent, recorder)
         tick_until_asked(lane, 100.0)
