@@ -181,8 +181,11 @@ def test_keys_walk_the_findings(console: RunningConsole, watched: Watched) -> No
     console.simulator.quiet_findings()
     page.locator("#nav-findings").click()
     expect(page.locator("a.row-link")).to_have_count(3)
-    for key in "jjko":
+    for key in "jjk":
         page.keyboard.press(key)
+    # As when a finding comes and the list is drawn anew.
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("o")
     expect(page.locator(".drawer-content")).to_contain_text("First use of a collection")
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{console.url}/findings")

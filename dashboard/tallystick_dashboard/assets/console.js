@@ -246,12 +246,21 @@
     if (event.target.id === "tail-filter") { state.filter = event.target.value.trim().toLowerCase(); redraw(); }
   });
 
+  let walked = null;
+
+  function walkTo(link) {
+    walked = link.getAttribute("href");
+    link.focus();
+  }
+
   document.addEventListener("keydown", function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, [role=dialog]")) return;
     const links = Array.from(document.querySelectorAll("#page a.row-link"));
-    const at = links.indexOf(document.activeElement);
-    if (event.key === "j" && links.length) links[Math.min(at + 1, links.length - 1)].focus();
-    else if (event.key === "k" && links.length) links[Math.max(at - 1, 0)].focus();
+    // A list that is drawn anew takes the focus with it: the place is the link's, not the element's.
+    const focused = links.indexOf(document.activeElement);
+    const at = focused >= 0 ? focused : links.findIndex(function (link) { return link.getAttribute("href") === walked; });
+    if (event.key === "j" && links.length) walkTo(links[Math.min(at + 1, links.length - 1)]);
+    else if (event.key === "k" && links.length) walkTo(links[Math.max(at - 1, 0)]);
     else if (event.key === "o" && at >= 0) links[at].click();
     else if (event.key === "p" && byId("tail-pause")) pause();
     else if (event.key === "h" && byId("tail-beats")) beats();
