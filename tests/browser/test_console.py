@@ -180,7 +180,8 @@ def test_keys_walk_the_findings(console: RunningConsole, watched: Watched) -> No
     page = watched.page
     console.simulator.quiet_findings()
     page.locator("#nav-findings").click()
-    expect(page.locator("a.row-link")).to_have_count(3)
+    # Not any three links: the Live page, which is left here, shows them as well.
+    expect(page.locator("#findings-list a.row-link")).to_have_count(3)
     for key in "jjk":
         page.keyboard.press(key)
     # As when a finding comes and the list is drawn anew.
