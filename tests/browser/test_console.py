@@ -22,7 +22,7 @@ def lock_dialog(page: Page, simulator: Simulator):
     simulator.quiet_findings()
     simulator.answer_orders = False
     page.locator("#nav-findings").click()
-    page.get_by_role("link", name="Bytes far above").click()
+    page.locator("#findings-list").get_by_role("link", name="Bytes far above").click()
     page.locator(".lock-bar").get_by_role("button", name="Lock").click()
     return page.get_by_role("dialog", name="Lock")
 
@@ -244,7 +244,7 @@ def test_a_finding_is_closed_with_what_it_was_and_why(console: RunningConsole, w
     page, simulator = watched.page, console.simulator
     simulator.quiet_findings()
     page.locator("#nav-findings").click()
-    page.get_by_role("link", name="Bytes far above").click()
+    page.locator("#findings-list").get_by_role("link", name="Bytes far above").click()
     closing = page.locator(".closing")
     closing.get_by_role("button", name="Close the finding").click()
     expect(closing.get_by_role("alert")).to_contain_text("Choose what it was")
@@ -261,7 +261,7 @@ def test_a_finding_is_closed_with_what_it_was_and_why(console: RunningConsole, w
     assert (act["actor"].principal, act["why"].text) == ("analyst", "Asked the owner: a planned copy")
     page.keyboard.press("Escape")
     expect(page.locator("#findings-list tr").filter(has_text="Bytes far above")).to_contain_text("closed")
-    page.get_by_role("link", name="Bytes far above").click()
+    page.locator("#findings-list").get_by_role("link", name="Bytes far above").click()
     expect(page.locator(".closed")).to_contain_text("Closed by analyst as false positive: Asked the owner: a planned copy")
     page.get_by_text("Say something else").click()
     closing.locator("#close-disposition").click()

@@ -170,7 +170,7 @@ def test_titles_name_the_page_and_the_finding(console: RunningConsole, watched: 
     for icon, name in (("locks", "Locks"), ("history", "History"), ("findings", "Findings")):
         page.locator(f"#nav-{icon}").click()
         expect(page).to_have_title(f"{name} · Tallystick")
-    page.get_by_role("link", name="Bytes far above").click()
+    page.locator("#findings-list").get_by_role("link", name="Bytes far above").click()
     expect(page).to_have_title("Bytes far above the peers' habit · Findings · Tallystick")
     page.keyboard.press("Escape")
     expect(page).to_have_title("Findings · Tallystick")
