@@ -65,7 +65,8 @@ class Volume:
             return None
         credential = one_credential(state, fact.credential, fact.time, _PANE_S * _PANES)
         places: list[Any] = state.setdefault("e", [])
-        places.append((pane, *fact.place))
+        place = fact.place
+        places.append((pane, place[0], place[1], place[2]))
         if len(places) > _MAX_EVIDENCE:
             del places[0]
         if state["t"] <= self._floor:

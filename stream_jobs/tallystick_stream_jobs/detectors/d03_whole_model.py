@@ -71,7 +71,8 @@ class WholeModel:
                 _forget(model)
                 if len(parts) >= _MAX_PARTS:
                     return None
-            parts[part] = (second, *fact.place)
+            place = fact.place
+            parts[part] = (second, place[0], place[1], place[2])
         elif known[0] < second:
             # A part that is read again counts from now on; last in the evidence, too.
             del parts[part]

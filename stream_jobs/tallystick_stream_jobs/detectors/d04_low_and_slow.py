@@ -7,10 +7,9 @@ from typing import Any, Final
 from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
-from .distinct import EXACT, Distinct, raise_peak
+from .distinct import EXACT, Distinct, count_held, raise_peak
 from .facts import DAY_S, PANE_S, Fact, settled_day, touches
 from .peers import level
-from .sketches import sketch_count
 
 _PANES: Final = Distinct(14_400, 6)
 _FACT_PANES: Final = 14_400 // PANE_S
@@ -82,24 +81,24 @@ class LowAndSlow:
     def _month_over(self, state: State, fact: Fact, settled: int) -> Finding | None:
         """Once a day: the thirty days before, against the own median and the peers'."""
         days: dict[int, list[Any]] = state.setdefault("m", {})
-        for day in range(max(state["s"], settled - _DAYS), settled):
-            count, sketch = _PANES.day_sketch(state, day)
+        last = _PANES.day(state["n"])
+        for day in range(max(state["s"], settled - _DAYS), min(settled, last + 1)):
+            count, held = _PANES.of_day(state, day)
             if count:
-                days[day] = [count, sketch]
+                days[day] = [count, held]
         for old in [day for day in days if day < settled - _DAYS]:
             del days[old]
-        whole = [sketch for _, sketch in days.values()]
         # The sum of the days bounds the month: below the floor's third, no own median could keep anybody from being found, and none is counted.
-        bound = sum(count for count, _ in days.values())
-        value = sketch_count(whole) if bound > self._low else self._low
-        history = [count for day, count in state.get("d", {}).items() if day < settled]
-        peers = fact.peers.quantile("D04", settled, self._share)
-        old_level = raise_peak(state, settled, value)
-        if old_level != -1:
+        bound = sum([count for count, _ in days.values()])
+        value = count_held([held for _, held in days.values()]) if bound > self._low else self._low
+        if raise_peak(state, settled, value) != -1:
             fact.peers.move("D04", settled, None, level(value))
-        if value < self._month or len(history) < _POINTS or fact.time - state.get("told", -DAY_S) < DAY_S:
+        if value < self._month or fact.time - state.get("told", -DAY_S) < DAY_S:
             return None
-        own = float(median(history))
+        history = [count for day, count in state["d"].items() if day < settled]
+        if len(history) < _POINTS:
+            return None
+        own, peers = float(median(history)), fact.peers.quantile("D04", settled, self._share)
         if value <= self._times_own * own or (peers is not None and value <= peers):
             return None
         state["told"] = fact.time

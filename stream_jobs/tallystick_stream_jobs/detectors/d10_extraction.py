@@ -7,7 +7,7 @@ from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding, one_credential
 from .facts import DAY_S, PANES_HOUR, Fact, number_of
-from .sketches import sketch_add, sketch_count
+from .sketches import gather, gathered, sketch_count
 
 _HOUR: Final = PANES_HOUR
 _FACT_PANES: Final = 4 * PANES_HOUR
@@ -60,7 +60,7 @@ class Extraction:
                 del sketches[old]
         prompt = event.usage.prompt_hash if event.usage else None
         if prompt and block in blocks:
-            sketches[block] = sketch_add(sketches.get(block), number_of(prompt))
+            gather(sketches.setdefault(block, [b"", []]), number_of(prompt))
         credential = one_credential(model, fact.credential, fact.time, DAY_S)
         # What is kept bounds every window that it holds: most calls are far below both lines, and no window is summed up for them.
         if sum(model["p"].values()) < self._hour and sum(blocks.values()) < self._day:
@@ -71,7 +71,7 @@ class Extraction:
         who, what = fact.event.actor.principal, fact.event.resource.id
         day, end = _most(model["b"], block, _BLOCKS)
         if day >= self._day and fact.time - model.get("day", -DAY_S) >= DAY_S:
-            sketches = [sketch for one, sketch in model["h"].items() if end - _BLOCKS < one <= end]
+            sketches = [gathered(held) for one, held in model["h"].items() if end - _BLOCKS < one <= end]
             distinct = min(1.0, sketch_count(sketches) / day) if sketches else None
             if distinct is None or distinct >= self._distinct:
                 model["day"] = model["hour"] = fact.time

@@ -1,6 +1,6 @@
 """D11: first a look around, then the haul: many things listed, and soon after many read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
@@ -44,29 +44,30 @@ class Recon:
             if event.action != "artifact.list" or event.outcome != "allowed":
                 return None
             thing, kind = number_of(f"{event.resource.id}\0{event.resource.part or ''}"), "l"
-        things: dict[int, list[Any]] | None = state.get(kind)
+        things: dict[int, Sequence[Any]] | None = state.get(kind)
         if things is None:
             things = state[kind] = {}
         known = things.get(thing)
         if known is None:
-            things[thing] = [fact.time, *fact.place]
+            place = fact.place
+            things[thing] = (fact.time, place[0], place[1], place[2])
             if len(things) > _MOST:
                 self._prune(things, fact.time)
         elif fact.time > known[0]:
-            known[0] = fact.time
+            things[thing] = (fact.time, *known[1:])
         if kind == "l":
             state["b"] = self._bursts(things)
         if len(state.get("l", ())) < self._lists or len(state.get("r", ())) < self._reads:
             return None
         return self._judge(state, fact)
 
-    def _prune(self, things: dict[int, list[Any]], time: float) -> None:
+    def _prune(self, things: dict[int, Sequence[Any]], time: float) -> None:
         for old in [thing for thing, one in things.items() if one[0] < time - self._keep_s]:
             del things[old]
         while len(things) > _MOST:
             del things[min(things, key=lambda one: (things[one][0], one))]
 
-    def _bursts(self, lists: dict[int, list[Any]]) -> list[float]:
+    def _bursts(self, lists: dict[int, Sequence[Any]]) -> list[float]:
         """Of how many listings a burst is, then the times at which bursts were complete. Kept, since most reads follow none."""
         times = sorted([one[0] for one in lists.values()])
         bursts = zip(times, times[self._lists - 1 :], strict=False)
@@ -78,12 +79,12 @@ class Recon:
             known = state["b"] = self._bursts(lists)  # the threshold was changed since
         if len(known) == 1:
             return None
-        reads = sorted(state["r"].values())
+        reads = sorted(state["r"].values(), key=tuple)
         for burst in known[1:]:
             held = [one for one in reads if burst < one[0] <= burst + self._within]
             if len(held) >= self._reads and fact.time - state.get("told", -_AGAIN_S) >= _AGAIN_S:
                 state["told"] = fact.time
-                seen = [one[1:] for one in [*sorted(state["l"].values()), *held]]
+                seen = [one[1:] for one in [*sorted(state["l"].values(), key=tuple), *held]]
                 principal = fact.event.actor.principal
                 return make_finding(
                     self.meta,

@@ -19,11 +19,17 @@ MAX_EVIDENCE: Final = 50
 _EACH: Final = 8
 """Sketches are counted at each 8th new thing: they err by more than that."""
 _CROWDED: Final = 16
+_FEW: Final = 16
+"""So many things are kept as they are: a sketch of them is no smaller, and takes 3 µs."""
 _DAYS: Final = 30
 
 
 Entry = Sequence[int]
 """A tuple, or a list where it was read from a kept state: never changed in place, since tuples take one piece of memory and lists two."""
+
+
+Held = list[int] | bytes
+"""Few things, or a sketch of many."""
 
 
 class Distinct:
@@ -54,14 +60,14 @@ class Distinct:
             return self._add_sketched(state, pane, key, place)
         entry = keys.get(key)
         if entry is None:
-            keys[key] = (pane, 1, *place)
+            keys[key] = (pane, 1, place[0], place[1], place[2])
             return len(keys) if len(keys) <= EXACT else self._spill(state)
         top, mask, *first = entry
         shift = pane - top
         if shift > 0:
             if shift >= self._kept:
                 del keys[key]
-                keys[key] = (pane, 1, *place)
+                keys[key] = (pane, 1, place[0], place[1], place[2])
             else:
                 keys[key] = (pane, (mask << shift | 1) & self._mask, *first)
             return len(keys)
@@ -83,8 +89,8 @@ class Distinct:
                 return [(pane, sum([one[0] > oldest for one in keys.values()]))]
         return [(end, self._count(state, end)) for end in range(pane, min(newest, pane + self.panes - 1) + 1)]
 
-    def day_sketch(self, state: State, day: int) -> tuple[int, bytes]:
-        """(how many distinct things at the most, their sketch) of a day (UTC) of which all panes are still held."""
+    def of_day(self, state: State, day: int) -> tuple[int, Held]:
+        """(how many distinct things at the most, what they are) of a day (UTC) of which all panes are still held."""
         first, last = day * DAY_S // self.pane_s, (day + 1) * DAY_S // self.pane_s - 1
         if "h" in state:
             sketch = sketch_union(sketch for pane, sketch in state["h"].items() if first <= pane <= last)
@@ -92,8 +98,8 @@ class Distinct:
         span = (1 << last - first + 1) - 1
         keys: dict[int, Entry] = state.get("k", {})
         # The mask reads backwards from the newest pane: bits of the day are those from `last` down to `first`.
-        seen = [key for key, (top, mask, *_) in keys.items() if top >= first and mask >> max(0, top - last) & span >> max(0, last - top)]
-        return len(seen), sketch_add_all(None, seen) if seen else b""
+        seen = [key for key, one in keys.items() if one[0] >= first and one[1] >> max(0, one[0] - last) & span >> max(0, last - one[0])]
+        return len(seen), seen if len(seen) <= _FEW else sketch_add_all(None, seen)
 
     def evidence(self, state: State, end: int) -> list[Place]:
         """Where the things of a window stand, first sights, at most the newest 50."""
@@ -157,6 +163,14 @@ class Distinct:
             del sketches[old]
         if not sketches:
             del state["h"], state["c"], state["e"]
+
+
+def count_held(parts: Sequence[Held]) -> int:
+    """How many distinct things are in any of the parts: exact while all of them are few."""
+    few = [held for held in parts if not isinstance(held, bytes)]
+    if len(few) == len(parts):
+        return len(set().union(*few))
+    return sketch_count([*(held for held in parts if isinstance(held, bytes)), sketch_add_all(None, set().union(*few))])
 
 
 def raise_peak(state: State, day: int, value: int) -> int | None:

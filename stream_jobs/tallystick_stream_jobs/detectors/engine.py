@@ -19,12 +19,14 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
 from .facts import DAY_S, decode_event, make_fact
-from .harvest import gathered
 from .harvest_view import Summary, merged
 from .peers import Peers, Shelf
 from .registry import RULES
+from .sketches import gathered
 
 BUCKETS: Final = 64
+FORM: Final = 2
+"""Of rules' states. It rises when an older state cannot be read on; then the bucket begins anew."""
 MAX_PRINCIPALS: Final = 1024
 """A bucket; the one that was silent longest goes first."""
 FORGET_DAYS: Final = 90
@@ -44,6 +46,7 @@ class Bucket(msgspec.Struct, omit_defaults=True):
     """Principal -> rule id -> the rule's state; and `day` -> the day on which it spoke last."""
     peers: Shelf = msgspec.field(default_factory=dict)
     collections: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    form: int = 0
 
 
 def bucket_of(principal: str) -> int:
@@ -215,7 +218,7 @@ class Engine:
     def _bucket(self, number: int) -> Bucket:
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket({}, {})
+            bucket = self._buckets[number] = Bucket({}, {}, form=FORM)
             self._shelves[number] = bucket.peers
         return bucket
 
@@ -240,9 +243,12 @@ class Engine:
     def restore(self, number: int, raw: bytes) -> None:
         """A bucket that was kept; ParseError when it is not one."""
         try:
-            bucket = self._buckets[number] = _decode(raw)
+            bucket = _decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ParseError(f"bucket {number} of the detectors' state cannot be read: {error}") from error
+        if bucket.form != FORM:
+            raise ParseError(f"bucket {number} of the detectors' state was kept in form {bucket.form}, and this version reads {FORM}")
+        self._buckets[number] = bucket
         self._shelves[number] = bucket.peers
         self._peers.forget()
         self._peers.changed |= set(bucket.collections)

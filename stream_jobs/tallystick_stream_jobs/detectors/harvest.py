@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .base import State
 from .facts import PANE_S, PANES_DAY, Fact, number_of
-from .sketches import sketch_add_all
+from .sketches import gather
 
 BLOCK_S: Final = 21_600
 _FACT_PANES: Final = BLOCK_S // PANE_S
@@ -16,7 +16,6 @@ BLOCKS: Final = 4
 _COLLECTIONS_EACH: Final = 32
 _COLLECTIONS: Final = 64
 _NAMES: Final = 32
-_WAITING: Final = 64
 _FORGET_DAYS: Final = 30
 
 
@@ -41,20 +40,6 @@ def observe_harvest(state: State, fact: Fact) -> None:
     gather(one["s"], key)
     if day - seen[0] <= 1:
         _newcomer(fact, key, collection, one["b"])
-
-
-def gather(held: list[Any], key: int) -> None:
-    """Things wait in a list of 64 on their way into the sketch: [sketch, waiting]. One more that is there already changes no count."""
-    waiting: list[int] = held[1]
-    waiting.append(key)
-    if len(waiting) >= _WAITING:
-        held[0] = sketch_add_all(held[0] or None, waiting)
-        waiting.clear()
-
-
-def gathered(held: list[Any]) -> bytes:
-    """The sketch with what waits for it."""
-    return sketch_add_all(held[0] or None, held[1])
 
 
 def _entry(fact: Fact, collection: str, day: int) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class Peers:
         """What D14 keeps of collections, in the same bucket."""
         self.changed: set[str] = set()
         """Collections that somebody new touched since the last summary."""
-        self._known: dict[tuple[str, int], dict[int, int]] = {}
+        self._known: dict[str, dict[int, dict[int, int]]] = {}
+        """Measure -> day -> what `counts` came to."""
 
     def turn_to(self, shelf: Shelf, collections: dict[str, dict[str, Any]]) -> None:
         """The bucket of the principal in hand."""
@@ -63,12 +64,15 @@ class Peers:
                 del counts[old]
         if new in counts or len(counts) < MAX_LEVELS:
             counts[new] = counts.get(new, 0) + 1
-        for known in [one for one in self._known if one[0] == measure and one[1] > day]:
-            del self._known[known]
+        known = self._known.get(measure)
+        if known:
+            for later in [one for one in known if one > day]:
+                del known[later]
 
     def counts(self, measure: str, day: int) -> dict[int, int]:
         """Level -> principal-days, over the seven days before `day`."""
-        known = self._known.get((measure, day))
+        days = self._known.setdefault(measure, {})
+        known = days.get(day)
         if known is None:
             known = {}
             for shelf in self._shelves.values():
@@ -76,9 +80,9 @@ class Peers:
                     if day - DAYS <= one < day:
                         for number, count in counts.items():
                             known[number] = known.get(number, 0) + count
-            if len(self._known) >= MAX_LEVELS:
-                self._known.clear()
-            self._known[measure, day] = known
+            if len(days) >= DAYS:
+                days.clear()
+            days[day] = known
         return known
 
     def forget(self) -> None:

@@ -4,12 +4,13 @@ Quantiles are not sketched: KLL throws coins when it compacts, so two readers of
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 _LG_K: Final = 9
 """512 registers: a standard error of 4.6 %, 300 bytes at the most."""
+_WAITING: Final = 64
 
 
 def sketch_add(sketch: bytes | None, key: int) -> bytes:
@@ -41,3 +42,17 @@ def sketch_count(sketches: Iterable[bytes]) -> int:
     for sketch in sketches:
         union.update(hll_sketch.deserialize(sketch))
     return int(union.get_estimate() + 0.5)
+
+
+def gather(held: list[Any], key: int) -> None:
+    """Things wait in a list of 64 on their way into the sketch: [sketch, waiting]. One more that is there already changes no count."""
+    waiting: list[int] = held[1]
+    waiting.append(key)
+    if len(waiting) >= _WAITING:
+        held[0] = sketch_add_all(held[0] or None, waiting)
+        waiting.clear()
+
+
+def gathered(held: list[Any]) -> bytes:
+    """The sketch with what waits for it."""
+    return sketch_add_all(held[0] or None, held[1])

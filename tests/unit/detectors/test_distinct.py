@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick_stream_jobs.detectors.distinct import EXACT, Distinct, own_peak, raise_peak
+from tallystick_stream_jobs.detectors.distinct import EXACT, Distinct, count_held, own_peak, raise_peak
+from tallystick_stream_jobs.detectors.sketches import sketch_add_all
 
 PANES = Distinct(300, 12)
 
@@ -70,13 +71,22 @@ def test_up_to_64_it_is_exact():
     assert PANES.counts(state, 0) == [(0, EXACT)]
 
 
-def test_a_days_sketch_holds_the_things_of_that_day():
+def test_a_day_has_the_things_of_that_day_few_as_they_are_and_many_as_a_sketch():
     panes, state = Distinct(14_400, 6), {}
     for hour in range(30):
         panes.add(state, hour // 4, hour, (0, hour, 0))
-    assert panes.day_sketch(state, 0)[0] == 24
-    assert panes.day_sketch(state, 1)[0] == 6
-    assert panes.day_sketch(state, 5) == (0, b"")
+    first, second = panes.of_day(state, 0), panes.of_day(state, 1)
+    assert (first[0], count_held([first[1]])) == (24, 24)
+    assert isinstance(first[1], bytes)
+    assert second == (6, [24, 25, 26, 27, 28, 29])
+    assert panes.of_day(state, 5) == (0, [])
+
+
+def test_days_are_counted_together_whether_few_or_many():
+    many = sketch_add_all(None, range(30))
+    assert count_held([[1, 2], [2, 3]]) == 3
+    assert count_held([many, [29, 30], [30, 31]]) == 32
+    assert count_held([]) == 0
 
 
 def test_peaks_are_those_of_thirty_days_before():

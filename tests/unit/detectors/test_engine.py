@@ -11,7 +11,7 @@ from tests.support.facts import batch, read, run, segment
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment
 from tallystick_stream_jobs.detectors import engine as engine_module
-from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine, bucket_of
+from tallystick_stream_jobs.detectors.engine import BUCKETS, FORM, Engine, bucket_of
 
 
 def pull(who: str, count: int, step: float = 1.0, first: int = 0, **more: object) -> list[tuple[float, bytes]]:
@@ -175,7 +175,13 @@ def test_ids_and_buckets_are_the_same_everywhere() -> None:
     assert [one.id for one in EXPECTED] == [one.id for one in run([batch([one]) for one in stream()])]
     assert len({one.id for one in EXPECTED}) == len(EXPECTED)
     assert (bucket_of("ann"), bucket_of("bob")) == (24, 41)
-    assert msgspec.msgpack.decode(Engine().snapshot(0)) == {"seen": {}, "principals": {}}
+    assert msgspec.msgpack.decode(Engine().snapshot(0)) == {"seen": {}, "principals": {}, "form": FORM}
+
+
+def test_a_bucket_of_an_older_form_is_refused_and_says_so() -> None:
+    """Its states would be read as something that they are not."""
+    with pytest.raises(ParseError, match=r"bucket 7 .* form 0"):
+        Engine().restore(7, msgspec.msgpack.encode({"seen": {}, "principals": {"ann": {"D01": {"spoke": {"cred": 1.0}}}}}))
 
 
 def test_a_replay_leaves_the_state_as_it_is_to_the_byte() -> None:
