@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DETECTORS := stream_jobs/tallystick_stream_jobs/detectors
+COMPILED := $(VENV)/.compiled
 ARGS ?=
 # Files of tests run beside each other, unit tests last: they fill what waits leave. What grades seconds runs alone, or would fail on what is only slow.
 WORKERS ?= 3
@@ -12,7 +14,7 @@ WORKERS ?= 3
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-install: $(STAMP) ## Make .venv with everything, pinned by hash
+install: $(STAMP) $(COMPILED) ## Make .venv with everything, pinned by hash, and compile the detectors
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Tallystick needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -21,16 +23,21 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Needs a C compiler and says so where there is none; rules that changed since run as they are written.
+$(COMPILED): $(STAMP) $(wildcard $(DETECTORS)/*.py)
+	@$(BIN)/python -m tallystick_infra.compiling
+	@touch $@
+
 demo: install ## A theft, start to finish, on real parts
 	$(BIN)/tallystick demo $(ARGS)
 
-lint: install ## ruff, mypy --strict, import contracts
+lint: $(STAMP) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint, then every test
+test: install lint ## Lint, then every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS)
 	$(BIN)/pytest -m alone $(ARGS)
 
@@ -44,4 +51,4 @@ lock: install ## Renew requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate --python-version 3.11 --quiet --upgrade pyproject.toml -o requirements.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(DETECTORS)/_compiled .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

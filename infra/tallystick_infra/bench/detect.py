@@ -10,6 +10,7 @@ from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, enc
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_batch
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import VERIFIED_PARTITIONS, verified_partition
+from tallystick_stream_jobs.detectors import COMPILED
 from tallystick_stream_jobs.detectors.collector import calm_collector, set_aside
 from tallystick_stream_jobs.detectors.engine import Engine
 
@@ -33,7 +34,7 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
     engines = [Engine() for _ in range(VERIFIED_PARTITIONS)]
     found: dict[str, int] = {}
     seconds, cpu_s, count = 0.0, 0.0, 0
-    for chunk in _messages(events):
+    for chunk in messages(events):
         began, cpu = time.perf_counter(), time.process_time()
         for partition, raw in chunk:
             for finding in engines[partition].process(parse_batch(raw)):
@@ -52,6 +53,7 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
         "events_per_s": round(count / seconds),
         "cpu_seconds": round(cpu_s, 2),
         "events_per_cpu_s": round(count / cpu_s),
+        "compiled": COMPILED,
         "principals": principals,
         "state_bytes_per_principal": round(sum(size for _, size in sizes) / principals),
         "findings": dict(sorted(found.items())),
@@ -59,10 +61,10 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
     }
 
 
-def _messages(events: int) -> Iterator[list[tuple[int, bytes]]]:
+def messages(events: int, principals: int = PRINCIPALS) -> Iterator[list[tuple[int, bytes]]]:
     """Chunks of (partition, message) in order of time, as the notary sends them: eight segments a message, one shard."""
     held: dict[int, list[VerifiedSegment]] = {}
-    for index, segment in enumerate(_segments(events)):
+    for index, segment in enumerate(_segments(events, principals)):
         append_ms = int(segment[-1][0] * 1000)
         parts: dict[int, list[tuple[int, bytes]]] = {}
         for pos, (_, principal, raw) in enumerate(segment):
@@ -75,7 +77,7 @@ def _messages(events: int) -> Iterator[list[tuple[int, bytes]]]:
     yield [(partition, encode_batch(VerifiedBatch(1, 0, segments, []))) for partition, segments in held.items()]
 
 
-def _segments(events: int) -> Iterator[list[tuple[float, str, bytes]]]:
+def _segments(events: int, principals: int) -> Iterator[list[tuple[float, str, bytes]]]:
     """Segments of (time, principal, event) in order of time."""
     chance = random.Random(4)  # noqa: S311 - a workload, the same each time
     segment: list[tuple[float, str, bytes]] = []
@@ -85,7 +87,7 @@ def _segments(events: int) -> Iterator[list[tuple[float, str, bytes]]]:
         at = _START + number * step
         # Forty sessions overlap at any time; a session is ten parts of one model.
         while len(open_sessions) < 40:
-            who = chance.randrange(PRINCIPALS)
+            who = chance.randrange(principals)
             # Everybody has four models of daily use, of one team; harvesters take what they find.
             model = chance.randrange(_MODELS) if who < _HARVESTERS else (who * 40 + 40 * chance.randrange(4) + who % 40) % _MODELS
             open_sessions.append((who, model, 400 if who < _HARVESTERS else _SESSION))

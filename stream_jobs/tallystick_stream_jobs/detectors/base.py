@@ -121,6 +121,14 @@ def finding_id(meta: Meta, principal: str, place: Place, mark: str = "") -> str:
     return blake2b((text + mark).encode(), digest_size=16).hexdigest()
 
 
+def figure(number: float) -> Any:
+    """As it is shown: a whole number has no point, whether a detector counted it as one or not.
+
+    Not declared a float: compiled, what is declared one becomes one.
+    """
+    return int(number) if float(number).is_integer() else number
+
+
 def make_finding(  # noqa: PLR0913 - a finding shows all of it
     meta: Meta,
     fact: Fact,
@@ -153,45 +161,19 @@ def make_finding(  # noqa: PLR0913 - a finding shows all of it
         principal=event.actor.principal,
         credential=credential,
         time=wire_time(fact.time),
-        value=value,
-        threshold=threshold,
+        value=figure(value),
+        threshold=figure(threshold),
         window_s=window_s,
         resource=event.resource.id,
         collection=event.resource.collection or None,
         evidence=[(place[0], place[1], place[2]) for place in evidence][-50:],
         act="alert" if missing and act in ("step-up", "suspend") else act,
         deterministic=deterministic,
-        baseline=baseline,
-        peers=peers,
+        baseline=None if baseline is None else figure(baseline),
+        peers=None if peers is None else figure(peers),
         techniques=list(meta.techniques),
         text=text,
         emitted_ms=0,
         features={name: round(float(number), 4) for name, number in (features or {}).items()},
         missing=list(missing),
     )
-
-
-def one_credential(state: State, credential: str, at: float, window_s: float) -> str | None:
-    """The credential when all that spoke within the window spoke with one; it is what gets locked then (docs/adr/0010).
-
-    Two are remembered, the ones that spoke last: a token of yesterday must not make today's finding one about a principal.
-    """
-    spoke: list[Any] | None = state.get("spoke")
-    if spoke is None:
-        state["spoke"] = [credential, at]
-    elif len(spoke) == 2 and spoke[0] == credential:
-        if at > spoke[1]:  # noqa: PLR1730 - asked seven times an event, and max() takes twice as long
-            spoke[1] = at
-    else:
-        spoke = state["spoke"] = _newest_two(spoke, credential, at, window_s)
-        return None if len(spoke) > 2 else spoke[0] or None
-    return credential or None
-
-
-def _newest_two(spoke: list[Any], credential: str, at: float, window_s: float) -> list[Any]:
-    """[name, time, name, time] of the two that spoke last, without the one that did before the window."""
-    times: dict[str, float] = dict(zip(spoke[::2], spoke[1::2], strict=True))
-    times[credential] = max(at, times.get(credential, at))
-    newest = max(times.values())
-    held = sorted((time, name) for name, time in times.items() if newest - time <= window_s)[-2:]
-    return [part for time, name in held for part in (name, time)]

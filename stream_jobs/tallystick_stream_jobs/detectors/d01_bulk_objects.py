@@ -5,7 +5,8 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .distinct import Distinct, own_peak, raise_peak
 from .facts import PANE_S, PANES_DAY, PANES_HOUR, Fact, settled_day, touches
 from .peers import level
@@ -36,7 +37,6 @@ class BulkObjects:
     """Panes of five minutes. The own maximum and the peers' are those of days before."""
 
     alone: Final = True
-    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
@@ -46,6 +46,9 @@ class BulkObjects:
         self._least = min(self._alert, self._step_up)
         self._low = int(self._least * _LOW)
         """A day's maximum below it is kept as this: it could not keep anybody from stepping up, and need not be counted each time."""
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import PANE_S, Fact
 from .peers import level, value_of
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import Fact, touches
 
 WINDOW_S: Final = 86_400
@@ -33,11 +34,13 @@ class WholeModel:
     """Coverage a principal and model version; the number of parts is what the door says, in attrs `parts`."""
 
     alone: Final = True
-    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         self._line, self._least = self.meta.parameters["coverage"].value, self.meta.parameters["min_parts"].value
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .distinct import EXACT, Distinct, count_held, raise_peak
 from .facts import DAY_S, PANE_S, Fact, settled_day, touches
 from .peers import level
@@ -35,7 +36,6 @@ class LowAndSlow:
     """Panes of four hours for the day; one sketch a day for the month, which is counted once a day. What was told is not scored again that day."""
 
     alone: Final = True
-    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
@@ -44,6 +44,9 @@ class LowAndSlow:
         self._times_own, self._share = values["times_own"], values["peers_share"]
         self._least = min(self._day, EXACT)
         self._low = int(self._month / max(1.0, self._times_own))
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         key = fact.object

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import LATENESS_S, Fact, number_of
 
 _KEPT: Final = 64

@@ -30,12 +30,13 @@ META: Final = Meta(
 class FirstAccess:
     """A family is a collection, or the resource where it has none. 64 with the day they were seen last; older ones in a Bloom filter (Bloom 1970)."""
 
-    cares = staticmethod(touches)
-
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._days, self._history, self._share = values["days"], values["history"], values["peers_share"]
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         if fact.object is None:

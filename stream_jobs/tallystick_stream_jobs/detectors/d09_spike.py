@@ -30,12 +30,14 @@ class Spike:
     """Counts by the hour. An hour becomes a point of the baseline once, when two later hours have begun."""
 
     alone: Final = True
-    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._z, self._points, self._floor = values["z"], values["points"], values["floor"]
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         if fact.object is None:

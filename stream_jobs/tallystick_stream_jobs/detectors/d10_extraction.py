@@ -5,7 +5,8 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import DAY_S, PANES_HOUR, Fact, number_of
 from .sketches import gather, gathered, sketch_count
 

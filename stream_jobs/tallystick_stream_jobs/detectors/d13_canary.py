@@ -5,7 +5,8 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, State, in_force, make_finding, one_credential
+from .base import Meta, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import Fact, touches
 
 _AGAIN_S: Final = 3600
@@ -25,10 +26,12 @@ class Canary:
     """The door marks decoys in attrs `canary`."""
 
     alone: Final = True
-    cares = staticmethod(touches)
 
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         event = fact.event

@@ -8,14 +8,14 @@ import msgspec
 
 from tallystick_schemas.messages import Finding
 
-from .base import Meta, Parameter, State, finding_id, in_force
+from .base import Meta, Parameter, State, figure, finding_id, in_force
 from .facts import Fact, touches
 from .harvest import observe_harvest
 
 _AGAIN_S: Final = 86_400.0
 _MAX_PARTS: Final = 24
 _HOUR_S: Final = 3600.0
-POINTS: Final[Mapping[str, float]] = {"info": 0, "low": 10, "medium": 25, "high": 50, "critical": 100}
+POINTS: Final[Mapping[str, float]] = {"info": 0.0, "low": 10.0, "medium": 25.0, "high": 50.0, "critical": 100.0}
 """What a finding of a severity weighs when it is new."""
 TACTICS: Final[Mapping[str, str]] = {
     "AML.T0007": "discovery",
@@ -59,13 +59,14 @@ META: Final = Meta(
 class Together:
     """One part a detector: its highest points, fading; the score is the sum of the parts."""
 
-    cares = staticmethod(touches)
-
     def __init__(self, parameters: Mapping[str, float] | None = None) -> None:
         self.meta = in_force(META, parameters)
         values = {name: one.value for name, one in self.meta.parameters.items()}
         self._detectors, self._tactics = values["detectors"], values["tactics"]
         self._half_life_s, self._window_s = values["half_life"] * _HOUR_S, values["window"] * _HOUR_S
+
+    def cares(self, action: str, outcome: str) -> bool:
+        return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         """Nothing yet: who touches a collection newly is told on to the second stage (`harvest_view`)."""
@@ -124,7 +125,7 @@ class Together:
             title=self.meta.title,
             severity=self.meta.severity,
             value=len(near),
-            threshold=self._detectors,
+            threshold=figure(self._detectors),
             window_s=int(self._window_s),
             evidence=evidence,
             act="alert",

@@ -14,7 +14,8 @@ from typing import Final
 
 from tallystick_schemas.messages import Finding, Place
 
-from .base import Meta, Parameter, State, in_force, make_finding, one_credential
+from .base import Meta, Parameter, State, in_force, make_finding
+from .credentials import one_credential
 from .facts import OBJECT_ACTIONS, Fact, number_of
 from .facts import PANE_S as FACT_PANE_S
 

@@ -8,7 +8,8 @@ import msgspec
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Finding
 
-from ..detectors.base import Meta, Parameter, State, make_finding, one_credential
+from ..detectors.base import Meta, Parameter, State, make_finding
+from ..detectors.credentials import one_credential
 from ..detectors.facts import Fact
 from .definition import UNITS, Definition, Measure
 from .fields import Field
