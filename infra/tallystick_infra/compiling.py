@@ -17,7 +17,7 @@ import tallystick_stream_jobs
 from tallystick_stream_jobs.compiled import FOLDER, GROUP, STAMP, SWITCH, sum_of_sources
 
 DETECTORS: Final = Path(tallystick_stream_jobs.__file__).parent / "detectors"
-_COUNTING: Final = ("asking", "credentials", "distinct", "harvest", "peers", "places", "sketches")
+_COUNTING: Final = ("asking", "credentials", "distinct", "facts", "harvest", "peers", "places", "sketches")
 """What rules count with. The engine and what reads events stay: most of their time is msgspec's, which is machine code already."""
 
 

@@ -16,7 +16,8 @@ from tallystick_producers.collectors.fields import Encode, encode, wire
 from tallystick_producers.encoding import Encoder
 from tallystick_producers.errors import InvalidEvent, LineRefused
 from tallystick_schemas.events import Actor
-from tallystick_stream_jobs.detectors.facts import Fact, decode_event, make_fact
+from tallystick_stream_jobs.detectors.facts import Fact, make_fact
+from tallystick_stream_jobs.detectors.reading import decode_event
 
 from ..errors import EvaluationRefused
 

@@ -12,7 +12,8 @@ from tallystick_producers.collectors.fields import Encode, encode
 from tallystick_producers.collectors.sources import BROKEN, Opened, expand, is_archive, open_members, open_source
 from tallystick_producers.encoding import Encoder
 from tallystick_producers.errors import InvalidEvent, LineRefused, MappingUnusable, SourceUnreadable
-from tallystick_stream_jobs.detectors.facts import Fact, decode_event, make_fact
+from tallystick_stream_jobs.detectors.facts import Fact, make_fact
+from tallystick_stream_jobs.detectors.reading import decode_event
 
 from ..errors import EvaluationRefused
 

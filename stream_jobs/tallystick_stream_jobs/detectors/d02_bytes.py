@@ -45,10 +45,9 @@ class Volume:
         self._floor, self._times_own, self._share = values["floor"], values["times_own"], values["share"]
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        usage = event.usage
+        usage = fact.event.usage
         size = usage.bytes if usage is not None else None
-        if not size or event.outcome != "allowed":
+        if not size or fact.outcome != "allowed":
             return None
         pane, newest = fact.pane // _FACT_PANES, state.get("n")
         if newest is None:

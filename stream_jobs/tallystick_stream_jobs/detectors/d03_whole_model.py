@@ -43,8 +43,8 @@ class WholeModel:
         return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        text = event.attrs.get("parts") if event.attrs else None
+        event, attrs = fact.event, fact.attrs
+        text = attrs.get("parts") if attrs else None
         resource, roles = event.resource, event.actor.roles
         if text is None or not resource.part or fact.object is None or not text.isascii() or not text.isdigit() or len(text) > 6:
             return None

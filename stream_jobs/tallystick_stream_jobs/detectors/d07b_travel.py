@@ -45,7 +45,7 @@ class Travel:
         event, spoke = fact.event, fact.credential
         if event.source is None or not spoke:
             return None
-        where = _where(event.attrs, event.source.country)
+        where = _where(fact.attrs, event.source.country)
         if where is None:
             return None
         name, spot = where

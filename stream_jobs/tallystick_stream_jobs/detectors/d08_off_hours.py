@@ -39,7 +39,7 @@ class OffHours:
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
         hour = fact.pane // PANES_HOUR
-        if state.get("h") == hour or fact.event.outcome != "allowed":
+        if state.get("h") == hour or fact.outcome != "allowed":
             return None
         state["h"] = hour
         week, slot = divmod(hour, 168)

@@ -34,8 +34,8 @@ class Canary:
         return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        if not event.attrs or event.attrs.get("canary") != "true" or fact.object is None:
+        event, attrs = fact.event, fact.attrs
+        if not attrs or attrs.get("canary") != "true" or fact.object is None:
             return None
         told: dict[str, float] = state.setdefault("told_of", {})
         spoke = fact.credential

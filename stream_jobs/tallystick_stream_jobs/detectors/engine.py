@@ -18,9 +18,10 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
-from .facts import DAY_S, decode_event, make_fact
+from .facts import DAY_S, make_fact
 from .harvest_view import Summary, merged
 from .peers import Peers, Shelf
+from .reading import decode_event
 from .registry import RULES
 from .sketches import gathered
 

@@ -21,7 +21,7 @@ _FORGET_DAYS: Final = 30
 
 def observe_harvest(state: State, fact: Fact) -> None:
     """Take one touch in. New is who touched a collection first within two days, or not for thirty."""
-    key, collection = fact.object, fact.event.resource.collection
+    key, collection = fact.object, fact.collection
     if key is None or not collection:
         return
     number, day = number_of(collection), fact.pane // PANES_DAY

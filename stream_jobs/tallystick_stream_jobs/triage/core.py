@@ -12,7 +12,8 @@ import msgspec
 
 from tallystick_schemas.messages import Finding, VerifiedBatch
 
-from ..detectors.facts import LATENESS_S, decode_event
+from ..detectors.facts import LATENESS_S
+from ..detectors.reading import decode_event
 from ..policy.model import DetectionPolicy
 from . import storms
 from .grants import Grants

@@ -12,7 +12,8 @@ import msgspec
 
 from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
 
-from ..detectors.facts import LATENESS_S, Fact, decode_event, make_fact, object_key
+from ..detectors.facts import LATENESS_S, Fact, make_fact, object_key
+from ..detectors.reading import decode_event
 from ..policy.model import DetectionPolicy, Grant
 from .state import State, Watch, Watched
 

@@ -8,7 +8,8 @@ from tests.support.detecting import T0, findings, pull, read, timeline
 
 from tallystick_stream_jobs.detectors.d15_hijack import Hijack
 from tallystick_stream_jobs.detectors.engine import Engine, bucket_of
-from tallystick_stream_jobs.detectors.facts import decode_event, make_fact
+from tallystick_stream_jobs.detectors.facts import make_fact
+from tallystick_stream_jobs.detectors.reading import decode_event
 
 DAY = 86_400.0
 
