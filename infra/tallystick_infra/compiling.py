@@ -17,13 +17,13 @@ import tallystick_stream_jobs
 from tallystick_stream_jobs.compiled import FOLDER, GROUP, STAMP, SWITCH, sum_of_sources
 
 DETECTORS: Final = Path(tallystick_stream_jobs.__file__).parent / "detectors"
-_COUNTING: Final = ("asking", "credentials", "distinct", "facts", "harvest", "peers", "places", "sketches")
-"""What rules count with. The engine and what reads events stay: most of their time is msgspec's, which is machine code already."""
+_AROUND: Final = ("asking", "credentials", "distinct", "engine", "facts", "harvest", "peers", "places", "sketches")
+"""What rules count with, and what asks them. What reads events stays as it is: msgspec is machine code already."""
 
 
 def sources() -> list[Path]:
-    """Every rule, and what rules count with."""
-    return [*sorted(DETECTORS.glob("d[0-9]*_*.py")), *(DETECTORS / f"{name}.py" for name in _COUNTING)]
+    """Every rule, and what is around them."""
+    return [*sorted(DETECTORS.glob("d[0-9]*_*.py")), *(DETECTORS / f"{name}.py" for name in _AROUND)]
 
 
 def why_not() -> str | None:

@@ -7,7 +7,6 @@ from tests.support import detector_contract as contract
 from tests.support.streams import SILENT, SPEAKS, T0, event
 
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment
-from tallystick_stream_jobs.detectors import engine as engine_module
 from tallystick_stream_jobs.detectors.base import Rule
 from tallystick_stream_jobs.detectors.d01_bulk_objects import BulkObjects
 from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
@@ -68,10 +67,9 @@ def test_a_snapshot_anywhere_changes_nothing(name: str, data: st.DataObject) -> 
     contract.law_of_snapshots(rules_of(name), items, data.draw(st.integers(0, len(items))), data.draw(st.integers(0, 10)))
 
 
-def test_a_million_principals_leave_a_bounded_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_million_principals_leave_a_bounded_state() -> None:
     """One access each. Whom the engine keeps, and how many bytes they are, does not depend on how many there were."""
-    monkeypatch.setattr(engine_module, "MAX_PRINCIPALS", 16)
-    engine, raw = Engine((BulkObjects(),)), event(0, "user-0000000").raw
+    engine, raw = Engine((BulkObjects(),), most=16), event(0, "user-0000000").raw
     for index in range(2000):
         events = [(pos, raw.replace(b"0000000", b"%07d" % (index * 500 + pos))) for pos in range(500)]
         engine.process(VerifiedBatch(1, 0, [VerifiedSegment(index, "gateway-1", "0" * 32, 0, int(T0 * 1000), events)], []))

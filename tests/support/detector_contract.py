@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Sequence
 
 from tallystick_schemas.messages import Finding
-from tallystick_stream_jobs.detectors import engine as engine_module
 from tallystick_stream_jobs.detectors.base import Rule
 from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
 from tallystick_stream_jobs.detectors.facts import LATENESS_S
@@ -98,14 +97,10 @@ def law_of_content(findings: Sequence[Finding], items: Sequence[Item], rules: tu
 
 def law_of_bounds(factory: Factory, items: Sequence[Item], principals: int = 400) -> None:
     """Many principals, of whom few are kept; and one who does everything a thousand times over."""
-    engine, kept = Engine(factory()), engine_module.MAX_PRINCIPALS
+    engine = Engine(factory(), most=2)
     few = [one for one in items[:: max(1, len(items) // 3)] if not one.signal]
-    engine_module.MAX_PRINCIPALS = 2
-    try:
-        run(messages([event(one.at, f"user-{number}", **_more(one)) for number in range(principals) for one in few]), engine)
-        assert engine.sizes()[0] <= 2 * BUCKETS
-    finally:
-        engine_module.MAX_PRINCIPALS = kept
+    run(messages([event(one.at, f"user-{number}", **_more(one)) for number in range(principals) for one in few]), engine)
+    assert engine.sizes()[0] <= 2 * BUCKETS
     busy = Engine(factory())
     crowd = [
         event(n * 0.7, "busy", f"p{n}", model=f"m{n // 150}", collection=f"c{n // 150}", attrs={"parts": "900"}, **_kind(n))

@@ -18,6 +18,7 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
+from .bucket import FORM, Bucket, decode_bucket, encode_bucket
 from .facts import DAY_S, make_fact
 from .harvest_view import Summary, merged
 from .peers import Peers, Shelf
@@ -26,8 +27,6 @@ from .registry import RULES
 from .sketches import gathered
 
 BUCKETS: Final = 64
-FORM: Final = 2
-"""Of rules' states. It rises when an older state cannot be read on; then the bucket begins anew."""
 MAX_PRINCIPALS: Final = 1024
 """A bucket; the one that was silent longest goes first."""
 FORGET_DAYS: Final = 90
@@ -38,18 +37,6 @@ _TICK_S: Final = 10
 _MOST_KNOWN: Final = 100_000
 
 
-class Bucket(msgspec.Struct, omit_defaults=True):
-    """Principals that share a hash, the one that spoke last at the end."""
-
-    seen: dict[int, int]
-    """Shard -> highest index taken in; -1 - shard for signals."""
-    principals: dict[str, dict[str, Any]]
-    """Principal -> rule id -> the rule's state; and `day` -> the day on which it spoke last."""
-    peers: Shelf = msgspec.field(default_factory=dict)
-    collections: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
-    form: int = 0
-
-
 def bucket_of(principal: str) -> int:
     """The same in every process (BLAKE2b)."""
     return blake2b(principal.encode("utf-8", "replace"), digest_size=2).digest()[0] % BUCKETS
@@ -58,8 +45,10 @@ def bucket_of(principal: str) -> int:
 class Engine:
     """One partition of `verified`."""
 
-    def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
+    def __init__(self, rules: tuple[Rule, ...] = RULES, most: int = MAX_PRINCIPALS) -> None:
+        """`most` principals are kept in a bucket."""
         self.use(rules)
+        self._most = most
         self._buckets: dict[int, Bucket] = {}
         self._shelves: dict[int, Shelf] = {}
         self._peers = Peers(self._shelves)
@@ -228,9 +217,7 @@ class Engine:
         states = principals.pop(principal, None)
         if states is None:
             states = {}
-            while principals and (
-                len(principals) >= MAX_PRINCIPALS or principals[next(iter(principals))].get(_DAY, day) < day - FORGET_DAYS
-            ):
+            while principals and (len(principals) >= self._most or principals[next(iter(principals))].get(_DAY, day) < day - FORGET_DAYS):
                 del principals[next(iter(principals))]
         states[_DAY] = day
         principals[principal] = states
@@ -238,13 +225,13 @@ class Engine:
 
     def snapshot(self, number: int) -> bytes:
         """One bucket, to be kept."""
-        raw: bytes = _encode(self._bucket(number))
+        raw: bytes = encode_bucket(self._bucket(number))
         return raw
 
     def restore(self, number: int, raw: bytes) -> None:
         """A bucket that was kept; ParseError when it is not one."""
         try:
-            bucket = _decode(raw)
+            bucket = decode_bucket(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ParseError(f"bucket {number} of the detectors' state cannot be read: {error}") from error
         if bucket.form != FORM:
@@ -258,7 +245,7 @@ class Engine:
 
     def sizes(self) -> tuple[int, int]:
         """(principals, bytes of all buckets)."""
-        return sum(len(b.principals) for b in self._buckets.values()), sum(len(_encode(b)) for b in self._buckets.values())
+        return sum(len(b.principals) for b in self._buckets.values()), sum(len(encode_bucket(b)) for b in self._buckets.values())
 
 
 def _cares(rule: Rule, action: str, outcome: str) -> bool:
@@ -278,7 +265,3 @@ def _decoded(shard: int, segment: VerifiedSegment) -> list[tuple[int, Any, bytes
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ParseError(f"a verified event at {shard}:{segment.index}:{pos} cannot be read: {error}") from error
     return decoded
-
-
-_encode: Final[Any] = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Bucket).decode

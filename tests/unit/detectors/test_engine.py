@@ -10,8 +10,8 @@ from tests.support.facts import batch, read, run, segment
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment
-from tallystick_stream_jobs.detectors import engine as engine_module
-from tallystick_stream_jobs.detectors.engine import BUCKETS, FORM, Engine, bucket_of
+from tallystick_stream_jobs.detectors.bucket import FORM
+from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine, bucket_of
 
 
 def pull(who: str, count: int, step: float = 1.0, first: int = 0, **more: object) -> list[tuple[float, bytes]]:
@@ -129,9 +129,8 @@ def test_events_that_come_late_count_in_their_own_time() -> None:
     assert [(one.detector, one.value) for one in forwards] == [(one.detector, one.value) for one in backwards]
 
 
-def test_state_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "MAX_PRINCIPALS", 10)
-    engine = Engine()
+def test_state_is_bounded() -> None:
+    engine = Engine(most=10)
     for number in range(5000):
         engine.process(batch([segment(number, [read(f"user-{number}", "x", number / 100)])]))
     principals, size = engine.sizes()
