@@ -82,6 +82,21 @@ def test_parameters_have_their_types(client: Any) -> None:
     assert found == [(42, [(1, "x"), (2, "y'")], True)]
 
 
+@pytest.mark.parametrize("value", ["it's \\ \t \n \r\n \N{SNOWMAN} --x", "--"])
+def test_long_parameters_travel_in_a_form(client: Any, value: str) -> None:
+    many = [f"{n:032x}" for n in range(1000)]
+    found = client.query(
+        "SELECT length({a:Array(String)}), {a:Array(String)}[-1], {p:String}", parameters={"a": [*many, value], "p": value}
+    )
+    assert found.result_rows == [(1001, value, value)]
+
+
+def test_a_broken_form_is_an_error(server: ClickHouseSettings) -> None:
+    for body in ("no form", "--x\r\n\r\n"):
+        status, _, text = curl(server, "-H", "Content-Type: multipart/form-data; boundary=x", "--data-binary", body)
+        assert (status >= 400, "Exception" in text) == (True, True), text
+
+
 @pytest.mark.parametrize("compress", ["lz4", "zstd", "gzip", False])
 def test_compression_of_answers_and_inserts(server: ClickHouseSettings, client: Any, compress: str | bool) -> None:
     other = clickhouse_connect.get_client(**server.client_kwargs(), compress=compress)

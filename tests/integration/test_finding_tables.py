@@ -149,3 +149,14 @@ def test_one_finding(store) -> None:
     assert holds(settings, [(0, 0, 0), (0, 1, 0)])
     assert not holds(settings, [(0, 0, 0), (0, 99_999, 0)])
     assert read_evidence(settings, [(0, 0, 0), (0, 99_999, 0)])[(0, 0, 0)][1:] == ("incident.open", "allowed", "F0")
+
+
+def test_as_many_are_asked_for_as_ever_wait(store) -> None:
+    """Ten thousand, more than one address holds."""
+    settings, many = store.settings(), [f"{n:032x}" for n in range(10_000)]
+    assert read_stored(settings, [*many, "F0"]) == {"F0"}
+    assert set(read_closed(settings, PEOPLE, [*many, "F3"])) == {"F3"}
+    assert holds(settings, [(0, n, 0) for n in range(10)])
+    assert not holds(settings, [(0, n, 0) for n in range(10_000)])
+    assert read_stored(settings, []) == set()
+    assert holds(settings, [])

@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from .engine import Engine, EngineError
+from .form import is_form, parse_form
 from .statements import BadRequest, Statement, http_status, parse_request
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ class Server:
             if not query.get("query"):
                 query["query"] = "SELECT 'Ok.'"
             return parse_request(query, b"", readonly=True, default_format=default)
-        body = await _body(request)
+        body, kind = await _body(request), request.headers.get("content-type", "")
+        if is_form(kind):
+            query, body = query | parse_form(kind, body), b""
         return parse_request(query, body, readonly=False, default_format=default)
 
     def _is_allowed(self, request: Request) -> bool:

@@ -12,6 +12,8 @@ from tallystick_schemas.settings import ClickHouseSettings
 from .quality import Verdict
 
 _NEWEST: Final = 100_000
+_AT_ONCE: Final = 500
+"""Of what is asked for by name: servers take no longer parameters than 128 KiB."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,13 @@ def read_verdicts(settings: ClickHouseSettings, agents: Sequence[str]) -> list[V
 def holds(settings: ClickHouseSettings, places: Sequence[Place]) -> bool:
     """Whether the store has all of these events by now."""
     query = "SELECT uniqExact(shard, index, pos) FROM events WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))}"
-    return bool(_rows(settings, query, {"places": list(places)})[0][0] == len(set(places)))
+    asked = sorted(set(places))
+    return sum(int(row[0]) for row in _rows_of(settings, query, {}, "places", asked)) == len(asked)
 
 
 def read_stored(settings: ClickHouseSettings, findings: Sequence[str]) -> set[str]:
     """Which of these findings are recorded."""
-    rows = _rows(settings, "SELECT finding FROM findings WHERE finding IN {findings:Array(String)}", {"findings": list(findings)})
+    rows = _rows_of(settings, "SELECT finding FROM findings WHERE finding IN {findings:Array(String)}", {}, "findings", findings)
     return {finding for (finding,) in rows}
 
 
@@ -95,7 +98,7 @@ def read_closed(settings: ClickHouseSettings, agents: Sequence[str], findings: S
         "SELECT finding, disposition, who, reason, closed FROM dispositions(closed_by = {agents:Array(String)}) "
         "WHERE finding IN {findings:Array(String)}"
     )
-    rows = _rows(settings, query, {"agents": list(agents), "findings": list(findings)})
+    rows = _rows_of(settings, query, {"agents": list(agents)}, "findings", findings)
     return {finding: Closed(said, by, reason, _utc(at)) for finding, said, by, reason, at in rows}
 
 
@@ -121,12 +124,23 @@ def read_evidence(settings: ClickHouseSettings, places: Sequence[Place]) -> dict
 
 
 def _rows(settings: ClickHouseSettings, query: str, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
+    return _ask(settings, query, [parameters])
+
+
+def _rows_of(
+    settings: ClickHouseSettings, query: str, parameters: dict[str, Any], name: str, values: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    """Rows for all the values, asked in pieces as the parameter `name`."""
+    pieces = [values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE)]
+    return _ask(settings, query, [{**parameters, name: list(piece)} for piece in pieces])
+
+
+def _ask(settings: ClickHouseSettings, query: str, each: Sequence[dict[str, Any]]) -> Sequence[Sequence[Any]]:
     import clickhouse_connect  # late: the detectors' process needs it only once people have closed something
 
     client = clickhouse_connect.get_client(**settings.client_kwargs())
     try:
-        rows: Sequence[Sequence[Any]] = client.query(query, parameters=parameters).result_rows
-        return rows
+        return [row for parameters in each for row in client.query(query, parameters=parameters).result_rows]
     finally:
         client.close()
 
