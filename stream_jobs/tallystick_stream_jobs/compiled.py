@@ -30,15 +30,24 @@ def shared_name() -> str:
 
 
 def take_compiled(package: Path) -> bool:
-    """Load what is shared by the compiled modules of a package, if they were made from its sources for this Python."""
-    folder = package / FOLDER
-    library = folder / f"{shared_name()}{EXTENSION_SUFFIXES[0]}"
-    if os.environ.get(SWITCH) == "0" or not library.is_file() or (folder / STAMP).read_text() != sum_of_sources(package):
+    """Load what is shared by the compiled modules of a package, if they were made from its sources for this Python.
+
+    ImportError with the mend when it was, and cannot be loaded.
+    """
+    library, stamp = package / FOLDER / f"{shared_name()}{EXTENSION_SUFFIXES[0]}", package / FOLDER / STAMP
+    if os.environ.get(SWITCH) == "0" or not library.is_file() or not stamp.is_file():
+        return False
+    if stamp.read_text() != sum_of_sources(package):
         return False
     spec = importlib.util.spec_from_file_location(shared_name(), library)
     if spec is None or spec.loader is None:
         return False
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[shared_name()] = module
-    spec.loader.exec_module(module)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[shared_name()] = module
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{library} cannot be loaded ({error}): delete {library.parent}, or set {SWITCH}=0, and run as written"
+        ) from error
     return True

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("change", ["a source changed", "a source came", "a source went", "switched off", "nothing made"])
+@pytest.mark.parametrize("change", ["a source changed", "a source came", "a source went", "switched off", "nothing made", "no sum"])
 def test_what_was_made_from_other_sources_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str):
     package = folder(tmp_path)
     if change == "a source changed":
@@ -71,12 +71,14 @@ def test_what_was_made_from_other_sources_is_left_alone(tmp_path: Path, monkeypa
         (package / "rule.py").unlink()
     elif change == "switched off":
         monkeypatch.setenv(SWITCH, "0")
+    elif change == "no sum":
+        (package / FOLDER / STAMP).unlink()
     else:
         (package / FOLDER / f"{shared_name()}{module.EXTENSION_SUFFIXES[0]}").unlink()
     assert not take_compiled(package)
 
 
-def test_what_was_made_from_these_sources_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_was_made_from_these_sources_is_loaded_and_says_when_it_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "1")
-    with pytest.raises(ImportError, match=shared_name()):
+    with pytest.raises(ImportError, match=r"delete .*_compiled, or set TALLYSTICK_COMPILED=0"):
         take_compiled(folder(tmp_path))

@@ -19,6 +19,7 @@ from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 from ..shell import Message, Outlet, run_jobs
 from ..triage.desk import Desk, open_desk
 from ..triage.feedback import FeedbackLane, store_books
+from . import COMPILED
 from .base import Rule
 from .collector import SWEEP_EVERY_S, calm_collector, set_aside, sweep
 from .engine import Engine
@@ -232,6 +233,7 @@ def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[byt
 def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs detectors`."""
     calm_collector()
+    log.info("rules run %s", "compiled" if COMPILED else "as they are written")
     outlet = Outlet(settings.kafka)
     with Recorder.open(agent) as recorder:
         desk = open_desk(settings.policy_file, settings.state_dir, recorder)
