@@ -61,6 +61,14 @@ def law_of_snapshots(factory: Factory, items: Sequence[Item], kill: int, back: i
     assert told == found(factory, items)
 
 
+def law_of_rest(factory: Factory, items: Sequence[Item]) -> None:
+    """Who does not speak may be held as bytes: neither findings nor state change, to the byte."""
+    for cuts in (range(len(items)), range(0, len(items), 7)):
+        batches, awake, resting = messages(items, cuts), Engine(factory()), Engine(factory(), hot=0)
+        assert run(batches, resting) == run(batches, awake)
+        assert [resting.snapshot(number) for number in range(BUCKETS)] == [awake.snapshot(number) for number in range(BUCKETS)]
+
+
 def law_of_replay(factory: Factory, items: Sequence[Item], back: int) -> None:
     """Messages that come again change neither findings nor state, to the byte."""
     batches, engine = messages(items, range(len(items))), Engine(factory())
@@ -141,4 +149,5 @@ def check_contract(factory: Factory, name: str, speaks: Sequence[Item], silent: 
         law_of_interleaving(factory, items, [chance.uniform(0, 590) for _ in range(7)])
         law_of_lateness(factory, items, [chance.uniform(0, 590) for _ in range(31)])
         law_of_snapshots(factory, items, chance.randrange(size + 1), chance.randrange(8))
+        law_of_rest(factory, items)
         law_of_replay(factory, items, size)

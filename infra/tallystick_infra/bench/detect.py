@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import psutil
+
 from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, encode_event
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_batch
@@ -32,6 +34,7 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
     """Ten days of ordinary sessions of 10,000 principals, twenty harvesters among them. Making the events is not measured; decoding them is."""
     calm_collector()
     engines = [Engine() for _ in range(VERIFIED_PARTITIONS)]
+    before = psutil.Process().memory_info().rss
     found: dict[str, int] = {}
     seconds, cpu_s, count = 0.0, 0.0, 0
     for chunk in messages(events):
@@ -42,9 +45,10 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
             set_aside()
         cpu_s += time.process_time() - cpu
         seconds += time.perf_counter() - began
-        before, count = count, count + sum(len(segment.events) for _, raw in chunk for segment in parse_batch(raw).segments)
-        if count // _TELL > before // _TELL:
+        last, count = count, count + sum(len(segment.events) for _, raw in chunk for segment in parse_batch(raw).segments)
+        if count // _TELL > last // _TELL:
             progress(count)
+    held = psutil.Process().memory_info().rss - before
     sizes = [engine.sizes() for engine in engines]
     principals = sum(one for one, _ in sizes)
     return {
@@ -56,6 +60,7 @@ def detect(events: int, progress: Callable[[int], None] = lambda _: None) -> dic
         "compiled": COMPILED,
         "principals": principals,
         "state_bytes_per_principal": round(sum(size for _, size in sizes) / principals),
+        "memory_bytes_per_principal": round(held / principals),
         "findings": dict(sorted(found.items())),
         "machine": machine(),
     }

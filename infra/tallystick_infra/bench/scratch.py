@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..operator import Operator, enrol_agents
 from ..supervisor import Supervisor
 from ..supervisor.run import Say
 
+_ROUNDS = 2_000_000
 _TABLES: dict[str, dict[str, Any]] = {
     "embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 0},
     "gateway": {"port": 0},
@@ -54,14 +56,23 @@ def costs(supervisor: Supervisor) -> dict[str, tuple[float, int]]:
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """What it was measured on, and how fast that was just then: where cores are shared, an hour differs from the next by more than any change here."""
     return {
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
+        "loop_ns": round(_loop_ns(), 1),
     }
+
+
+def _loop_ns() -> float:
+    """CPU of one addition in Python: figures of two runs are compared by it."""
+    total, began = 0, time.thread_time_ns()
+    for number in range(_ROUNDS):
+        total += number
+    return (time.thread_time_ns() - began) / _ROUNDS
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -18,9 +18,10 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
-from .bucket import FORM, Bucket, decode_bucket, encode_bucket
+from .bucket import HOT, Bucket
 from .facts import DAY_S, make_fact
 from .harvest_view import Summary, merged
+from .kept import decode_kept
 from .peers import Peers, Shelf
 from .reading import decode_event
 from .registry import RULES
@@ -29,10 +30,7 @@ from .sketches import gathered
 BUCKETS: Final = 64
 MAX_PRINCIPALS: Final = 1024
 """A bucket; the one that was silent longest goes first."""
-FORGET_DAYS: Final = 90
-"""Who was silent so long is forgotten; looked for as newcomers come."""
 _SIGNALS: Final = "signals"
-_DAY: Final = "day"
 _TICK_S: Final = 10
 _MOST_KNOWN: Final = 100_000
 
@@ -45,11 +43,12 @@ def bucket_of(principal: str) -> int:
 class Engine:
     """One partition of `verified`."""
 
-    def __init__(self, rules: tuple[Rule, ...] = RULES, most: int = MAX_PRINCIPALS) -> None:
-        """`most` principals are kept in a bucket."""
+    def __init__(self, rules: tuple[Rule, ...] = RULES, most: int = MAX_PRINCIPALS, hot: int = HOT) -> None:
+        """`most` principals are kept in a bucket, `hot` of them as objects between two messages."""
         self.use(rules)
-        self._most = most
+        self._most, self._hot = most, hot
         self._buckets: dict[int, Bucket] = {}
+        self._crowded: set[int] = set()
         self._shelves: dict[int, Shelf] = {}
         self._peers = Peers(self._shelves)
         self._numbers: dict[str, int] = {}
@@ -72,6 +71,7 @@ class Engine:
 
     def process(self, batch: VerifiedBatch) -> list[Finding]:
         """Findings of one message, in the order in which they were crossed."""
+        self._let_rest()
         told: Told = []
         groups: Groups | None = {} if in_one_day(batch.segments) else None
         number = 0
@@ -113,7 +113,7 @@ class Engine:
         if signal.index > bucket.seen.get(-1 - shard, -1):
             bucket.seen[-1 - shard] = signal.index
             self.dirty.add(number)
-            state = self._states(bucket, signal.agent, signal.append_ms // 1000 // DAY_S).setdefault(_SIGNALS, {})
+            state = self._states(number, bucket, signal.agent, signal.append_ms // 1000 // DAY_S).setdefault(_SIGNALS, {})
             told = [rule.notice(state, shard, signal) for rule in self._noticing]
             findings += [found for found in told if found]
 
@@ -137,7 +137,7 @@ class Engine:
                 last = None
                 if not fresh:
                     continue
-                last, states = principal, self._states(bucket, principal, day)
+                last, states = principal, self._states(home, bucket, principal, day)
                 self._turn_to(bucket)
                 if groups is not None:
                     waiting = groups.setdefault(id(states), (home, states, []))[2]
@@ -180,13 +180,14 @@ class Engine:
             return
         self._ticks[shard] = tick
         for agent, home in list(self._agents.items()):
-            states = self._bucket(home).principals.get(agent, {})
+            bucket = self._bucket(home)
             for rule in self._expecting:
-                state = states.get(rule.meta.id, {})
+                state = bucket.state(agent, rule.meta.id)
                 beat = state.get("beat")
                 if beat is None:
                     self._agents.pop(agent, None)
                 elif beat[0] == shard and (found := rule.overdue(state, agent, float(tick * _TICK_S))):
+                    bucket.put(agent, rule.meta.id, state)
                     told.append((number - 1, LAST, found, None))
                     self.dirty.add(home)
 
@@ -208,44 +209,39 @@ class Engine:
     def _bucket(self, number: int) -> Bucket:
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket({}, {}, form=FORM)
+            bucket = self._buckets[number] = Bucket(self._most, self._hot)
             self._shelves[number] = bucket.peers
         return bucket
 
-    def _states(self, bucket: Bucket, principal: str, day: int) -> dict[str, Any]:
-        principals = bucket.principals
-        states = principals.pop(principal, None)
-        if states is None:
-            states = {}
-            while principals and (len(principals) >= self._most or principals[next(iter(principals))].get(_DAY, day) < day - FORGET_DAYS):
-                del principals[next(iter(principals))]
-        states[_DAY] = day
-        principals[principal] = states
+    def _states(self, number: int, bucket: Bucket, principal: str, day: int) -> dict[str, Any]:
+        states = bucket.states(principal, day)
+        if bucket.crowded:
+            self._crowded.add(number)
         return states
+
+    def _let_rest(self) -> None:
+        """Between two messages nobody holds a principal's states."""
+        for number in self._crowded:
+            self._bucket(number).rest()
+        self._crowded.clear()
 
     def snapshot(self, number: int) -> bytes:
         """One bucket, to be kept."""
-        raw: bytes = encode_bucket(self._bucket(number))
-        return raw
+        return self._bucket(number).encoded()
 
     def restore(self, number: int, raw: bytes) -> None:
         """A bucket that was kept; ParseError when it is not one."""
-        try:
-            bucket = decode_bucket(raw)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise ParseError(f"bucket {number} of the detectors' state cannot be read: {error}") from error
-        if bucket.form != FORM:
-            raise ParseError(f"bucket {number} of the detectors' state was kept in form {bucket.form}, and this version reads {FORM}")
+        bucket = Bucket(self._most, self._hot, decode_kept(raw, f"bucket {number} of the detectors' state"))
         self._buckets[number] = bucket
         self._shelves[number] = bucket.peers
         self._peers.forget()
         self._peers.changed |= set(bucket.collections)
         for rule in self._expecting:
-            self._agents |= {name: number for name, states in bucket.principals.items() if "beat" in states.get(rule.meta.id, {})}
+            self._agents |= dict.fromkeys(bucket.having(rule.meta.id, "beat"), number)
 
     def sizes(self) -> tuple[int, int]:
         """(principals, bytes of all buckets)."""
-        return sum(len(b.principals) for b in self._buckets.values()), sum(len(encode_bucket(b)) for b in self._buckets.values())
+        return sum(map(len, self._buckets.values())), sum(len(bucket.encoded()) for bucket in self._buckets.values())
 
 
 def _cares(rule: Rule, action: str, outcome: str) -> bool:

@@ -1,10 +1,11 @@
 """D03 at its line: nearly all parts of one model in a day."""
 
+import msgspec
 import pytest
 from tests.support.detecting import findings, pull, read, timeline
 
 from tallystick_stream_jobs.detectors.d03_whole_model import WholeModel
-from tallystick_stream_jobs.detectors.engine import Engine
+from tallystick_stream_jobs.detectors.engine import Engine, bucket_of
 
 D03 = (WholeModel(),)
 DAY = 86_400.0
@@ -90,7 +91,8 @@ def test_the_state_is_bounded():
     engine = Engine(D03)
     events = [(n, read(n, f"p{n % 5000}", model=f"m{n % 20}", parts=100_000)) for n in range(20_000)]
     findings(timeline(events), engine)
-    (state,) = (states["D03"] for bucket in engine._buckets.values() for states in bucket.principals.values())
+    who = "dave@example.org"
+    state = msgspec.msgpack.decode(engine.snapshot(bucket_of(who)))["principals"][who]["D03"]
     assert len(state["models"]) <= 16
     assert all(len(model["parts"]) <= 4096 for model in state["models"].values())
 

@@ -10,8 +10,8 @@ from tests.support.facts import batch, read, run, segment
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment
-from tallystick_stream_jobs.detectors.bucket import FORM
 from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine, bucket_of
+from tallystick_stream_jobs.detectors.kept import FORM
 
 
 def pull(who: str, count: int, step: float = 1.0, first: int = 0, **more: object) -> list[tuple[float, bytes]]:
