@@ -15,6 +15,8 @@ Level = Literal["good", "late", "bad", "unknown"]
 _SILENT_S: Final = 15.0
 _LATE_S: Final = 10.0
 _STALE_S: Final = 30.0
+_BUSY_S: Final = 3.0
+_BEHIND_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class HealthItem:
     value: str
     level: Level
     hint: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Records of `verified` that the detectors have not finished, and when the broker took the oldest of them (None: nothing waits, or it was not read)."""
+
+    records: int
+    since: float | None
 
 
 @dataclass
@@ -42,8 +52,9 @@ class Observed:
     """Entries under checkpoints whose signature held."""
     checkpoint_problem: str | None = None
     locks_heartbeat: float | None = None
-    groups: Mapping[str, int] = field(default_factory=dict)
-    """Detector groups -> members alive; empty until Kafka was asked."""
+    detection: Waiting | None = None
+    detection_read: float | None = None
+    """When Kafka was asked for it last."""
     seal_interval: float = 2.0
     breaker_at: float | None = None
     """When the breaker last held something back."""
@@ -53,7 +64,7 @@ class Observed:
 
 def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
     """The strip's cells, in their order."""
-    return (_ingest(seen, now), _checkpoint(seen, now), _jobs(seen, now), _locks(seen, now), _points(seen, now))
+    return (_ingest(seen, now), _checkpoint(seen, now), _detection(seen, now), _jobs(seen, now), _locks(seen, now), _points(seen, now))
 
 
 def age_text(seconds: float) -> str:
@@ -102,17 +113,42 @@ def _checkpoint(seen: Observed, now: float) -> HealthItem:
     )
 
 
+def _detection(seen: Observed, now: float) -> HealthItem:
+    label, waiting = "Detection", seen.detection
+    if waiting is None or seen.detection_read is None:
+        return HealthItem("detection", label, "not asked yet", "unknown", "Kafka has not said yet how far the detectors are.")
+    if (silent := now - seen.detection_read) > _LATE_S:
+        return HealthItem("detection", label, f"stale, {age_text(silent)}", "bad", "Kafka does not say how far the detectors are.")
+    if not waiting.records:
+        return HealthItem("detection", label, "up to date", "good", "The detectors have seen every verified event.")
+    if waiting.since is None:
+        return HealthItem("detection", label, f"{waiting.records:,} behind", "late", "Verified records wait for the detectors.")
+    age = max(0.0, now - waiting.since)
+    # Detectors say once a second how far they are, so a second or two is nothing.
+    value = "up to date" if age < _BUSY_S else f"{age_text(age)} behind"
+    hint = f"{counted(waiting.records, 'verified record')} wait for the detectors. What is in them is found, and locked, that much later."
+    return HealthItem("detection", label, value, _level(age, _BUSY_S, _BEHIND_S), hint)
+
+
 def _jobs(seen: Observed, now: float) -> HealthItem:
     states = {
         "notary": None if seen.newest_entry is None else _level(now - seen.newest_entry, _LATE_S + seen.seal_interval),
         "sealer": None if seen.checkpoint_time is None else _level(now - seen.checkpoint_time),
         "responder": None if seen.locks_heartbeat is None else _level(now - seen.locks_heartbeat, 5.0),
-    } | {name: "good" if members else "bad" for name, members in seen.groups.items()}
+        "detectors": _detectors(seen, now),
+    }
     alive = [name for name, level in states.items() if level == "good"]
     missing = [name for name in states if name not in alive]
     hint = "Each job is judged by what it writes. " + (f"Silent: {', '.join(missing)}." if missing else "All are writing.")
     level: Level = "good" if not missing else "unknown" if not alive else "bad"
     return HealthItem("jobs", "Jobs", f"{len(alive)} of {len(states)} alive", level, hint)
+
+
+def _detectors(seen: Observed, now: float) -> Level | None:
+    """Alive is who gets on: heartbeats of agents come at least twice a minute."""
+    if seen.detection is None:
+        return None
+    return "good" if seen.detection.since is None else _level(now - seen.detection.since, _STALE_S)
 
 
 def _locks(seen: Observed, now: float) -> HealthItem:

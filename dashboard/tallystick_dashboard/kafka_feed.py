@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, EVENTS, FINDINGS, LOCKS, VERIFIED
 
+from .group_lag import GroupLag
 from .hub import Hub
 from .intake import take_message
 
@@ -140,3 +141,31 @@ class Watch:
             except Exception as error:  # noqa: BLE001  # a watch that ends would show old news as if it were new
                 _log.warning("%s: %s", self._name, error)
             self._stop.wait(self._every)
+
+
+class DetectionWatch(Watch):
+    """How far the detectors are, on a connection of its own: a broker that is away must not stop the feed."""
+
+    def __init__(self, hub: Hub, settings: KafkaSettings) -> None:
+        super().__init__("detection", _MEASURE_EVERY_S, self._ask)
+        self._hub, self._settings = hub, settings
+        self._lag: GroupLag | None = None
+
+    def close(self) -> None:
+        super().close()
+        self._drop()
+
+    def _ask(self) -> None:
+        if self._lag is None:
+            self._lag = GroupLag(self._settings)
+        try:
+            self._hub.seen.detection = self._lag.measure()
+            self._hub.seen.detection_read = self._hub.clock()
+        except KafkaError:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._lag is not None:
+            self._lag.close()
+            self._lag = None

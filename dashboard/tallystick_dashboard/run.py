@@ -15,7 +15,7 @@ from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, Kafka
 from .app import build_app
 from .hub import Hub
 from .intake import look_for_closings, take_history
-from .kafka_feed import KafkaFeed, Watch
+from .kafka_feed import DetectionWatch, KafkaFeed, Watch
 from .settings import ConsoleSettings
 from .store import ClickHouseSources
 from .used_links import UsedLinks, read_secret
@@ -46,7 +46,7 @@ def run_console(
             Watch("ledger", _LOOK_EVERY_S, lambda: take_history(hub, hub.sources.history())),
             Watch("closings", _CLOSINGS_EVERY_S, lambda: look_for_closings(hub)),
         )
-        for part in (KafkaFeed(hub, kafka), *looks):
+        for part in (KafkaFeed(hub, kafka), DetectionWatch(hub, kafka), *looks):
             part.start()
             stack.callback(part.close)
         app = build_app(hub, secret, UsedLinks(secret, Path(settings.state_dir) / "used-links"))

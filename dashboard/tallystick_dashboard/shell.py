@@ -15,7 +15,14 @@ NAV: Final = (
 )
 """What is shown today. Entities, cases and reports get their place here when they exist."""
 
-_HEALTH: Final = (("ingest", "Ingest"), ("sealed", "Sealed"), ("jobs", "Jobs"), ("locks", "Locks"), ("points", "Points"))
+_HEALTH: Final = (
+    ("ingest", "Ingest"),
+    ("sealed", "Sealed"),
+    ("detection", "Detection"),
+    ("jobs", "Jobs"),
+    ("locks", "Locks"),
+    ("points", "Points"),
+)
 _DURATIONS: Final = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "24 hours"), ("0", "Until lifted"))
 
 

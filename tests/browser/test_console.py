@@ -168,7 +168,7 @@ def test_pages_and_health(console: RunningConsole, watched: Watched) -> None:
     simulator.send_heartbeat()
     expect(page.locator("table[aria-label='Newest entries'] tbody tr").first).to_be_visible()
     expect(page.locator("table[aria-label=Checkpoints]")).to_contain_text("verified")
-    for part in ("ingest", "sealed", "jobs", "locks"):
+    for part in ("ingest", "sealed", "detection", "jobs", "locks"):
         expect(page.locator(f"#health-{part}")).to_have_class(re.compile("level-good"))
     page.get_by_text("2", exact=True).first.click()
     expect(page.locator(".tile")).to_have_count(1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import clickhouse_connect
 import pytest
 from tests.support.deployment import check_history, cli, running, wait_confirmed
 
+from tallystick_dashboard.group_lag import GroupLag
+from tallystick_dashboard.health import Waiting
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
 from tallystick_schemas.messages import Finding
@@ -168,3 +171,23 @@ def test_a_person_changes_the_file_and_stands_in_the_history(supervisor, tmp_pat
     ids = [event["resource"]["id"] for event in history(supervisor, "incident.open")]
     assert len(ids) == len(set(ids)), "a finding was opened twice"
     check_history(supervisor)
+
+
+def test_detectors_that_stand_still_are_seen_to_be_behind(supervisor) -> None:
+    """By console and doctor: how many records wait, and since when; and it is over when they go on."""
+    group = supervisor.children["detectors"].pid
+    with GroupLag(supervisor.deployment.kafka()) as lag:
+        wait_for(supervisor, lambda: lag.measure() == Waiting(0, None), "nothing waits")
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            began = time.time()
+            pull(supervisor, "gus", 3)
+            waiting = lag.measure()
+            assert waiting.records >= 1
+            assert waiting.since is not None
+            assert began - 1 < waiting.since < time.time() + 1
+            [check] = [one for one in cli(supervisor, "doctor")["checks"] if one["name"] == "detectors"]
+            assert re.match(r"[1-9]\d* verified records? waiting, the oldest for \d+\.\d s", check["seen"]), check
+        finally:
+            os.killpg(group, signal.SIGCONT)
+        wait_for(supervisor, lambda: lag.measure() == Waiting(0, None), "what waited is done")

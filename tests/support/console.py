@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from tallystick_dashboard.app import build_app
+from tallystick_dashboard.health import Waiting
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import look_for_closings, take_history, take_message
 from tallystick_dashboard.ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
@@ -233,6 +234,7 @@ class Simulator:
         take_history(self.hub, self.history())
         look_for_closings(self.hub)
         self.hub.seen.behind = 0
+        self.hub.seen.detection, self.hub.seen.detection_read = Waiting(0, None), self.now()
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         assert self.hub is not None

@@ -26,8 +26,10 @@ from .common import Store, data_option, emit_json, json_option, knock, open_depl
 from .tables import Listing
 
 _STALE_S = 30.0
+_BEHIND_S = 10.0
 _NEEDS: Final = {
     "behind": ("kafka", "clickhouse"),
+    "detection": ("kafka",),
     "sealed": ("clickhouse",),
     **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
 }
@@ -56,6 +58,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _kafka,
         _clickhouse,
         _behind,
+        _detection,
         _sealed,
         _responder,
         _points,
@@ -176,6 +179,17 @@ def _behind(deployment: Deployment) -> list[Check]:
     lag = {partition.partition: end - known.get(partition.partition, 0) for partition, end in ends.items()}
     worst = max(lag.values(), default=0)
     return [Check("notary", worst < 1000, f"{counted(sum(lag.values()), 'record')} behind, the worst shard {worst}", "see logs/notary.log")]
+
+
+def _detection(deployment: Deployment) -> list[Check]:
+    """What is verified and waits for the detectors. They say once a second how far they are, so a second is nothing."""
+    from tallystick_dashboard.group_lag import GroupLag
+
+    with GroupLag(deployment.kafka()) as lag:
+        waiting = lag.measure()
+    age = 0.0 if waiting.since is None else max(0.0, time.time() - waiting.since)
+    seen = f"{counted(waiting.records, 'verified record')} waiting" + (f", the oldest for {age:.1f} s" if waiting.records else "")
+    return [Check("detectors", age < _BEHIND_S, seen, "see logs/detectors.log; what waits is found, and locked, that much later")]
 
 
 def _sealed(deployment: Deployment) -> list[Check]:

@@ -15,7 +15,7 @@ from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard, hol
 from tallystick_dashboard.errors import BadOrder
 from tallystick_dashboard.feed import Tail, tail_cells
 from tallystick_dashboard.grid import plain, table
-from tallystick_dashboard.health import Observed, age_text, health_strip
+from tallystick_dashboard.health import Observed, Waiting, age_text, health_strip
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import take_message
 from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, plan_view
@@ -287,7 +287,14 @@ def test_nothing_is_green_until_it_was_seen() -> None:
 
 def test_health_grows_old() -> None:
     fresh = Observed(
-        ledger_read=NOW, newest_entry=NOW, checkpoint_time=NOW, checkpoint_size=3, locks_heartbeat=NOW, points={"gateway": NOW}
+        ledger_read=NOW,
+        newest_entry=NOW,
+        checkpoint_time=NOW,
+        checkpoint_size=3,
+        locks_heartbeat=NOW,
+        points={"gateway": NOW},
+        detection=Waiting(0, None),
+        detection_read=NOW,
     )
     assert set(levels(fresh).values()) == {"good"}
     assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
@@ -298,6 +305,7 @@ def test_health_grows_old() -> None:
     assert levels(replace(fresh, locks_heartbeat=NOW - 6)) | {"ingest": "", "sealed": ""} == {
         "ingest": "",
         "sealed": "",
+        "detection": "good",
         "jobs": "bad",
         "locks": "late",
         "points": "good",
@@ -305,7 +313,27 @@ def test_health_grows_old() -> None:
     assert levels(replace(fresh, points={"gateway": NOW, "app": NOW - 16}))["points"] == "bad"
     assert levels(replace(fresh, breaker_at=NOW - 599))["locks"] == "bad"
     assert levels(replace(fresh, breaker_at=NOW - 600))["locks"] == "good"
-    assert levels(replace(fresh, groups={"detectors": 0}))["jobs"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "read", "value", "level", "jobs"),
+    [
+        (None, None, "not asked yet", "unknown", "unknown"),
+        (Waiting(0, None), NOW - 11, "stale, 11 s", "bad", "good"),
+        (Waiting(500, NOW - 2.0), NOW, "up to date", "good", "good"),
+        (Waiting(500, NOW - 4.0), NOW, "4.0 s behind", "late", "good"),
+        (Waiting(1500, NOW - 12.0), NOW, "12 s behind", "bad", "good"),
+        (Waiting(1500, NOW - 31.0), NOW, "31 s behind", "bad", "bad"),
+        (Waiting(1500, None), NOW, "1,500 behind", "late", "good"),
+        (Waiting(1, NOW + 5.0), NOW, "up to date", "good", "good"),
+    ],
+)
+def test_detection_that_is_behind_says_so(waiting: Waiting | None, read: float | None, value: str, level: str, jobs: str) -> None:
+    """A theft is found as much later as its events wait."""
+    seen = Observed(newest_entry=NOW, checkpoint_time=NOW, locks_heartbeat=NOW, detection=waiting, detection_read=read)
+    cell = next(item for item in health_strip(seen, NOW) if item.key == "detection")
+    assert (cell.value, cell.level) == (value, level)
+    assert levels(seen)["jobs"] == ("bad" if jobs == "unknown" else jobs), "of whom nothing is known, the strip does not say that they live"
 
 
 def test_one_is_not_many() -> None:
