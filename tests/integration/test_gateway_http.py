@@ -197,6 +197,30 @@ def test_a_role_that_is_missing_is_403(gateway: RunningGateway, alice: str) -> N
     assert (event.action, event.outcome, event.resource.id) == ("access.check", "denied", "models/gated")
 
 
+@pytest.mark.parametrize(
+    "door",
+    [
+        "/files/models/broken/config.json",
+        "/files/models/broken/",
+        "/broken/resolve/main/config.json",
+        "/api/models/broken",
+        "/api/models/broken/tree/main",
+    ],
+)
+def test_a_repository_whose_owners_words_have_a_mistake_is_closed_for_everybody(gateway: RunningGateway, door: str) -> None:
+    gateway.put("models/broken/tallystick.json", b'{"role": ["deploy"]}')
+    gateway.put("models/broken/config.json", b"{}")
+    answer = gateway.get(door, gateway.token("dora", ("deploy",)))
+    assert answer.status_code == 403
+    assert answer.headers["x-error-code"] == "ClosedRepo"
+    assert "models/broken is closed for everybody: its tallystick.json has a mistake" in answer.json()["error"]
+    (event,) = gateway.events(answer, 1)
+    assert (event.action, event.outcome, event.resource.id) == ("access.check", "denied", "models/broken")
+    assert event.why is not None
+    assert event.why.policies == ["repo.meta"]
+    assert "closed for everybody" in (event.why.text or "")
+
+
 def test_a_locked_principal_gets_a_sentence_and_an_id_to_quote(gateway: RunningGateway, alice: str) -> None:
     mallory = gateway.token("mallory")
     gateway.lock("principal:mallory", until="2099-01-01T00:00:00.000000Z", reason="Whole model\npulled – ünusual")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 import clickhouse_connect
@@ -25,8 +25,12 @@ from ..settings_check import mistakes
 from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
 from .tables import Listing
 
+if TYPE_CHECKING:
+    from tallystick_producers.gateway.folder_store import FolderStore, Repo
+
 _STALE_S = 30.0
 _BEHIND_S = 10.0
+_FAULTS_SHOWN = 5
 _NEEDS: Final = {
     "behind": ("kafka", "clickhouse"),
     "detection": ("kafka",),
@@ -65,6 +69,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _outbox,
         _spools,
         _tokens,
+        _repositories,
         _policy,
         _signals,
     ):
@@ -315,6 +320,34 @@ def _tokens(deployment: Deployment) -> list[Check]:
         seen = f"{counted(len(book.faults), 'line')} of {path} {noun(len(book.faults), 'lets', 'let')} nobody in: {book.faults[0]}"
         return [Check("tokens", False, seen, "mend or delete the line; `tallystick token list` tells all of them")]
     return [Check("tokens", True, f"{len(book)} in {path.name}")]
+
+
+def _repositories(deployment: Deployment) -> list[Check]:
+    """Whether each repository's tallystick.json can be used: one that cannot closes it for everybody, and the gateway says why in its log alone."""
+    from tallystick_producers.gateway.folder_store import FolderStore
+    from tallystick_producers.gateway.routes import KINDS
+
+    root = Path(deployment.gateway().root)
+    if not root.exists():
+        return [Check("repositories", True, f"no {root} here: nothing is served from this machine")]
+    store = FolderStore(root)
+    repos = [repo for kind in KINDS.values() for repo in store.repos(kind)]
+    if not (faults := [fault for repo in repos if (fault := _meta_fault(store, repo))]):
+        return [Check("repositories", True, f"{len(repos)} in {root.name}")]
+    more = len(faults) - _FAULTS_SHOWN
+    named = "; ".join(faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    seen = f"{len(faults)} of {counted(len(repos), 'repository', 'repositories')} {noun(len(faults), 'is', 'are')} closed for everybody: {named}"
+    return [Check("repositories", False, seen, "mend the file; the gateway reads it again within a second")]
+
+
+def _meta_fault(store: "FolderStore", repo: "Repo") -> str:
+    from tallystick_producers.gateway.errors import RepoMetaError
+
+    try:
+        store.meta(repo)
+    except RepoMetaError as error:
+        return str(error)
+    return ""
 
 
 def _policy(deployment: Deployment) -> list[Check]:

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec import UNSET
+
 from tallystick_schemas.events import Source, Usage
 
 from ..enforcement.table import LockTable
@@ -23,6 +25,7 @@ from .files import POLICIES, FileDoor
 from .locks import refusal_of
 from .probe import is_canary, stand_ins, subject_of, unknown
 from .protocol import Limits
+from .repo_meta import META_NAME
 from .routes import Route, parse_route
 from .token_file import TokenFile
 from .tokens import TokenRecord
@@ -116,6 +119,7 @@ class Gateway:
         if isinstance(found, Exception):
             raise found
         listing, path = found
+        _check_meta(listing)
         _check_roles(listing, token)
         if route.door in ("files", "resolve") and path in listing.manifest.files:
             await self._files.serve(exchange, request, listing, path, lambda: self._lock_refusal(token))
@@ -202,9 +206,16 @@ def _check_method(route: Route, method: str) -> None:
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", text, facts={"allow": ", ".join(sorted(allowed))})
 
 
+def _check_meta(listing: Listing) -> None:
+    """What is wrong is the owner's and the operator's to know: the log and `tallystick doctor` tell it."""
+    if listing.manifest.fault:
+        text = f"{listing.repo.id} is closed for everybody: its {META_NAME} has a mistake, which `tallystick doctor` names to the operator."
+        raise Refusal(HTTPStatus.FORBIDDEN, "ClosedRepo", text, outcome="denied", policies=["repo.meta"])
+
+
 def _check_roles(listing: Listing, token: TokenRecord) -> None:
     roles = listing.manifest.meta.roles
-    if roles is not None and not set(roles) & set(token.roles):
+    if roles is not UNSET and not set(roles) & set(token.roles):
         text = f"{listing.repo.id} is for the roles {', '.join(roles) or '(none)'}, and this token carries none of them."
         raise Refusal(HTTPStatus.FORBIDDEN, "GatedRepo", text, outcome="denied", policies=["repo.roles"])
 

@@ -4,6 +4,7 @@ TallystickError
 └── GatewayError
     ├── GatewaySetupError       what the operator gave cannot be served: root folder, address
     │   └── TokenFileError      the token file: unreadable, open to others, a line that is no token record
+    ├── RepoMetaError           a repository's tallystick.json: unreadable, or not what may stand there
     ├── TokenRefused            a token that may not be written into the token file
     ├── StoreChanged            a file is not what the listing said a moment ago: list again
     ├── RangeRefused            (in ranges) the asked-for bytes of a file do not exist, or in too many pieces
@@ -28,6 +29,10 @@ class GatewaySetupError(GatewayError):
 
 class TokenFileError(GatewaySetupError):
     """The token file cannot be used; the sentence names the file, the line and the mend."""
+
+
+class RepoMetaError(GatewayError):
+    """The owner's words about a repository cannot be used; until they can, it is closed for everybody."""
 
 
 class TokenRefused(GatewayError):

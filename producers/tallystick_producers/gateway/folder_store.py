@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .errors import GatewaySetupError, StoreChanged
-from .repo_meta import META_NAME, UNREADABLE_META, RepoMeta, parse_meta
+from .errors import GatewaySetupError, RepoMetaError, StoreChanged
+from .meta_file import MetaFaults, read_meta
+from .repo_meta import META_NAME, UNREADABLE_META, RepoMeta
 from .routes import KINDS, Kind
 
 MAX_FILES: Final = 200_000
@@ -48,11 +49,12 @@ class Repo(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a repository holds at one look: path inside it -> key."""
+    """What a repository holds at one look: path inside it -> key. `fault`: why the owner's words cannot be used; empty when they can."""
 
     repo: Repo
     files: Mapping[str, FileKey]
     meta: RepoMeta
+    fault: str = ""
 
 
 def file_key(facts: os.stat_result) -> FileKey:
@@ -64,6 +66,7 @@ class FolderStore:
     """Lists and opens what lies under one root."""
 
     def __init__(self, root: Path) -> None:
+        self._faults = MetaFaults()
         try:
             self.root = root.resolve(strict=True)
         except OSError as error:
@@ -72,6 +75,10 @@ class FolderStore:
             raise GatewaySetupError(f"artifact folder {root} is not a folder")
         if sys.platform not in ("linux", "darwin"):
             raise GatewaySetupError("the gateway needs Linux or macOS: elsewhere it cannot tell where an opened file really lies")
+
+    def meta(self, repo: Repo) -> RepoMeta:
+        """What its owner says about a repository; RepoMetaError when that cannot be used."""
+        return read_meta(self.root / repo.id / META_NAME)
 
     def repos(self, kind: Kind) -> list[Repo]:
         """All repositories of a kind, sorted."""
@@ -101,7 +108,17 @@ class FolderStore:
             files[path] = key
             if len(files) > MAX_FILES:
                 raise StoreChanged(f"{repo.id} holds more than {MAX_FILES} files, which the gateway does not serve")
-        return Manifest(repo, dict(sorted(files.items())), _read_meta(folder / META_NAME))
+        meta, fault = self._meta_or_fault(repo)
+        return Manifest(repo, dict(sorted(files.items())), meta, fault)
+
+    def _meta_or_fault(self, repo: Repo) -> tuple[RepoMeta, str]:
+        meta, fault = UNREADABLE_META, ""
+        try:
+            meta = self.meta(repo)
+        except RepoMetaError as error:
+            fault = str(error)
+        self._faults.tell(self.root / repo.id / META_NAME, fault)
+        return meta, fault
 
     def _walk(self, folder: Path, prefix: str) -> Iterator[tuple[str, FileKey]]:
         for entry in _entries(folder):
@@ -180,12 +197,3 @@ def _folders(folder: Path) -> list[str]:
 
 def _holds_file(folder: Path) -> bool:
     return any(not entry.is_dir(follow_symlinks=False) for entry in _entries(folder))
-
-
-def _read_meta(path: Path) -> RepoMeta:
-    try:
-        return parse_meta(path.read_bytes()) or UNREADABLE_META
-    except FileNotFoundError:
-        return RepoMeta()
-    except OSError:
-        return UNREADABLE_META

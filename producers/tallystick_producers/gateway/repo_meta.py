@@ -1,36 +1,50 @@
-"""`tallystick.json` beside a repository's files: what the owner says about it.
+"""`tallystick.json` beside a repository's files: what the owner says about it. Pure; `meta_file` reads it.
 
     {"sensitivity": "restricted", "version": "3", "collection": "frontier", "canary": ["decoy.safetensors"], "roles": ["deploy", "research"]}
 
-It is never served. `roles`: a token needs one of them; without the key, every valid token may read.
+It is never served. `roles`: a token needs one of them; without the key, every valid token may read. What cannot be understood may have named roles:
+it closes the repository for everybody.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from tallystick_schemas.vocabulary import Sensitivity
 
+from .errors import RepoMetaError
+
 META_NAME: Final = "tallystick.json"
+MAX_META_BYTES: Final = 256 * 1024
+_MAX_SHOWN: Final = 200
+_Label = Annotated[str, msgspec.Meta(max_length=1000)]
+"""Stands in every event about the repository; one that an event has no room for would keep all of them from being recorded."""
 
 
 class RepoMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The owner's words about one repository; `problem` is ours, when the file cannot be read."""
+    """The owner's words about one repository. No `roles` is another thing than `null`, which says nothing that could be kept to."""
 
     sensitivity: Sensitivity | None = None
-    version: str | None = None
-    collection: str | None = None
+    version: _Label | None = None
+    collection: _Label | None = None
     canary: list[str] = []
-    roles: list[str] | None = None
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
-UNREADABLE_META: Final = RepoMeta(sensitivity="restricted")
-"""What counts while the file cannot be read: the strictest of the labels, since it may have said so."""
+UNREADABLE_META: Final = RepoMeta(sensitivity="restricted", roles=[])
+"""What counts while the file cannot be read: the strictest of the labels, and nobody's role, since it may have said so."""
 
 
-def parse_meta(raw: bytes) -> RepoMeta | None:
-    """The owner's words, or None where they cannot be read."""
+def parse_meta(raw: bytes) -> RepoMeta:
+    """The owner's words, or RepoMetaError with what is wrong."""
+    if len(raw) > MAX_META_BYTES:
+        raise RepoMetaError(f"it has more than {MAX_META_BYTES} bytes")
     try:
         return msgspec.json.decode(raw, type=RepoMeta)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RepoMetaError(_showable(str(error))) from error
+
+
+def _showable(text: str) -> str:
+    """A decoder's sentence, which may quote the file, fit for a log: one short line."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)[:_MAX_SHOWN]

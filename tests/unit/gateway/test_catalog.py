@@ -76,12 +76,6 @@ def test_a_root_that_is_not_there_is_said(tmp_path: Path) -> None:
         FolderStore(tmp_path / "none")
 
 
-def test_labels_that_cannot_be_read_count_as_the_strictest(tmp_path: Path) -> None:
-    put(tmp_path, "models/m/a.bin")
-    put(tmp_path, "models/m/tallystick.json", b'{"sensitivity": "publik"}')
-    assert listing_of(tmp_path).manifest.meta.sensitivity == "restricted"
-
-
 _NAME = st.text("ab-.", min_size=1, max_size=3).filter(lambda name: name.strip(".") != "")
 _PATHS = st.sets(st.lists(_NAME, min_size=1, max_size=3).map("/".join), min_size=1, max_size=30)
 
