@@ -8,6 +8,7 @@ TallystickError
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding, ManyFindings                         what a person asked about
+    ├── NotLocked                                       what a person ordered that means nobody
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
@@ -19,6 +20,9 @@ from pathlib import Path
 
 from tallystick_schemas.errors import TallystickError
 from tallystick_schemas.words import counted
+
+_NAMED = 3
+"""Examples that a sentence names."""
 
 
 class InfraError(TallystickError):
@@ -146,6 +150,15 @@ class NoSuchRun(InfraError):
     def __init__(self, run: str, folder: Path, known: list[str]) -> None:
         there = f"the newest there are {', '.join(known[:5])}" if known else "there is none yet; `tallystick drill run` makes one"
         super().__init__(f"there is no drill {run} in {folder}; {there}")
+
+
+class NotLocked(InfraError):
+    """Nothing to lift. `held`: the subjects that are locked, of which a few are named."""
+
+    def __init__(self, subject: str, held: Sequence[str]) -> None:
+        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+        locked = f"locked are {', '.join(held[:_NAMED])}{more}" if held else "nobody is"
+        super().__init__(f"{subject} is not locked; {locked}. No order was written")
 
 
 class NoFinding(InfraError):

@@ -1,6 +1,6 @@
 """Response from a terminal: `tallystick lock / unlock / revoke`. Orders are signed events; the responder carries them out.
 
-Exit codes: 0 done; 1 nothing was decided in time; 4 it waits for a second person; 5 it was refused.
+Exit codes: 0 done; 1 nothing was decided in time, or there was nothing to lift; 4 it waits for a second person; 5 it was refused.
 """
 
 import getpass
@@ -95,7 +95,11 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     """Lift the lock of SUBJECT: a principal's name, or credential:ID."""
     from tallystick_stream_jobs.responder.client import resume
 
-    _Given(_open(data), subject, reason, by, timeout).carry_out(resume, as_json=as_json)
+    from .respond_look import must_be_locked
+
+    deployment = _open(data)
+    must_be_locked(deployment, subject)
+    _Given(deployment, subject, reason, by, timeout).carry_out(resume, as_json=as_json)
 
 
 @click.command()

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tallystick_infra.cli import cli, respond, respond_show
+from tallystick_infra.cli import cli, main, respond, respond_show
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
 from tallystick_producers import Recorder
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Decision, Lock
-from tallystick_stream_jobs.responder import client
+from tallystick_stream_jobs.responder import client, topics
 
 ORDERS = (["lock", "--plan"], ["lock", "--reason", "r"], ["unlock", "--reason", "r"], ["revoke", "--reason", "r"])
 
@@ -49,6 +49,8 @@ class Taking:
 
     def __init__(self) -> None:
         self.orders: list[dict[str, Any]] = []
+        self.locks: list[Lock] = []
+        self.decisions: list[Decision] = []
 
     def record(self, action: str, **fields: Any) -> None:
         self.orders.append({"action": action, **fields})
@@ -67,7 +69,36 @@ def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
     monkeypatch.setattr(respond, "_open", lambda _data: deployment)
     monkeypatch.setattr(Recorder, "open", lambda _settings: nullcontext(recorder))
     monkeypatch.setattr(client, "wait_decided", decided)
+    monkeypatch.setattr(client, "read_locks", lambda _kafka: recorder.locks)
+    monkeypatch.setattr(topics, "read_decisions", lambda _kafka, _newest: recorder.decisions)
     return recorder
+
+
+def held(subject: str, **facts: Any) -> Lock:
+    return Lock(**{"subject": subject, "state": "locked", "reason": "seen twice", "command": "c-0", "by": "ana", "at": NOW, **facts})
+
+
+@pytest.mark.parametrize(
+    ("locks", "said"),
+    [
+        ([], "nobody is"),
+        ([held("principal:bob"), held("principal:carol", state="unlocked")], "locked are principal:bob"),
+        ([held("principal:bob"), held("principal:carol", until="2026-01-01T00:00:01.000000Z")], "locked are principal:bob"),
+        ([held(f"principal:p{n}") for n in range(5)], "locked are principal:p0, principal:p1, principal:p2 and 2 more"),
+    ],
+)
+def test_who_is_not_locked_is_not_lifted(locks: list[Lock], said: str, taking: Taking, capsys: pytest.CaptureFixture[str]) -> None:
+    taking.locks = locks
+    with pytest.raises(SystemExit) as left:
+        main(["unlock", "carol", "--reason", "the wrong name"])
+    assert (left.value.code, taking.orders) == (1, [])
+    assert f"principal:carol is not locked; {said}. No order was written" in capsys.readouterr().err
+
+
+def test_who_is_locked_is_lifted(taking: Taking) -> None:
+    taking.locks = [held("principal:ann")]
+    CliRunner().invoke(cli, ["unlock", "ann", "--reason", "confirmed by phone"], catch_exceptions=False)
+    assert [order["action"] for order in taking.orders] == ["credential.resume"]
 
 
 def lock_ann() -> Result:
