@@ -8,7 +8,8 @@ TallystickError
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding, ManyFindings                         what a person asked about
-    ├── NotLocked                                       what a person ordered that means nobody
+    ├── NotLocked, UnseenSubject                        what a person ordered that means nobody
+    ├── NoSuchKey                                       agents' keys
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
@@ -159,6 +160,25 @@ class NotLocked(InfraError):
         more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
         locked = f"locked are {', '.join(held[:_NAMED])}{more}" if held else "nobody is"
         super().__init__(f"{subject} is not locked; {locked}. No order was written")
+
+
+class UnseenSubject(InfraError):
+    """A lock of a name that the history does not know. `other`: the subject of the other kind that has this name, if one was seen."""
+
+    def __init__(self, subject: str, other: str | None) -> None:
+        kind, _, name = subject.partition(":")
+        if other is not None:
+            what = f"{name} is a {other.partition(':')[0]}; did you mean {other}?"
+        else:
+            what = f"no {kind} {name} was ever seen, nor anything else of that name; a typo?"
+        super().__init__(f"{what} Nobody was locked; --unseen locks {subject} all the same")
+
+
+class NoSuchKey(InfraError):
+    exit_code = 3
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. Nothing was revoked")
 
 
 class NoFinding(InfraError):

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from tests.support.deployment import check_exactly_once, check_history, cli, ids_in_history, record, running, wait_confirmed
 
+from tallystick_infra.cli.respond_look import kinds_in_history
 from tallystick_infra.errors import AlreadyRunning
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
@@ -129,7 +130,7 @@ def test_an_agent_that_was_killed_leaves_nothing_behind(supervisor):
 
 
 def test_orders_lock_and_unlock(supervisor):
-    made = cli(supervisor, "lock", "mallory@example.org", "--reason", "a drill", "--by", "ann")
+    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "a drill", "--by", "ann")
     assert (made["subject"], made["state"], made["by"]) == ("principal:mallory@example.org", "locked", "ann")
     assert made["decision"]["choice"] == "suspend"
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:mallory@example.org"]
@@ -166,7 +167,7 @@ def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
     consumer.close()
     assert copied >= 3, "the orders of the test before"
     # The same agent's next order is read after all of that.
-    cli(supervisor, "lock", "later@example.org", "--reason", "after the copies", "--by", "ann")
+    cli(supervisor, "lock", "later@example.org", "--unseen", "--reason", "after the copies", "--by", "ann")
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:later@example.org"]
     cli(supervisor, "unlock", "later@example.org", "--reason", "over", "--by", "ann")
 
@@ -199,6 +200,10 @@ def test_a_plan_shows_whom_a_lock_would_hit(supervisor):
     assert (plan["events"], plan["agents"]["examples"], len(plan["artifacts"]["examples"])) == (9, ["robot"], 5)
     by_credential = cli(supervisor, "lock", "credential:cred-s", "--plan")
     assert (by_credential["events"], by_credential["principals"]["examples"]) == (8, ["robot", "shared@example.org"])
+    known = {
+        name: kinds_in_history(supervisor.deployment.clickhouse(), name) for name in ("shared@example.org", "cred-s", "nobody@example.org")
+    }
+    assert known == {"shared@example.org": {"principal"}, "cred-s": {"credential"}, "nobody@example.org": set()}
     nobody = cli(supervisor, "lock", "nobody@example.org", "--plan")
     assert (nobody["events"], nobody["artifacts"]["count"], nobody.get("last_seen")) == (0, 0, None)
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["credential:cred-1"], "a plan locks nobody"

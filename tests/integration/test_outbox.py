@@ -77,7 +77,8 @@ def until(supervisor, condition):
 
 
 def order(supervisor, verb, subject):
-    return cli(supervisor, verb, subject, "--reason", "stolen token", "--by", "bob@example.org")
+    unseen = ["--unseen"] if verb == "lock" else []
+    return cli(supervisor, verb, subject, *unseen, "--reason", "stolen token", "--by", "bob@example.org")
 
 
 def proof_of(supervisor, command, point="gateway"):

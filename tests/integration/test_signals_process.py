@@ -77,7 +77,7 @@ def heard_there(there, event, issuer="here"):
 
 def test_a_lock_is_told_to_the_other_one(both, stream):
     supervisor, _, there = both
-    made = cli(supervisor, "lock", "mallory@example.org", "--reason", "a drill", "--by", "ann")
+    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "a drill", "--by", "ann")
     until(lambda: heard_there(there, ACCOUNT_DISABLED), "it is heard", 60)
     (first,) = heard_there(there, SESSION_REVOKED)
     assert (first.attrs["txn"], first.resource.id) == (made["command"], "mallory@example.org")
@@ -103,7 +103,7 @@ def test_a_verification_is_sent_and_taken(both, stream):
 def test_a_killed_part_goes_on_where_it_was(both, stream):
     supervisor, _, there = both
     os.killpg(supervisor.children["signals"].pid, signal.SIGKILL)
-    made = cli(supervisor, "lock", "ben@example.org", "--reason", "while signals are away", "--by", "ann")
+    made = cli(supervisor, "lock", "ben@example.org", "--unseen", "--reason", "while signals are away", "--by", "ann")
     told = lambda: [one for one in heard_there(there, SESSION_REVOKED) if one.attrs["txn"] == made["command"]]  # noqa: E731
 
     def look():
@@ -130,7 +130,7 @@ def test_a_signal_from_the_other_one_locks_here_and_is_not_told_back(both, strea
     assert made["command"].startswith("set-")
     assert (made["by"], bool(made["until"])) == ("signals:there", True)
     # A lock of ours that comes after it is told; the one that they caused is not.
-    after = cli(supervisor, "lock", "zoe@example.org", "--reason", "the one after", "--by", "ann")
+    after = cli(supervisor, "lock", "zoe@example.org", "--unseen", "--reason", "the one after", "--by", "ann")
     until(lambda: after["command"] in {one.attrs["txn"] for one in heard_there(there, SESSION_REVOKED)}, "the next one is told", 60)
     assert "eve@example.org" not in {one.resource.id for one in heard_there(there, SESSION_REVOKED)}
 

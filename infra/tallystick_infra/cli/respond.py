@@ -71,10 +71,13 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--finding", help="Id of the finding that led to it.")
 @click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
 @click.option("--confirm", is_flag=True, help="Keep the lock that stands: it no longer ends by itself (or ends after --minutes).")
+@click.option("--unseen", is_flag=True, help="Lock a name that the history has never seen.")
 @click.option("--plan", is_flag=True, help="Only show what the lock would hit, by the last 24 hours.")
 def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan: bool, **order: Any) -> None:
     """Suspend SUBJECT: a principal's name, or credential:ID. --plan shows first whom that would hit."""
     from tallystick_stream_jobs.responder.client import suspend
+
+    from .respond_look import must_be_seen
 
     if plan:
         from .respond_show import show_plan
@@ -84,8 +87,11 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
     if not order["reason"]:
         raise click.UsageError("Missing option '--reason'.")
     level = "step-up" if order["step_up"] else "suspend"
-    given = _Given(_open(data), subject, order["reason"], by, timeout, order["finding"])
-    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json, hint=True)
+    deployment = _open(data)
+    if not (order["unseen"] or order["confirm"]):
+        must_be_seen(deployment, subject, ask=not as_json)
+    given = _Given(deployment, subject, order["reason"], by, timeout, order["finding"])
+    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
 
 @click.command()
@@ -124,8 +130,8 @@ class _Given:
     timeout: float
     finding: str | None = None
 
-    def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool, hint: bool = False) -> None:
-        """Give it, wait for what the responder makes of it, show that, and exit with its meaning. `hint`: tell, after that, when it looks like a typo."""
+    def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool) -> None:
+        """Give it, wait for what the responder makes of it, show that, and exit with its meaning."""
         from tallystick_producers import Recorder
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
 
@@ -133,10 +139,6 @@ class _Given:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
             decision = wait_decided(self.deployment.kafka(), give(order), self.timeout)
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
-        if hint:
-            from .respond_show import hint_unseen
-
-            hint_unseen(self.deployment, self.subject)
         if decision.lock is None:
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 

@@ -1,12 +1,30 @@
 """What is looked at before an order is given: whether there is anything to lift, for one. An order that means nobody is not written."""
 
+import sys
+import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
 
 from ..deployment import Deployment
-from ..errors import NotLocked
+from ..errors import NothingAnswers, NotLocked, UnseenSubject
+from .common import knock
+
+if TYPE_CHECKING:
+    from tallystick_schemas.settings import ClickHouseSettings
 
 NEWEST = 2_000
 """Decisions that are read, from the newest back: what waits for a second person waits for half an hour."""
+LOOK_S = 2.0
+"""Seconds that a lock waits for the store to say whether the name was ever seen."""
+_SEEN = """
+SELECT 'principal' FROM (SELECT 1 FROM events WHERE principal = {name:String} LIMIT 1)
+UNION ALL SELECT 'credential' FROM (SELECT 1 FROM events WHERE credential = {name:String} LIMIT 1)
+SETTINGS max_execution_time = 2, max_threads = 2
+"""
 
 
 def must_be_locked(deployment: Deployment, subject: str) -> None:
@@ -21,3 +39,84 @@ def must_be_locked(deployment: Deployment, subject: str) -> None:
     held = sorted(lock.subject for lock in read_locks(kafka) if holds(lock, now))
     if subject not in held and all(one.subject != subject for one in pending(read_decisions(kafka, NEWEST), now)):
         raise NotLocked(subject, held)
+
+
+def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
+    """UnseenSubject when neither the history nor this machine's token file knows `subject`, unless `ask` and somebody confirms it on the terminal.
+
+    A store that does not answer in time holds up no lock: a word on standard error says that it could not be checked.
+    """
+    kind, _, name = subject.partition(":")
+    known = kinds_in_tokens(deployment, name)
+    if kind in known:
+        return
+    try:
+        known |= _within(LOOK_S, deployment, name)
+    except _Unanswered as error:
+        click.echo(f"hint: whether {subject} was ever seen could not be checked ({error}); it is locked all the same", err=True)
+        return
+    if kind in known:
+        return
+    refusal = UnseenSubject(subject, f"{min(known)}:{name}" if known else None)
+    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise refusal
+    click.confirm(f"{refusal}. Lock it now?", abort=True, err=True)
+
+
+def kinds_in_tokens(deployment: Deployment, name: str) -> set[str]:
+    """As what the token file of this machine's gateway knows a name: a token may be stolen before its first use."""
+    from tallystick_producers.gateway.errors import TokenFileError
+    from tallystick_producers.gateway.token_file import read_tokens
+
+    path = Path(deployment.gateway().tokens_file)
+    if not path.exists():
+        return set()
+    try:
+        records = read_tokens(path).records()
+    except TokenFileError as error:
+        click.echo(f"hint: {error}", err=True)
+        return set()
+    kinds = [{"principal": one.principal == name, "credential": one.credential == name} for one in records]
+    return {kind for one in kinds for kind, same in one.items() if same}
+
+
+class _Unanswered(Exception):
+    """The store did not say, and why."""
+
+
+@dataclass
+class _Answer:
+    kinds: set[str] | None = None
+    trouble: str = "no answer in time"
+
+
+def _within(seconds: float, deployment: Deployment, name: str) -> set[str]:
+    """As what the history knows a name: principal, credential, both or neither; _Unanswered after `seconds`. The thread dies with the process."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    answer = _Answer()
+
+    def work() -> None:
+        try:
+            knock(deployment, "ClickHouse")
+            answer.kinds = kinds_in_history(deployment.clickhouse(), name)
+        except (NothingAnswers, ClickHouseError, OSError) as error:
+            answer.trouble = " ".join(str(error).split())[:200]
+
+    worker = threading.Thread(target=work, name="tallystick-look", daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if answer.kinds is None:
+        raise _Unanswered(answer.trouble)
+    return answer.kinds
+
+
+def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:
+    """As what an event of any time names `name`."""
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(**settings.client_kwargs())
+    try:
+        return {str(row[0]) for row in client.query(_SEEN, parameters={"name": name}).result_rows}
+    finally:
+        client.close()

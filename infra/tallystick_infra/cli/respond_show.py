@@ -62,18 +62,6 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
     out().print("Nothing is locked yet. Order it without --plan.")
 
 
-def hint_unseen(deployment: Deployment, subject: str) -> None:
-    """A word on standard error when the history of the last 24 hours does not know whom an order was about. The order stands whatever the store says."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    try:
-        knock(deployment, "ClickHouse")
-        if not read_plan(deployment, subject).events:
-            click.echo(_UNSEEN, err=True)
-    except (NothingAnswers, ClickHouseError) as error:
-        click.echo(f"hint: whether anybody of that name was seen is not known ({' '.join(str(error).split())[:200]})", err=True)
-
-
 @click.command()
 @data_option
 @json_option

@@ -1,14 +1,14 @@
-"""`tallystick lock`, `unlock`, `revoke`: what is refused before anything is asked or written, and the hint at a typo."""
+"""`tallystick lock`, `unlock`, `revoke`: what is refused before anything is asked or written."""
 
-import json
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from tallystick_infra.cli import cli, main, respond, respond_show
+from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
 from tallystick_producers import Recorder
@@ -101,27 +101,65 @@ def test_who_is_locked_is_lifted(taking: Taking) -> None:
     assert [order["action"] for order in taking.orders] == ["credential.resume"]
 
 
-def lock_ann() -> Result:
-    return CliRunner().invoke(cli, ["lock", "ann", "--reason", "r", "--json"], catch_exceptions=False)
+def store(monkeypatch: pytest.MonkeyPatch, kinds: set[str]) -> None:
+    """A store that answers, and has seen the name as these kinds."""
+    monkeypatch.setattr(respond_look, "knock", lambda *_: None)
+    monkeypatch.setattr(respond_look, "kinds_in_history", lambda *_: kinds)
 
 
-@pytest.mark.parametrize(("events", "hint"), [(0, f"{UNSEEN}\n"), (1, "")])
-def test_a_lock_of_nobody_who_was_seen_is_made_and_hints_at_a_typo(
-    events: int, hint: str, taking: Taking, monkeypatch: pytest.MonkeyPatch
+def ordered(*command: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--reason", "seen twice"])
+    return int(str(left.value.code))
+
+
+@pytest.mark.parametrize(
+    ("subject", "kinds", "said"),
+    [
+        ("ann", set[str](), "no principal ann was ever seen, nor anything else of that name; a typo?"),
+        ("ann", {"credential"}, "ann is a credential; did you mean credential:ann?"),
+        ("credential:ann", {"principal"}, "ann is a principal; did you mean principal:ann?"),
+    ],
+)
+def test_who_was_never_seen_is_not_locked(
+    subject: str, kinds: set[str], said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(respond_show, "knock", lambda *_: None)
-    monkeypatch.setattr(respond_show, "read_plan", lambda *_: plan(events))
-    done = lock_ann()
-    assert (done.exit_code, done.stderr) == (0, hint)
-    assert json.loads(done.stdout)["state"] == "locked"
-    assert [order["action"] for order in taking.orders] == ["credential.suspend"]
+    store(monkeypatch, kinds)
+    assert (ordered("lock", subject), taking.orders) == (1, [])
+    assert said in (told := capsys.readouterr().err)
+    assert "Nobody was locked; --unseen locks" in told
+    assert (ordered("lock", subject, "--unseen"), len(taking.orders)) == (0, 1)
 
 
-def test_a_lock_does_not_need_the_store(taking: Taking) -> None:
-    done = lock_ann()
-    assert done.exit_code == 0
-    assert "hint: whether anybody of that name was seen is not known (ClickHouse: nothing answers at" in done.stderr
+@pytest.mark.parametrize(
+    ("subject", "kinds"), [("ann", {"principal"}), ("ann", {"principal", "credential"}), ("credential:ann", {"credential"})]
+)
+def test_who_was_seen_is_locked(subject: str, kinds: set[str], taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(monkeypatch, kinds)
+    assert (ordered("lock", subject), [order["action"] for order in taking.orders]) == (0, ["credential.suspend"])
+
+
+def test_a_token_that_was_never_used_can_be_locked(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(monkeypatch, set())
+    monkeypatch.setattr(respond_look, "kinds_in_tokens", lambda *_: {"credential"})
+    assert (ordered("lock", "credential:ann"), len(taking.orders)) == (0, 1)
+    assert (ordered("lock", "ann"), len(taking.orders)) == (1, 1)
+
+
+def test_a_lock_does_not_need_the_store(taking: Taking, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ordered("lock", "ann") == 0
+    assert "hint: whether principal:ann was ever seen could not be checked (ClickHouse: nothing answers at" in capsys.readouterr().err
     assert len(taking.orders) == 1
+
+
+def test_a_lock_does_not_wait_for_the_store(taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asleep = threading.Event()
+    monkeypatch.setattr(respond_look, "knock", lambda *_: None)
+    monkeypatch.setattr(respond_look, "LOOK_S", 0.05)
+    monkeypatch.setattr(respond_look, "kinds_in_history", lambda *_: asleep.wait(60) and set())
+    assert (ordered("lock", "ann"), len(taking.orders)) == (0, 1)
+    asleep.set()
+    assert "could not be checked (no answer in time); it is locked all the same" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("events", "hint"), [(0, UNSEEN), (1, "")])
