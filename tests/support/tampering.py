@@ -20,11 +20,15 @@ Change = Callable[[History], None]
 
 @dataclass(frozen=True)
 class Tampering:
-    """A change, and one failure (step, shard, index) that must be among those found."""
+    """A change, one failure (step, shard, index) that must be among those found, and the exit code.
+
+    3 where all checkpoints were replaced: to whoever has the keys alone, a mistyped key looks the same. Integrity fails with either code.
+    """
 
     name: str
     change: Change
     found: tuple[int, int | None, int | None]
+    exit_code: int = 1
 
 
 def flip(data: bytes, at: int = -1) -> bytes:
@@ -322,7 +326,7 @@ CASES = (
     Tampering("a shard cut off", truncate_entries, (3, 0, 13)),
     Tampering("events cut off", truncate_events, (6, 0, 16)),
     Tampering("a tail rewritten", drop_a_record_and_rewrite, (3, 0, 12)),
-    Tampering("a tail rewritten and signed with another key", rewrite_and_sign_with_another_key, (1, None, 6)),
+    Tampering("a tail rewritten and signed with another key", rewrite_and_sign_with_another_key, (1, None, 6), 3),
     Tampering("a shard dropped", drop_shard, (3, 1, 0)),
     Tampering("a shard dropped with its checkpoints", drop_shard_with_its_notes, (2, None, 2)),
     Tampering("a shard dropped from the topology too", drop_shard_from_the_topology, (2, None, 0)),

@@ -10,6 +10,7 @@ from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.words import counted, noun
 
 from .clickhouse import open_source
+from .pinned import check_pinned, stranger_operator
 from .pool import run_in_processes, run_inline
 from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report
 from .source import HistorySource
@@ -38,7 +39,8 @@ def verify_history(
     processes: int = 2,
     settle_s: float = SETTLE_S,
 ) -> Report:
-    """Steps 1 to 6 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read.
+    """Steps 1 to 6 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read,
+    SettingsError when no key is pinned.
 
     It may run beside a deployment at work: entries above the newest seal are not judged. `settle_s` is how long to wait for a sealer that
     has published leaves of the root log and not yet the checkpoint over them.
@@ -67,6 +69,7 @@ class Verification:
     """What one verification reads at its start, and how its parts become a report."""
 
     def __init__(self, source: HistorySource, log: LogSettings, now: float) -> None:
+        check_pinned(log)
         self._source, self._log, self._now = source, log, now
         self._findings = Findings()
         self._started = time.perf_counter()
@@ -82,7 +85,9 @@ class Verification:
             time.sleep(0.1)
 
     def tasks(self, sealed: SealedHistory) -> tuple[list[ShardTask], list[PieceTask]]:
-        """A task for each shard's order, and pieces of its events."""
+        """A task for each shard's order, and pieces of its events; none where no pinned key vouches for anything."""
+        if sealed.stranger:
+            return [], []
         shards = [
             ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), piece_entries(sealed.sealed(shard)))
             for shard in range(self._log.shards)
@@ -104,16 +109,19 @@ class Verification:
         for piece in pieces:
             _check_tied(by_shard[piece.shard], piece, piece_entries(sealed.sealed(piece.shard)), findings)
         for shard, result in by_shard.items():
+            if result.stranger is not None:
+                continue  # the fold stopped before it knew what was erased; integrity fails in `_check_operator`
             _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
-        for row in self._source.strangers(self._log.shards):
+        unjudged = sealed.stranger or self._check_operator(by_shard, findings)
+        for row in [] if sealed.stranger else self._source.strangers(self._log.shards):
             reason = f"table {row.table} has rows of shard {row.shard}, which this deployment does not have"
             findings.fail(6 if row.table == "events" else 3, row.shard, row.index, reason)
         self._check_fresh(sealed, by_shard, findings)
         failures = sorted(findings.kept, key=_place)
         return Report(
             integrity=findings.outcome(Aspect.INTEGRITY),
-            completeness=findings.outcome(Aspect.COMPLETENESS),
-            freshness=findings.outcome(Aspect.FRESHNESS),
+            completeness=_at_best(findings, Aspect.COMPLETENESS, judged=not unjudged),
+            freshness=_at_best(findings, Aspect.FRESHNESS, judged=not sealed.stranger),
             entries=sum(result.entries for result in by_shard.values()),
             events=sum(piece.events for piece in pieces),
             failures=tuple(failures[:MAX_KEPT]),
@@ -124,7 +132,20 @@ class Verification:
             checkpoints=sealed.checkpoints,
             root_size=sealed.size,
             seconds=round(time.perf_counter() - self._started, 3),
+            # Another failure than the keys' is no question of settings.
+            unjudged=unjudged if findings.count(Aspect.INTEGRITY) == 1 else "",
         )
+
+    def _check_operator(self, shards: dict[int, ShardResult], findings: Findings) -> str:
+        """Records of operators that are not pinned: a failure each; one, and its sentence, when no pinned operator signed anything."""
+        strangers = [result.stranger for _, result in sorted(shards.items()) if result.stranger is not None]
+        if not strangers or any(result.knows_operator for result in shards.values()):
+            for stranger in strangers:
+                findings.add(stranger.failure)
+            return ""
+        sentence = stranger_operator(self._log, [stranger.key for stranger in strangers])
+        findings.fail(5, None, None, sentence)
+        return sentence
 
     def _check_fresh(self, sealed: SealedHistory, shards: dict[int, ShardResult], findings: Findings) -> None:
         """Step 9. Checkpoints carry no time; the seals that they stand at do, signed by the sealer."""
@@ -149,6 +170,12 @@ class Verification:
 def piece_entries(size: int) -> int:
     """How many entries a piece of a shard with `size` entries has."""
     return min(max(size // PIECES, MIN_PIECE), MAX_PIECE)
+
+
+def _at_best(findings: Findings, aspect: Aspect, *, judged: bool) -> Outcome:
+    """What was found; what could not be judged does not pass."""
+    found = findings.outcome(aspect)
+    return Outcome.UNKNOWN if found is Outcome.PASS and not judged else found
 
 
 def _check_tied(shard: ShardResult, piece: PieceResult, length: int, findings: Findings) -> None:

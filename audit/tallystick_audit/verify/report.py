@@ -68,6 +68,10 @@ class Findings:
                 self.counts[kind] = self.counts.get(kind, 0) + count
             self.kept = [*self.kept, *other.kept][:MAX_KEPT]
 
+    def count(self, aspect: Aspect) -> int:
+        """Failures of one aspect, those that could not be judged aside."""
+        return self.counts.get((aspect, Outcome.FAIL), 0)
+
     def outcome(self, aspect: Aspect) -> Outcome:
         """The worst that was found about one aspect."""
         for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
@@ -103,18 +107,24 @@ class Report:
     checkpoints: int
     root_size: int | None
     seconds: float
+    unjudged: str = ""
+    """Why the pinned keys could judge nothing: they are wrong, or everything was replaced. Integrity fails then."""
 
     @property
     def exit_code(self) -> int:
-        """0 all pass, 1 a failure, 2 unknown."""
+        """0 all pass, 1 a failure, 2 unknown, 3 settings that fit no part of the history."""
+        if self.unjudged:
+            return 3
         verdicts = (self.integrity, self.completeness, self.freshness)
         if Outcome.FAIL in verdicts:
             return 1
         return 2 if Outcome.UNKNOWN in verdicts else 0
 
     def to_json(self) -> dict[str, Any]:
-        """One JSON object; the keys are a contract, more may come."""
+        """One JSON object; the keys are a contract, more may come. `error` and `exit` stand in it when the pinned keys fit nothing."""
         fields = asdict(self)
+        if unjudged := fields.pop("unjudged"):
+            fields |= {"error": unjudged, "exit": self.exit_code}
         fields["failures"] = [asdict(failure) for failure in self.failures]
         fields["forks"] = [asdict(fork) for fork in self.forks]
         fields["events_per_s"] = round(self.events / self.seconds) if self.seconds else 0

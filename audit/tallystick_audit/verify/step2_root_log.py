@@ -12,6 +12,7 @@ from tallystick_schemas.merkle import Frontier, leaf_hash
 from tallystick_schemas.notes import parse_note
 from tallystick_schemas.settings import LogSettings
 
+from .pinned import stranger_sealer
 from .report import Findings, Outcome
 from .source import StoredCheckpoint, StoredLeaf
 from .step1_root_note import open_stored, root_checkpoints
@@ -29,6 +30,8 @@ class SealedHistory:
     size: int | None
     shards: dict[int, list[Checkpoint]]
     checkpoints: int
+    stranger: str = ""
+    """Why nothing of it can be judged: no checkpoint is signed by a pinned key (`pinned.stranger_sealer`)."""
 
     def sealed(self, shard: int) -> int:
         """Entries of the shard that can be judged."""
@@ -84,6 +87,9 @@ class _RootLog:
 
 def judge_root_log(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings) -> SealedHistory:
     """Steps 1 and 2. Leaves past the newest root checkpoint are a failure: whoever reads waits for a sealer that is between two inserts."""
+    if stranger := stranger_sealer(log, rows, leaves):
+        findings.fail(1, None, max((row.size for row in rows if row.origin == log.root_origin), default=None), stranger)
+        return SealedHistory(None, {}, 0, stranger)
     roots = root_checkpoints(log, [row for row in rows if row.origin == log.root_origin], findings)
     if not roots:
         findings.incomplete(1, None, None, "no root checkpoint holds: nothing vouches for this history", Outcome.UNKNOWN)

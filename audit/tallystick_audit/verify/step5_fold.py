@@ -7,21 +7,31 @@ no record at all (verdict 8) carries nobody's signature; a good segment that was
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused, examine_body
 from tallystick_schemas.encoding import digest
 from tallystick_schemas.entries import Entry
 from tallystick_schemas.errors import FoldError, ParseError
 from tallystick_schemas.fold import Fold, Parameters, Step
-from tallystick_schemas.headers import Kind
+from tallystick_schemas.headers import Kind, SegmentHeader
 from tallystick_schemas.records import Record, parse_frame, parse_record
 from tallystick_schemas.verdicts import Verdict
 
-from .report import Findings, Outcome
+from .report import Failure, Findings, Outcome
 from .source import StoredEntry
 
 STEP = 5
 _FOR_BODY = (Verdict.BODY_MISMATCH, Verdict.MALFORMED_EVENT)
+_BY_OPERATOR = (Kind.ENROL, Kind.REVOKE, Kind.ERASE, Kind.GENERATION)
+_NO_FURTHER = "; entries after it were not judged again"
+
+
+class Stranger(NamedTuple):
+    """An operator's record under a key that is not pinned: the key's id as the record names it, and what is wrong with its entry."""
+
+    key: str
+    failure: Failure
 
 
 class RejectedRows:
@@ -60,6 +70,10 @@ class Refold:
         self._shard = parameters.shard
         self._running = True
         self.unproven = 0
+        self.knows_operator = False
+        """Whether a pinned operator key signed any record up to here."""
+        self.stranger: Stranger | None = None
+        """Where the fold stopped because an accepted record names an operator key that is not pinned. Whoever puts shards together tells."""
 
     def take(self, row: StoredEntry, entry: Entry) -> Step | None:
         """What the fold makes of the entry; None when it has stopped, or the entry is not what it would have written."""
@@ -72,8 +86,9 @@ class Refold:
             self._stop(row.index, f"no fold writes this entry: {error}")
             return None
         if step.index != row.index or step.raw != row.entry:
-            self._stop(row.index, _difference(step, entry))
+            self._differs(row.index, step, entry)
             return None
+        self.knows_operator = self.knows_operator or (step.entry.verdict.accepted and step.entry.kind in _BY_OPERATOR)
         if kept is not None:
             self._check_kept(row.index, entry, kept)
         return step
@@ -82,9 +97,17 @@ class Refold:
         """Entries are missing (step 3 said so): what comes after cannot be judged again."""
         self._running = False
 
+    def _differs(self, index: int, step: Step, entry: Entry) -> None:
+        unknown = step.entry.verdict == Verdict.UNKNOWN_KEY and entry.verdict.accepted
+        if unknown and entry.kind in _BY_OPERATOR and step.record is not None and not isinstance(step.record.header, SegmentHeader):
+            self._running = False
+            self.stranger = Stranger(step.record.header.key, Failure(STEP, self._shard, index, f"{_difference(step, entry)}{_NO_FURTHER}"))
+            return
+        self._stop(index, _difference(step, entry))
+
     def _stop(self, index: int, reason: str) -> None:
         self._running = False
-        self._findings.fail(STEP, self._shard, index, f"{reason}; entries after it were not judged again")
+        self._findings.fail(STEP, self._shard, index, f"{reason}{_NO_FURTHER}")
 
     def _examine(self, record: Record, entry: Entry, index: int, kept: bytes | None) -> Body:
         if entry.verdict not in _FOR_BODY:

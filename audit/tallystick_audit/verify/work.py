@@ -22,7 +22,7 @@ from .runs import Runs
 from .source import EventRows, HistorySource, StoredEntry
 from .step3_shard import ShardLog
 from .step4_seals import SealBook
-from .step5_fold import Refold, RejectedRows
+from .step5_fold import Refold, RejectedRows, Stranger
 from .step6_events import EventCheck, LeafDigest, PieceResult, expectations, groups
 
 Tell = Callable[[int, int, int], None]
@@ -62,6 +62,8 @@ class ShardResult:
     """Events that accepted erase records of this shard name."""
     newest_seal: str | None = None
     """The signed time of the newest seal."""
+    knows_operator: bool = False
+    stranger: Stranger | None = None
 
 
 def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResult:
@@ -95,6 +97,7 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     rejected.close(size)
     steps.runs.report(task.shard, steps.seals.newest_append_ms, findings)
     result.unproven, result.newest_seal = steps.fold.unproven, steps.seals.newest_time
+    result.knows_operator, result.stranger = steps.fold.knows_operator, steps.fold.stranger
     if steps.runs.repeats:
         result.forks += _compare_repeats(source, task.shard, size, steps.runs)
     return result

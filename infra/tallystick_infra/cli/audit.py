@@ -20,7 +20,7 @@ def audit() -> None:
 def verify(data: Path, as_json: bool) -> int:
     """Recompute every hash, signature and verdict of the history, read through SQL only.
 
-    Exit code: 0 all pass, 1 a failure, 2 unknown, 3 unusable input.
+    Exit code: 0 all pass, 1 a failure, 2 unknown, 3 unusable input, or pinned keys that fit no part of the history.
     """
     from tallystick_audit.verify import verify_history
 
