@@ -1,11 +1,15 @@
 """Which agents the history knows, read from the ledger."""
 
+from collections.abc import Sequence
+
 import msgspec
 from clickhouse_connect.driver.client import Client
 
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.headers import Enrol, Kind, Revoke, parse_header
 from tallystick_schemas.keys import key_id
+
+from .errors import NoSuchKey
 
 
 class EnrolledAgent(msgspec.Struct, frozen=True):
@@ -44,3 +48,15 @@ def enrolled_agents(client: Client) -> list[EnrolledAgent]:
     }
     keys = enrolled_keys(client)
     return [EnrolledAgent(*key, shard, key in revoked, counts.get(key, 0)) for key, shard in sorted(keys.items())]
+
+
+def check_revocable(known: Sequence[EnrolledAgent], agent: str, key: str) -> None:
+    """NoSuchKey unless `key` may still speak for `agent`: the notary accepts the end of any key, and one that is not the thief's ends nothing."""
+    own = {one.key: one for one in known if one.agent == agent}
+    if not own:
+        raise NoSuchKey(f"no agent {agent} is enrolled; `tallystick agent list` shows who is")
+    if key not in own:
+        active = [one.key for one in own.values() if not one.revoked]
+        raise NoSuchKey(f"{agent} has no such key; " + (f"it has {', '.join(active)}" if active else "all that it had are revoked"))
+    if own[key].revoked:
+        raise NoSuchKey(f"key {key} of {agent} is revoked already")

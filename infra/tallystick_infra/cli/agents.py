@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from ..deployment import Deployment
 from ..deployment.keyfiles import make_key, read_key
+from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .tables import Listing
 
 
@@ -63,12 +65,7 @@ def _public_key(text: str) -> bytes:
 @json_option
 def list_agents(data: Path, as_json: bool) -> None:
     """Agents that the history knows, and when they last spoke."""
-    import clickhouse_connect
-
-    from ..enrolment import enrolled_agents
-
-    client = clickhouse_connect.get_client(**open_deployment(data).clickhouse().client_kwargs())
-    agents = enrolled_agents(client)
+    agents = _agents(open_running(data, "ClickHouse"))
     if as_json:
         emit_json({"agents": agents})
         return
@@ -76,6 +73,16 @@ def list_agents(data: Path, as_json: bool) -> None:
     for one in agents:
         table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}")
     out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")
+
+
+def _agents(deployment: Deployment) -> list[EnrolledAgent]:
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    try:
+        return enrolled_agents(client)
+    finally:
+        client.close()
 
 
 @agent.command()
@@ -87,7 +94,11 @@ def list_agents(data: Path, as_json: bool) -> None:
 @click.confirmation_option(prompt="A revoked key can never be enrolled again. Revoke it?")
 def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None:
     """End a key of NAME for good."""
-    deployment = open_deployment(data)
+    check_agent(name)
+    check_text("reason", reason)
+    # The notary needs both stores before it says that the key is revoked, so asking one of them first keeps nobody from revoking.
+    deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was revoked.")
+    check_revocable(_agents(deployment), name, key)
     operator = Operator(read_key(deployment.keys / "operator.key"))
     record = operator.revoke(name, key, reason, time.time())
     with record_sender(deployment.kafka()) as sender:

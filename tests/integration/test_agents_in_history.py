@@ -1,0 +1,123 @@
+"""`tallystick agent list` and `revoke` on a history in a real ClickHouse: which keys there are, and which can be ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support.clickhouse import running_clickhouse
+from tests.support.history_tables import insert_rows
+
+from tallystick_infra.cli import agents, main
+from tallystick_infra.deployment import Deployment
+from tallystick_infra.errors import BadOrder
+from tallystick_schemas.encoding import to_base64
+from tallystick_schemas.entries import Entry, encode_entry
+from tallystick_schemas.headers import Enrol, Kind, Revoke, SegmentHeader, encode_header
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.settings import ClickHouseSettings
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.verdicts import Verdict
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
+START = 1_700_000_000
+OPERATOR = "0" * 16
+PUBLIC = {
+    name: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32).public_key().public_bytes_raw()
+    for number, name in enumerate(("trainer", "trainer2", "second", "gone"), start=1)
+}
+KEYS = {name: key_id(public) for name, public in PUBLIC.items()}
+
+
+def enrol(agent: str, key: str) -> Enrol:
+    return Enrol(1, OPERATOR, wire_time(START), agent, to_base64(PUBLIC[key]), "ann")
+
+
+def segment(agent: str, n: int) -> SegmentHeader:
+    return SegmentHeader(1, agent, KEYS[agent], "0" * 32, n, n, 1, "", "", wire_time(START))
+
+
+HISTORY: list[tuple[Kind, Any, Verdict]] = [
+    (Kind.ENROL, enrol("trainer", "trainer"), Verdict.ACCEPTED),
+    (Kind.ENROL, enrol("trainer2", "trainer2"), Verdict.ACCEPTED),
+    (Kind.ENROL, enrol("trainer2", "second"), Verdict.ACCEPTED),
+    (Kind.ENROL, enrol("gone", "gone"), Verdict.ACCEPTED),
+    (Kind.REVOKE, Revoke(1, OPERATOR, wire_time(START), "trainer2", KEYS["second"], "lost"), Verdict.ACCEPTED),
+    (Kind.REVOKE, Revoke(1, OPERATOR, wire_time(START), "gone", KEYS["gone"], "lost"), Verdict.ACCEPTED),
+    (Kind.SEGMENT, segment("trainer", 0), Verdict.ACCEPTED),
+    (Kind.SEGMENT, segment("trainer", 1), Verdict.OUT_OF_ORDER),
+    (Kind.SEGMENT, segment("trainer", 2), Verdict.BAD_SIGNATURE),
+]
+"""The entry at place n was appended n seconds after START."""
+
+
+@pytest.fixture(scope="module")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
+    rows = [
+        (0, n, encode_entry(Entry(kind, 0, 0, n, (START + n) * 1000, verdict, encode_header(header), bytes(64), b"")), bytes(32), bytes(32))
+        for n, (kind, header, verdict) in enumerate(HISTORY)
+    ]
+    with running_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as server:
+        client = server.client()
+        insert_rows(client, "ledger_entries", rows)
+        client.close()
+        yield server.settings()
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, clickhouse: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setattr(Deployment, "clickhouse", lambda _: clickhouse)
+    monkeypatch.setattr("tallystick_infra.cli.common._listens", lambda _: True)
+    return Deployment.create(tmp_path / "d", {})
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What would go to Kafka, which here refuses it."""
+    records: list[bytes] = []
+
+    class Sender:
+        def send(self, _agent: str, record: bytes) -> None:
+            records.append(record)
+            raise BadOrder("the test's Kafka", "there is none")
+
+    @contextmanager
+    def sender(_: object) -> Iterator[Sender]:
+        yield Sender()
+
+    monkeypatch.setattr(agents, "record_sender", sender)
+    return records
+
+
+def revoke(deployment: Deployment, name: str, key: str, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    with pytest.raises(SystemExit) as end:
+        main(["agent", "revoke", name, "--key", key, "--reason", "lost", "--yes", "--data", str(deployment.path)])
+    said = capsys.readouterr()
+    assert "is revoked: shard" not in said.out
+    return end.value.code, said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "why"),
+    [
+        ("trainer2", "0" * 16, f"trainer2 has no such key; it has {KEYS['trainer2']}. Nothing was revoked"),
+        ("trainer2", KEYS["trainer2"][:8], f"trainer2 has no such key; it has {KEYS['trainer2']}. Nothing was revoked"),
+        ("trainer2", KEYS["trainer"], f"trainer2 has no such key; it has {KEYS['trainer2']}. Nothing was revoked"),
+        ("nobody", KEYS["trainer2"], "no agent nobody is enrolled"),
+        ("trainer2", KEYS["second"], f"key {KEYS['second']} of trainer2 is revoked already. Nothing was revoked"),
+        ("gone", "0" * 16, "gone has no such key; all that it had are revoked"),
+    ],
+)
+def test_a_key_that_ends_nothing_is_refused(
+    deployment: Deployment, sent: list[bytes], capsys: pytest.CaptureFixture[str], name: str, key: str, why: str
+) -> None:
+    code, said = revoke(deployment, name, key, capsys)
+    assert (code, sent, said.count("\n")) == (3, [], 1), said
+    assert why in said
+
+
+def test_a_key_that_may_speak_goes_on_to_the_history(deployment: Deployment, sent: list[bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    revoke(deployment, "trainer2", KEYS["trainer2"], capsys)
+    assert len(sent) == 1
