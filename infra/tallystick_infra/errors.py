@@ -2,13 +2,14 @@
 
 TallystickError
 └── InfraError
-    ├── NoDeployment, UnsafeKeyFile, AlreadyRunning     the deployment's directory
+    ├── NoDeployment, NotOurs, NotMade                  the deployment's directory: who may make one there
+    ├── UnsafeKeyFile, AlreadyRunning                   what is in it
     ├── FetchFailed, WrongSum                           Kafka's jars
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding, ManyFindings                         what a person asked about
-    ├── NotLocked, UnseenSubject                        what a person ordered that means nobody
+    ├── NotLocked, NothingWaits, UnseenSubject          what a person ordered that means nobody
     ├── NoSuchKey                                       agents' keys
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
@@ -37,6 +38,26 @@ class NoDeployment(InfraError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"there is no deployment in {path}; `tallystick up --data {path}` makes one")
+
+
+class NotOurs(InfraError):
+    """A directory with something in it that no deployment put there, which must not be mixed with keys and stores."""
+
+    exit_code = 3
+
+    def __init__(self, path: Path, found: Sequence[str]) -> None:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        super().__init__(
+            f"{path} is no deployment and holds {', '.join(found[:3])}{more}; nothing was made there. Name an empty or a new directory with --data"
+        )
+
+
+class NotMade(InfraError):
+    exit_code = 3
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
+        super().__init__(f"no deployment can be made in {path}: {error.strerror or error}{where}; name another directory with --data")
 
 
 class UnsafeKeyFile(InfraError):
@@ -160,6 +181,11 @@ class NotLocked(InfraError):
         more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
         locked = f"locked are {', '.join(held[:_NAMED])}{more}" if held else "nobody is"
         super().__init__(f"{subject} is not locked; {locked}. No order was written")
+
+
+class NothingWaits(InfraError):
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"no order about {subject} waits for a second person, so there is nothing to withdraw. No order was written")
 
 
 class UnseenSubject(InfraError):

@@ -14,7 +14,7 @@ import tomli_w
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
 
-from ..errors import NoDeployment, UnsafeKeyFile
+from ..errors import NoDeployment, NotMade, NotOurs, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
 
@@ -23,6 +23,12 @@ BUILT_IN_AGENTS = ("gateway", "console", "cli", "detectors", "responder", "outbo
 
 
 SECTIONS = frozenset({"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"})
+
+
+_FOLDERS = ("kafka", "clickhouse", "spool", "sealer", "logs", "jobs", "artifacts")
+_UNFINISHED = ".tallystick.toml.new"
+_EXPECTED = frozenset({*_FOLDERS, "keys", _UNFINISHED, "detection.yaml", "connectors.toml", "rules", "tokens.jsonl", "lost+found"})
+"""What a directory may hold without being a deployment yet; lost+found is in every disk of its own."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,18 @@ class Deployment:
 
     @classmethod
     def create(cls, path: Path, tables: Mapping[str, Mapping[str, Any]] | None = None) -> "Deployment":
-        """Open the deployment in `path`, making directory, keys and settings file when there are none; `tables` go into a new file."""
+        """Open the deployment in `path`, making directory, keys and settings file when there are none; `tables` go into a new file.
+
+        NotOurs for a directory that holds something else, NotMade where none can be made.
+        """
         path = path.absolute()
-        if not (path / "tallystick.toml").exists():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_settings(path, tables or {})
+        try:
+            if not (path / "tallystick.toml").exists():
+                _check_place(path)
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write_settings(path, tables or {})
+        except OSError as error:
+            raise NotMade(path, error) from error
         return cls.open(path)
 
     @classmethod
@@ -67,6 +80,8 @@ class Deployment:
             tables = tomllib.loads((path / "tallystick.toml").read_text())
         except FileNotFoundError as error:
             raise NoDeployment(path) from error
+        except OSError as error:
+            raise SettingsError([f"{path / 'tallystick.toml'} cannot be read: {error.strerror}"]) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError([f"{path / 'tallystick.toml'}: {error}"]) from error
         mistakes = [f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in sorted(set(tables) - SECTIONS)]
@@ -165,6 +180,12 @@ def _file_name(agent: str) -> str:
     return "".join(c if c.isalnum() or c in "._@-" else f"%{ord(c):02x}" for c in agent).lstrip(".") or "%2e"
 
 
+def _check_place(path: Path) -> None:
+    """NotOurs unless the directory is new, or empty but for what we made before we were interrupted and what an operator may lay out beforehand."""
+    if path.is_dir() and (strange := sorted(entry.name for entry in path.iterdir() if entry.name not in _EXPECTED)):
+        raise NotOurs(path, strange)
+
+
 def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
     keys = path / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
@@ -178,9 +199,9 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
         "sealer_keys": [make_key(keys / "sealer.key").hex()],
     }
     whole = {**{name: dict(table) for name, table in tables.items()}, "log": {**log, **tables.get("log", {})}}
-    for folder in ("kafka", "clickhouse", "spool", "sealer", "logs", "jobs", "artifacts"):
+    for folder in _FOLDERS:
         (path / folder).mkdir(mode=0o700, exist_ok=True)
     # Last, since its being there says that the rest is.
-    temporary = path / ".tallystick.toml.new"
+    temporary = path / _UNFINISHED
     temporary.write_text(tomli_w.dumps(whole))
     temporary.replace(path / "tallystick.toml")
