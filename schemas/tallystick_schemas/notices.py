@@ -9,6 +9,8 @@ from .messages import Choice, Decision, Lock
 BREAKER_WINDOW_S: Final = 600.0
 BREAKER_OPEN: Final = "the breaker is open"
 """How the breaker's sentence in a decision's `policy` begins when it held something back."""
+WITHDRAWS: Final = "withdraws"
+"""In a decision's `policy`: the commands of the waiting orders that it withdrew, with spaces between them."""
 
 
 def choice_of(lock: Lock) -> Choice:
@@ -21,6 +23,11 @@ def breaker_held(decision: Decision) -> bool:
     return decision.choice == "recommend" and any(said.startswith(BREAKER_OPEN) for said in decision.policy.values())
 
 
+def withdrawn(decision: Decision) -> frozenset[str]:
+    """The commands of the waiting orders that a decision withdrew."""
+    return frozenset(decision.policy.get(WITHDRAWS, "").split())
+
+
 def pending(decisions: Iterable[Decision], now: float) -> list[Decision]:
     """First orders that still wait for a second person; `decisions` and the answer oldest first."""
     first: dict[tuple[str, str], Decision] = {}
@@ -29,6 +36,8 @@ def pending(decisions: Iterable[Decision], now: float) -> list[Decision]:
             first[one.subject, choice_of(one.proposed)] = one
         elif one.lock is not None:
             first.pop((one.subject, choice_of(one.lock)), None)
+        elif ended := withdrawn(one):
+            first = {key: waits for key, waits in first.items() if waits.id not in ended}
     return list(first.values())
 
 

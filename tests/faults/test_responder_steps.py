@@ -10,6 +10,7 @@ import pytest
 from tests.support.world import Failed, Fault, Faults, Killed
 
 from tallystick_schemas.messages import Decision, Finding, Lock, encode_json, parse_lock, parse_message
+from tallystick_schemas.notices import withdrawn
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import DECISIONS, LOCKS
@@ -105,8 +106,37 @@ def test_two_peoples_orders_are_carried_out_once_whatever_happens(
     monkeypatch: pytest.MonkeyPatch, step: str, at: int, fault: Fault
 ) -> None:
     """The first order waits over the end of its process; the second finds it; a third by the first person changes nothing."""
-    faults, acts = Faults(step, fault, at), list[str]()
-    topic = Topic(faults)
+    faults = Faults(step, fault, at)
+    topic, acts = played(monkeypatch, faults, [order("ana", "c1"), order("ana", "c2"), order("ben", "c3"), order("cem", "c4")])
+    assert faults.struck
+    told = [(one.id, one.choice, one.lock is not None) for one in topic.decisions()]
+    assert told == [("c1", "recommend", False), ("c2", "note", False), ("c3", "revoke", True), ("c4", "note", False)]
+    [lock] = [parse_lock(key, value) for key, value in topic.compacted().items()]
+    assert isinstance(lock, Lock)
+    assert (lock.by, lock.level, lock.command) == ("ana and ben", "revoke", "c3")
+    assert sum(1 for name, _, _ in topic.sent if name == LOCKS) == 1
+    assert acts.count("credential.revoke") in (1, 2)
+    assert acts.count("incident.decide") in (4, 5)
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize(("step", "at"), [("decision", 2), ("written down", 2), ("decision", 3)])
+def test_what_was_withdrawn_has_no_second_whatever_happens(monkeypatch: pytest.MonkeyPatch, step: str, at: int, fault: Fault) -> None:
+    faults = Faults(step, fault, at)
+    topic, acts = played(monkeypatch, faults, [order("ana", "c1"), Order(order("ben", "c2").lock, withdraw=True), order("cem", "c3")])
+    assert faults.struck
+    assert [(one.id, one.choice, one.lock, sorted(withdrawn(one))) for one in topic.decisions()] == [
+        ("c1", "recommend", None, []),
+        ("c2", "note", None, ["c1"]),
+        ("c3", "recommend", None, []),
+    ]
+    assert topic.compacted() == {}
+    assert set(acts) == {"incident.decide"}
+
+
+def played(monkeypatch: pytest.MonkeyPatch, faults: Faults, orders: list[Order]) -> tuple[Topic, list[str]]:
+    """Each order in a process of its own, and in another one when that failed."""
+    topic, acts = Topic(faults), list[str]()
     monkeypatch.setattr("tallystick_stream_jobs.responder.job.read_compacted", lambda *_: topic.compacted())
     monkeypatch.setattr("tallystick_stream_jobs.responder.job.read_decisions", lambda *_: topic.decisions())
     recorder = SimpleNamespace(record=lambda action, **_: faults.do("written down", lambda: acts.append(action)))
@@ -119,17 +149,9 @@ def test_two_peoples_orders_are_carried_out_once_whatever_happens(
 
         return process
 
-    for given in (order("ana", "c1"), order("ana", "c2"), order("ben", "c3"), order("cem", "c4")):
+    for given in orders:
         try:
             asyncio.run(life(given)())
         except (Failed, Killed):
             asyncio.run(life(given)())
-    assert faults.struck
-    told = [(one.id, one.choice, one.lock is not None) for one in topic.decisions()]
-    assert told == [("c1", "recommend", False), ("c2", "note", False), ("c3", "revoke", True), ("c4", "note", False)]
-    [lock] = [parse_lock(key, value) for key, value in topic.compacted().items()]
-    assert isinstance(lock, Lock)
-    assert (lock.by, lock.level, lock.command) == ("ana and ben", "revoke", "c3")
-    assert sum(1 for name, _, _ in topic.sent if name == LOCKS) == 1
-    assert acts.count("credential.revoke") in (1, 2)
-    assert acts.count("incident.decide") in (4, 5)
+    return topic, acts

@@ -177,6 +177,11 @@ def test_two_people_revoke_and_nobody_lifts_it(supervisor):
     first = cli(supervisor, *order, "--by", "ann", code=4)
     assert first["decision"]["proposed"]["level"] == "revoke"
     assert [one["id"] for one in cli(supervisor, "locks")["pending"]] == [first["decision"]["id"]]
+    gone = cli(supervisor, "unlock", "credential:cred-1", "--reason", "a misunderstanding", "--by", "ben")
+    assert f"withdrawn by ben: revoke, ordered by ann (command {first['decision']['id']})" in gone["decision"]["reason"]
+    told = cli(supervisor, "locks")
+    assert (told["pending"], [one["id"] for one in told["withdrawn"]]) == ([], [gone["decision"]["id"]])
+    cli(supervisor, *order, "--by", "ann", code=4)
     same = cli(supervisor, *order, "--by", "Ann", code=5)
     assert "Ann is not a second person" in same["decision"]["reason"]
     done = cli(supervisor, *order, "--by", "ben")

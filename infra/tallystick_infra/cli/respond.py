@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..deployment import Deployment
+from ..errors import NothingWaits
 from .common import data_option, emit_json, json_option, open_running, out
 
 if TYPE_CHECKING:
@@ -97,15 +98,21 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
 @click.command()
 @_ordering
 @click.option("--reason", required=True, help="Why; it stands in the history.")
-def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str) -> None:
-    """Lift the lock of SUBJECT: a principal's name, or credential:ID."""
-    from tallystick_stream_jobs.responder.client import resume
+@click.option("--withdraw", is_flag=True, help="Leave the lock, and withdraw the orders that wait for a second person.")
+def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, withdraw: bool) -> None:
+    """Lift the lock of SUBJECT: a principal's name, or credential:ID. Where none is in force, orders that wait for a second person are withdrawn."""
+    from tallystick_stream_jobs.responder import client
 
-    from .respond_look import must_be_locked
+    from .respond_look import hint_waiting, to_lift
 
     deployment = _open(data)
-    must_be_locked(deployment, subject)
-    _Given(deployment, subject, reason, by, timeout).carry_out(resume, as_json=as_json)
+    found = to_lift(deployment, subject)
+    if withdraw and not found.waiting:
+        raise NothingWaits(subject)
+    withdrawing = withdraw or not found.locked
+    if not withdrawing:
+        hint_waiting(found.waiting)
+    _Given(deployment, subject, reason, by, timeout).carry_out(client.withdraw if withdrawing else client.resume, as_json=as_json)
 
 
 @click.command()
@@ -133,13 +140,14 @@ class _Given:
     def carry_out(self, give: Callable[["Ordering"], str], *, as_json: bool) -> None:
         """Give it, wait for what the responder makes of it, show that, and exit with its meaning."""
         from tallystick_producers import Recorder
+        from tallystick_schemas.notices import withdrawn
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
 
         with Recorder.open(self.deployment.agent(_AGENT)) as recorder:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
             decision = wait_decided(self.deployment.kafka(), give(order), self.timeout)
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
-        if decision.lock is None:
+        if decision.lock is None and not withdrawn(decision):
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 
     def _owner(self) -> str | None:

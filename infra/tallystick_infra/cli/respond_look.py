@@ -14,6 +14,7 @@ from ..errors import NothingAnswers, NotLocked, UnseenSubject
 from .common import knock
 
 if TYPE_CHECKING:
+    from tallystick_schemas.messages import Decision
     from tallystick_schemas.settings import ClickHouseSettings
 
 NEWEST = 2_000
@@ -27,9 +28,17 @@ SETTINGS max_execution_time = 2, max_threads = 2
 """
 
 
-def must_be_locked(deployment: Deployment, subject: str) -> None:
-    """NotLocked when no lock of `subject` is in force and no order about it waits. It is asked once, before the order is sent: an order that is sent
-    again under its command id finds its own work done and stays fine."""
+@dataclass(frozen=True)
+class ToLift:
+    """What there is about a subject before `unlock`: a lock in force, and orders that wait for a second person."""
+
+    locked: bool
+    waiting: "list[Decision]"
+
+
+def to_lift(deployment: Deployment, subject: str) -> ToLift:
+    """What `unlock` would end; NotLocked when there is neither. It is asked once, before the order is sent: an order that is sent again under its
+    command id finds its own work done and stays fine."""
     from tallystick_schemas.notices import pending
     from tallystick_stream_jobs.responder.client import read_locks
     from tallystick_stream_jobs.responder.policy import holds
@@ -37,8 +46,20 @@ def must_be_locked(deployment: Deployment, subject: str) -> None:
 
     kafka, now = deployment.kafka(), time.time()
     held = sorted(lock.subject for lock in read_locks(kafka) if holds(lock, now))
-    if subject not in held and all(one.subject != subject for one in pending(read_decisions(kafka, NEWEST), now)):
+    found = ToLift(subject in held, [one for one in pending(read_decisions(kafka, NEWEST), now) if one.subject == subject])
+    if not found.locked and not found.waiting:
         raise NotLocked(subject, held)
+    return found
+
+
+def hint_waiting(waiting: "list[Decision]") -> None:
+    """A word on standard error about what lifting a lock leaves: an order to lift is seconded by it, any other goes on waiting."""
+    for one in waiting:
+        if one.proposed is not None and one.proposed.state == "locked":
+            said = (
+                f"an order to {one.proposed.level} {one.subject} (by {one.by}, command {one.id}) waits on; `unlock --withdraw` withdraws it"
+            )
+            click.echo(f"hint: {said}", err=True)
 
 
 def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _RECENT = 2_000
 _SEVERITIES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
+_WITHDRAWN_S = 3600.0
+"""So long `locks` tells that a waiting order was withdrawn; --all tells of older ones too."""
 ID_SHOWN = 12
 """Hex digits of a finding's id that people see; any unambiguous prefix names it."""
 
@@ -67,8 +69,9 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
 def locks(data: Path, as_json: bool, everything: bool) -> None:
-    """Who is locked, why, by whom, until when; which points have said that they deny them; and what waits for people."""
-    from tallystick_schemas.notices import notices, pending
+    """Who is locked, why, by whom, until when; which points have said that they deny them; what waits for people, and what was withdrawn."""
+    from tallystick_schemas.notices import notices, pending, withdrawn
+    from tallystick_stream_jobs.responder.book import seconds_of
     from tallystick_stream_jobs.responder.client import read_locks
     from tallystick_stream_jobs.responder.points import read_enforcement, standing
     from tallystick_stream_jobs.responder.policy import holds
@@ -80,12 +83,14 @@ def locks(data: Path, as_json: bool, everything: bool) -> None:
     points = standing(read_enforcement(kafka), held, now)
     decisions = read_decisions(kafka, _RECENT)
     waiting, told = pending(decisions, now), notices(decisions, now)
+    over = [one for one in decisions if withdrawn(one) and (everything or now - seconds_of(one.at) < _WITHDRAWN_S)]
     if as_json:
         emit_json(
             {
                 "locks": [lock for lock in known if everything or lock.state == "locked"],
                 "points": [_point(one) for one in points],
                 "pending": waiting,
+                "withdrawn": over,
                 "notices": told,
             }
         )
@@ -94,6 +99,8 @@ def locks(data: Path, as_json: bool, everything: bool) -> None:
     _print_points(points)
     for one in waiting:
         out().print(f"Waits for a second person until {(one.expires or '')[11:16]} UTC: {_wish(one)}", markup=False)
+    for one in over:
+        out().print(f"{one.subject}, at {one.at[11:16]} UTC: {one.reason} (command {one.id})", markup=False)
     for sentence in told:
         out().print(sentence, style="bold red", markup=False)
 

@@ -63,6 +63,11 @@ def resume(order: Ordering) -> str:
     return order.give("credential.resume")
 
 
+def withdraw(order: Ordering) -> str:
+    """Order that what waits for a second person about the subject waits no longer; the command id. No lock is lifted."""
+    return order.give("credential.resume", withdraw="true")
+
+
 def revoke(order: Ordering) -> str:
     """Order that it is revoked for good, once a second person says so too; the command id."""
     return order.give("credential.revoke")

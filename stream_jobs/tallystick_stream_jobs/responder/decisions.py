@@ -98,16 +98,17 @@ def about_lock(lock: Lock, principal: str | None, policy: dict[str, str], now: f
 
 
 def about_order(order: Order, ruling: Ruling, principal: str | None, now: float) -> Decision:
-    """The decision on a person's order: carried out, waiting for a second person (a recommendation until then), or refused."""
+    """The decision on a person's order: carried out, waiting for a second person (a recommendation until then), withdrawing what waits, or refused."""
     signed = {"order": f"signed by {order.lock.by}, at {order.lock.at}", **ruling.policy}
     if ruling.lock is not None:
         return about_lock(ruling.lock, principal, signed, now)
     wanted = choice_of(order.lock)
+    others = [] if order.withdraw else [Alternative(wanted, ruling.reason)]
     return msgspec.structs.replace(
         about_lock(order.lock, principal, signed, now),
         choice="recommend" if ruling.proposed else "note",
         reason=ruling.reason,
-        alternatives=[Alternative(wanted, ruling.reason)],
+        alternatives=others,
         lock=None,
         proposed=ruling.proposed,
         expires=ruling.expires,

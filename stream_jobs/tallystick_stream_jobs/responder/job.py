@@ -106,7 +106,7 @@ class Responder:
         return decide(Weighing(finding, seconds, self._memory, standing, self._protected.names(now), self._settings.breaker_limit, now))
 
     async def order(self, order: Order) -> None:
-        """Carry out a person's order, keep it for a second person, or refuse it; once."""
+        """Carry out a person's order, keep it for a second person, withdraw what waits, or refuse it; once."""
         command = order.lock.command
         if (told := self._memory.told(command)) is not None:
             await self.tell([Judged(told, new=False)])
@@ -124,7 +124,8 @@ class Responder:
         why = f"{guarded[0]} is protected: two people decide" if guarded else ""
         standing = self._book.locks.get(order.lock.subject)
         first = waiting(self._memory.first(standing if order.confirm and standing is not None else order.lock), now)
-        return rule(order, Situation(standing, first, why, now, self._settings.two_people_minutes * 60))
+        waits = tuple(one for one in self._memory.firsts(order.lock.subject) if waiting(one, now) is not None)
+        return rule(order, Situation(standing, first, why, now, self._settings.two_people_minutes * 60, waits))
 
     async def _carry_out(self, decision: Decision) -> None:
         await self._lock(decision)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tallystick_schemas.messages import Decision, Finding, Lock, Place
-from tallystick_schemas.notices import BREAKER_WINDOW_S, choice_of
+from tallystick_schemas.notices import BREAKER_WINDOW_S, choice_of, withdrawn
 
 from .book import seconds_of
 from .ladder import seconds
@@ -54,6 +54,8 @@ class Memory:
             _put_bounded(self._first, (decision.subject, choice_of(decision.proposed)), decision, _MAX_ACTS)
         elif decision.lock is not None:
             self._first.pop((decision.subject, choice_of(decision.lock)), None)
+        elif ended := withdrawn(decision):
+            self._first = {key: waits for key, waits in self._first.items() if waits.id not in ended}
         if decision.detectors:
             self._note_act(decision)
             self._note_word(decision)
@@ -74,6 +76,10 @@ class Memory:
     def first(self, lock: Lock) -> Decision | None:
         """The first of two orders for such a lock; whether it still waits, its `expires` says."""
         return self._first.get((lock.subject, choice_of(lock)))
+
+    def firsts(self, subject: str) -> list[Decision]:
+        """The first orders about a subject; as with `first`, some may be over."""
+        return [one for one in self._first.values() if one.subject == subject]
 
     def seconds(self, finding: Finding, now: float) -> list[str]:
         """The detectors that back a finding: they spoke of its principal within a day, of other evidence."""

@@ -20,12 +20,14 @@ MAX_REASON: Final = 500
 class Order:
     """What somebody orders: the lock as it would be written. `confirm`: keep the standing lock, and give it this end.
 
+    `withdraw`: end the wait of whatever waits for a second person, and write no lock.
     `principal`: whose credential it is, as who ordered knows it.
     """
 
     lock: Lock
     confirm: bool = False
     principal: str | None = None
+    withdraw: bool = False
 
 
 def orders_of(batch: VerifiedBatch) -> list[Order]:
@@ -59,4 +61,9 @@ def order_of(event: Event, place: tuple[int, int, int]) -> Order | None:
         level="step-up" if stepping else _LEVELS[event.action],
         drill=drill_of_subject(subject) or attrs.get("drill") or None,
     )
-    return Order(lock, event.action == "credential.suspend" and attrs.get("confirm") == "true", attrs.get("principal") or None)
+    return Order(
+        lock,
+        confirm=event.action == "credential.suspend" and attrs.get("confirm") == "true",
+        principal=attrs.get("principal") or None,
+        withdraw=event.action == "credential.resume" and attrs.get("withdraw") == "true",
+    )

@@ -1,10 +1,14 @@
-"""What becomes of people's orders: carried out, kept until a second person says the same, or refused with a sentence. Pure, and given the time."""
+"""What becomes of people's orders: carried out, kept until a second person says the same, withdrawn meanwhile, or refused with a sentence.
+
+Pure, and given the time.
+"""
 
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.notices import WITHDRAWS, choice_of
 from tallystick_schemas.signing import wire_time
 
 from ..shared_signals.vocabulary import FROM_A_SIGNAL
@@ -16,7 +20,7 @@ from .policy import holds
 
 @dataclass(frozen=True)
 class Ruling:
-    """`lock`: to be written; `proposed`: what a second person's order would write until `expires`; neither: refused, and `reason` says why."""
+    """`lock`: to be written; `proposed`: what a second person's order would write until `expires`; neither: withdrawn or refused, as `reason` says."""
 
     reason: str
     lock: Lock | None = None
@@ -27,17 +31,21 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Situation:
-    """What an order meets. `first`: the same order by somebody, waiting; `protected`: why two people are needed, or nothing."""
+    """What an order meets. `first`: the same order by somebody, waiting; `protected`: why two people are needed, or nothing.
+    `waits`: every order about the subject that waits for a second person."""
 
     standing: Lock | None
     first: Decision | None
     protected: str
     now: float
     two_people_s: float
+    waits: tuple[Decision, ...] = ()
 
 
 def rule(order: Order, met: Situation) -> Ruling:
     """Carry out, keep, or refuse. What was revoked stays so: not even two people lift it."""
+    if order.withdraw:
+        return _withdrawn(order.lock, met)
     standing = met.standing
     if standing is not None and standing.state == "locked" and standing.level == "revoke":
         return Ruling(f"refused: {standing.subject} was revoked for good (command {standing.command}); the way back is a new credential")
@@ -52,6 +60,17 @@ def rule(order: Order, met: Situation) -> Ruling:
     if not why:
         return Ruling(lock.reason, lock=lock, policy={"two-people": "one person's order is enough"})
     return _second(lock, why, met)
+
+
+def _withdrawn(order: Lock, met: Situation) -> Ruling:
+    """One person is enough, whoever it is: afterwards everything is as it was before the first order, and two people may order it again."""
+    if order.command.startswith(FROM_A_SIGNAL):
+        return Ruling("refused: a signal from outside withdraws no person's order")
+    if not met.waits:
+        return Ruling(f"refused: no order about {order.subject} waits for a second person, so there is nothing to withdraw")
+    what = "; ".join(f"{choice_of(one.proposed or order)}, ordered by {one.by} (command {one.id})" for one in met.waits)
+    policy = {WITHDRAWS: " ".join(one.id for one in met.waits), "two-people": "one person's order withdraws what waits"}
+    return Ruling(f"withdrawn by {order.by}: {what}: {order.reason}", policy=policy)
 
 
 def _flaw(lock: Lock, now: float) -> str:

@@ -13,7 +13,8 @@ from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
 from tallystick_producers import Recorder
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
-from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.messages import Decision, Level, Lock
+from tallystick_schemas.notices import WITHDRAWS
 from tallystick_stream_jobs.responder import client, topics
 
 ORDERS = (["lock", "--plan"], ["lock", "--reason", "r"], ["unlock", "--reason", "r"], ["revoke", "--reason", "r"])
@@ -93,6 +94,48 @@ def test_who_is_not_locked_is_not_lifted(locks: list[Lock], said: str, taking: T
         main(["unlock", "carol", "--reason", "the wrong name"])
     assert (left.value.code, taking.orders) == (1, [])
     assert f"principal:carol is not locked; {said}. No order was written" in capsys.readouterr().err
+
+
+def waits(subject: str, level: Level = "revoke", command: str = "c-9") -> Decision:
+    proposed = held(subject, level=level, by="ben", command=command)
+    return Decision(
+        id=command,
+        subject=subject,
+        choice="recommend",
+        reason="waits",
+        at=NOW,
+        by="ben",
+        proposed=proposed,
+        expires="2999-01-01T00:00:00.000000Z",
+    )
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_what_waits_is_withdrawn(locked: bool, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    taking.locks, taking.decisions = [held("principal:ann")] if locked else [], [waits("principal:ann")]
+
+    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+        said = "withdrawn by ana: revoke"
+        return Decision(id=command, subject="principal:ann", choice="note", reason=said, at=NOW, by="ana", policy={WITHDRAWS: "c-9"})
+
+    monkeypatch.setattr(client, "wait_decided", decided)
+    assert ordered("unlock", "ann", *(["--withdraw"] if locked else [])) == 0
+    assert [(order["action"], order["attrs"]["withdraw"]) for order in taking.orders] == [("credential.resume", "true")]
+    assert "principal:ann: withdrawn by ana: revoke (command cmd-" in capsys.readouterr().out
+
+
+def test_a_lifted_lock_tells_what_goes_on_waiting(taking: Taking, capsys: pytest.CaptureFixture[str]) -> None:
+    taking.locks, taking.decisions = [held("principal:ann")], [waits("principal:ann"), waits("principal:bob", command="c-8")]
+    assert ordered("unlock", "ann") == 0
+    assert "withdraw" not in taking.orders[0]["attrs"]
+    hint = "hint: an order to revoke principal:ann (by ben, command c-9) waits on; `unlock --withdraw` withdraws it\n"
+    assert capsys.readouterr().err == hint
+
+
+def test_where_nothing_waits_nothing_is_withdrawn(taking: Taking, capsys: pytest.CaptureFixture[str]) -> None:
+    taking.locks = [held("principal:ann")]
+    assert (ordered("unlock", "ann", "--withdraw"), taking.orders) == (1, [])
+    assert "no order about principal:ann waits for a second person" in capsys.readouterr().err
 
 
 def test_who_is_locked_is_lifted(taking: Taking) -> None:

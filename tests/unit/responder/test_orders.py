@@ -79,7 +79,11 @@ def test_a_persons_order_becomes_a_lock_with_its_words() -> None:
     assert (lock.until, lock.finding, lock.evidence) == (until, "F-9", [(1, 2, 3)])
     lifted = order_of(parse_event(order("credential.resume")), (1, 2, 3))
     assert lifted is not None
-    assert (lifted.lock.state, lifted.lock.command) == ("unlocked", "order-1-2-3")
+    assert (lifted.lock.state, lifted.lock.command, lifted.withdraw) == ("unlocked", "order-1-2-3", False)
+    ends = order_of(parse_event(order("credential.resume", withdraw="true")), (1, 2, 3))
+    assert ends is not None
+    assert ends.withdraw
+    assert not made.withdraw
     gone = order_of(parse_event(order("credential.revoke", until=until)), (1, 2, 3))
     assert gone is not None
     assert (gone.lock.level, gone.lock.until) == ("revoke", None), "for good"

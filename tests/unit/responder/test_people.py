@@ -6,7 +6,7 @@ import pytest
 from tests.support.responding import NOW, Deciding, finding
 
 from tallystick_schemas.messages import Decision, Lock
-from tallystick_schemas.notices import notices, pending
+from tallystick_schemas.notices import notices, pending, withdrawn
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.decisions import about_order
 from tallystick_stream_jobs.responder.memory import Memory
@@ -23,15 +23,19 @@ class Office:
         self.deciding, self.protected, self.number = Deciding(), protected, 0
         self.told: list[Decision] = []
 
-    def order(self, by: str, now: float = NOW, *, confirm: bool = False, until: float | None = None, **fields: Any) -> Decision:
+    def order(
+        self, by: str, now: float = NOW, *, confirm: bool = False, withdraw: bool = False, until: float | None = None, **fields: Any
+    ) -> Decision:
         self.number += 1
         known: dict[str, Any] = {"subject": "principal:ann", "state": "locked", "reason": "seen twice", "evidence": [(9, self.number, 0)]}
         end = None if until is None else wire_time(until)
         lock = Lock(command=f"c{self.number}", by=by, at=wire_time(now), until=end, **{**known, **fields})
         standing = self.deciding.book.locks.get(lock.subject)
         first = waiting(self.deciding.memory.first(lock), now)
-        ruling = rule(Order(lock, confirm), Situation(standing, first, self.protected, now, TWO_PEOPLE_S))
-        decision = about_order(Order(lock, confirm), ruling, "ann", now)
+        waits = tuple(one for one in self.deciding.memory.firsts(lock.subject) if waiting(one, now) is not None)
+        order = Order(lock, confirm, withdraw=withdraw)
+        ruling = rule(order, Situation(standing, first, self.protected, now, TWO_PEOPLE_S, waits))
+        decision = about_order(order, ruling, "ann", now)
         if decision.lock is not None:
             self.deciding.book.put(decision.lock)
         self.deciding.memory.put(decision)
@@ -118,6 +122,47 @@ def test_what_waits_and_what_was_held_is_told() -> None:
     [sentence] = notices(decisions, NOW + 1)
     assert sentence.startswith("The breaker is open: 3 findings about 3 subjects were not acted on")
     assert notices(decisions, NOW + 601) == []
+
+
+def test_anybody_withdraws_what_waits_and_the_lock_stays() -> None:
+    office = Office()
+    standing = office.order("ana").lock
+    first = office.order("ana", NOW + 1, level="revoke")
+    gone = office.order("ben", NOW + 2, withdraw=True, state="unlocked", reason="a misunderstanding")
+    assert (gone.choice, gone.lock, gone.proposed, gone.alternatives) == ("note", None, None, [])
+    assert gone.reason == f"withdrawn by ben: revoke, ordered by ana (command {first.id}): a misunderstanding"
+    assert gone.evidence == [(9, 3, 0)], "the order itself: a signed event"
+    assert withdrawn(gone) == {first.id}
+    assert (pending(office.told, NOW + 3), office.deciding.memory.firsts("principal:ann")) == ([], [])
+    assert office.deciding.book.locks["principal:ann"] == standing
+    again = office.order("ben", NOW + 4, level="revoke")
+    assert again.lock is None, "what was withdrawn has no second"
+    assert again.proposed is not None
+    fresh = Memory()
+    for decision in office.told:
+        fresh.put(decision)
+    assert fresh.firsts("principal:ann") == [again]
+
+
+def test_every_order_that_waits_is_withdrawn_and_nobody_elses() -> None:
+    office = Office("protected")
+    mine = [office.order("ana"), office.order("ana", level="revoke"), office.order("ben", state="unlocked")]
+    other = office.order("ana", subject="principal:bob")
+    gone = office.order("cem", NOW + 1, withdraw=True, state="unlocked")
+    assert withdrawn(gone) == {one.id for one in mine}
+    assert pending(office.told, NOW + 2) == [other]
+
+
+def test_nothing_is_withdrawn_where_nothing_waits_or_by_a_signal() -> None:
+    office = Office("protected")
+    nothing = office.order("ana", withdraw=True, state="unlocked")
+    assert "refused: no order about principal:ann waits for a second person" in nothing.reason
+    first = office.order("ana", level="revoke")
+    late = office.order("ana", NOW + TWO_PEOPLE_S, withdraw=True, state="unlocked")
+    assert (late.reason[:8], withdrawn(late)) == ("refused:", frozenset())
+    lock = Lock(subject="principal:ann", state="unlocked", reason="r", command="set-1", by="signals:idp", at=wire_time(NOW))
+    signal = rule(Order(lock, withdraw=True), Situation(None, first, "", NOW, TWO_PEOPLE_S, (first,)))
+    assert (signal.reason, signal.policy) == ("refused: a signal from outside withdraws no person's order", {})
 
 
 def test_a_new_process_knows_what_waits() -> None:
