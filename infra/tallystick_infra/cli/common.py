@@ -89,19 +89,21 @@ def open_running(data: Path, *needs: Store, so: str = "") -> Deployment:
 
 def knock(deployment: Deployment, store: Store, so: str = "") -> None:
     """NothingAnswers, within a second an address: the client libraries would try for half a minute, and say less."""
-    addresses = _addresses(deployment, store)
-    if not any(_listens(address) for address in addresses):
+    addresses = addresses_of(deployment, store)
+    if not any(listens(address) for address in addresses):
         raise NothingAnswers(store, ", ".join(addresses), so)
 
 
-def _addresses(deployment: Deployment, store: Store) -> list[str]:
+def addresses_of(deployment: Deployment, store: Store) -> list[str]:
+    """Where a store is, as host:port; Kafka may be at several."""
     if store == "Kafka":
         return [address.strip() for address in deployment.kafka().bootstrap.split(",")]
     settings = deployment.clickhouse()
     return [f"{settings.host}:{settings.port}"]
 
 
-def _listens(address: str) -> bool:
+def listens(address: str) -> bool:
+    """Whether something takes connections at host:port, within a second."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()

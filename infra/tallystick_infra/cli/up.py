@@ -17,6 +17,7 @@ from tallystick_schemas.errors import SettingsError
 from ..deployment import Deployment
 from ..settings_check import mistakes
 from ..supervisor import Supervisor
+from .addresses import Address, Addresses, away, check_answers
 from .common import data_option, emit_json, json_option, out
 
 
@@ -38,14 +39,16 @@ def fetch_progress(console: Console) -> Iterator[Any]:
 @click.command()
 @data_option
 @json_option
-@click.option("--kafka", help="Bootstrap address of a Kafka of yours, instead of the embedded one.")
-@click.option("--clickhouse", help="host:port of a ClickHouse of yours, instead of the embedded one.")
+@click.option("--kafka", type=Addresses(), help="Bootstrap address of a Kafka of yours, instead of the embedded one.")
+@click.option("--clickhouse", type=Address(), help="Address of a ClickHouse of yours, instead of the embedded one.")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder that the gateway serves.")
 def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> None:
     """Start everything; a part that dies is started again. Makes the deployment when there is none."""
+    check_answers("--kafka", "Kafka", kafka)
+    check_answers("--clickhouse", "ClickHouse", clickhouse)
     deployment = Deployment.create(data, _tables(kafka, clickhouse, artifacts))
-    if found := mistakes(deployment):
-        # Before anything starts: a process that cannot read its section would end and be started again for ever.
+    if found := mistakes(deployment) or away(deployment):
+        # Before anything starts: a process that cannot use its section would end and be started again for ever.
         raise SettingsError(found)
     console = out(as_json)
     stopping: list[int] = []
