@@ -130,13 +130,13 @@ def test_an_agent_that_was_killed_leaves_nothing_behind(supervisor):
 
 
 def test_orders_lock_and_unlock(supervisor):
-    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "a drill", "--by", "ann")
+    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "an exercise", "--by", "ann")
     assert (made["subject"], made["state"], made["by"]) == ("principal:mallory@example.org", "locked", "ann")
     assert made["decision"]["choice"] == "suspend"
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:mallory@example.org"]
-    kept = cli(supervisor, "lock", "mallory@example.org", "--confirm", "--reason", "it was", "--by", "ann")
-    assert (kept["reason"], "until" in kept) == ("a drill. Confirmed: it was", False)
-    cli(supervisor, "unlock", "mallory@example.org", "--reason", "over", "--by", "ben")
+    kept = cli(supervisor, "lock", "mallory@example.org", "--confirm", "--reason", "it was real", "--by", "ann")
+    assert (kept["reason"], "until" in kept) == ("an exercise. Confirmed: it was real", False)
+    cli(supervisor, "unlock", "mallory@example.org", "--reason", "it is over", "--by", "ben")
     assert cli(supervisor, "locks")["locks"] == []
 
 
@@ -169,7 +169,7 @@ def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
     # The same agent's next order is read after all of that.
     cli(supervisor, "lock", "later@example.org", "--unseen", "--reason", "after the copies", "--by", "ann")
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["principal:later@example.org"]
-    cli(supervisor, "unlock", "later@example.org", "--reason", "over", "--by", "ann")
+    cli(supervisor, "unlock", "later@example.org", "--reason", "it is over", "--by", "ann")
 
 
 def test_two_people_revoke_and_nobody_lifts_it(supervisor):
@@ -186,7 +186,7 @@ def test_two_people_revoke_and_nobody_lifts_it(supervisor):
     assert "Ann is not a second person" in same["decision"]["reason"]
     done = cli(supervisor, *order, "--by", "ben")
     assert (done["level"], done["by"]) == ("revoke", "ann and ben")
-    refused = cli(supervisor, "unlock", "credential:cred-1", "--reason", "please", "--by", "ann", code=5)
+    refused = cli(supervisor, "unlock", "credential:cred-1", "--reason", "please do", "--by", "ann", code=5)
     assert "the way back is a new credential" in refused["decision"]["reason"]
 
 

@@ -77,11 +77,11 @@ def heard_there(there, event, issuer="here"):
 
 def test_a_lock_is_told_to_the_other_one(both, stream):
     supervisor, _, there = both
-    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "a drill", "--by", "ann")
+    made = cli(supervisor, "lock", "mallory@example.org", "--unseen", "--reason", "an exercise", "--by", "ann")
     until(lambda: heard_there(there, ACCOUNT_DISABLED), "it is heard", 60)
     (first,) = heard_there(there, SESSION_REVOKED)
     assert (first.attrs["txn"], first.resource.id) == (made["command"], "mallory@example.org")
-    assert first.why.text.endswith("says session-revoked: a drill")
+    assert first.why.text.endswith("says session-revoked: an exercise")
     # The outbox tells the same to a receiver that is set up by hand, signed with the same keys.
     until(lambda: heard_there(there, ACCOUNT_DISABLED, "hand"), "the connector's tokens are heard", 60)
     (other,) = heard_there(there, SESSION_REVOKED, "hand")

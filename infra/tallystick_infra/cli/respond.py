@@ -16,6 +16,7 @@ import click
 from ..deployment import Deployment
 from ..errors import NothingWaits
 from .common import data_option, emit_json, json_option, open_running, out
+from .reasons import checked_reason
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Decision
@@ -43,7 +44,9 @@ def _subject(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
 
 def _minutes(_ctx: click.Context, _param: click.Parameter, given: float | None) -> float | None:
     if given is not None and not 0 < given <= MAX_MINUTES:  # not a number is in no range
-        raise click.BadParameter(f"{given:g} is not above 0 and at most {MAX_MINUTES} (366 days); without --minutes, a lock has no end")
+        raise click.BadParameter(
+            f"{given:.15g} is not above 0 and at most {MAX_MINUTES:,} (366 days); without --minutes, a lock holds until lifted"
+        )
     return given
 
 
@@ -67,7 +70,7 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_ordering
-@click.option("--reason", help="Why; the locked person and the auditor will read it.")
+@click.option("--reason", callback=checked_reason, help="Why; the locked person and the auditor will read it.")
 @click.option("--minutes", type=float, callback=_minutes, help="How long; without it, until somebody lifts it.")
 @click.option("--finding", help="Id of the finding that led to it.")
 @click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
@@ -85,7 +88,7 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
 
         show_plan(open_running(data, "ClickHouse"), subject, as_json=as_json)
         return
-    if not order["reason"]:
+    if order["reason"] is None:
         raise click.UsageError("Missing option '--reason'.")
     level = "step-up" if order["step_up"] else "suspend"
     deployment = _open(data)
@@ -97,7 +100,7 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
 
 @click.command()
 @_ordering
-@click.option("--reason", required=True, help="Why; it stands in the history.")
+@click.option("--reason", callback=checked_reason, required=True, help="Why; it stands in the history.")
 @click.option("--withdraw", is_flag=True, help="Leave the lock, and withdraw the orders that wait for a second person.")
 def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, withdraw: bool) -> None:
     """Lift the lock of SUBJECT: a principal's name, or credential:ID. Where none is in force, orders that wait for a second person are withdrawn."""
@@ -117,7 +120,7 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
 
 @click.command()
 @_ordering
-@click.option("--reason", required=True, help="Why; the locked person and the auditor will read it.")
+@click.option("--reason", callback=checked_reason, required=True, help="Why; the locked person and the auditor will read it.")
 @click.option("--finding", help="Id of the finding that led to it.")
 def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, finding: str | None) -> None:
     """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
@@ -176,5 +179,5 @@ def _sentence(decision: "Decision") -> str:
     if made.state == "unlocked":
         return f"{made.subject} may go on: {made.reason} (command {made.command})"
     words = {"step-up": "must show a fresh token", "suspend": "is locked", "revoke": "is revoked for good"}
-    until = f" until {made.until[:16]}Z" if made.until else ""
+    until = f" until {made.until[:16]}Z" if made.until else "" if made.level == "revoke" else " until lifted"
     return f"{made.subject} {words[made.level]}{until}: {made.reason} (by {made.by}, command {made.command}, {time.strftime('%H:%M:%S')})"

@@ -2,13 +2,16 @@
 
 import threading
 from contextlib import nullcontext
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tallystick_dashboard import acts
 from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
+from tallystick_infra.cli.reasons import MAX_REASON, MIN_REASON
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
 from tallystick_producers import Recorder
@@ -17,15 +20,34 @@ from tallystick_schemas.messages import Decision, Level, Lock
 from tallystick_schemas.notices import WITHDRAWS
 from tallystick_stream_jobs.responder import client, topics
 
-ORDERS = (["lock", "--plan"], ["lock", "--reason", "r"], ["unlock", "--reason", "r"], ["revoke", "--reason", "r"])
+WHY = ["--reason", "seen twice"]
+ORDERS = (["lock", "--plan"], ["lock", *WHY], ["unlock", *WHY], ["revoke", *WHY])
 
 
-@pytest.mark.parametrize("minutes", ["-5", "0", "nan", "inf", "-inf", "1e12", str(MAX_MINUTES + 1)])
+@pytest.mark.parametrize("minutes", ["-5", "0", "nan", "inf", "-inf", "1e12", "99999999", str(MAX_MINUTES + 1)])
 def test_a_lock_lasts_for_a_time_that_is_one(minutes: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["lock", "ann", "--reason", "r", "--minutes", minutes, "--data", str(tmp_path)])
+    done = CliRunner().invoke(cli, ["lock", "ann", *WHY, "--minutes", minutes, "--data", str(tmp_path)])
     assert (done.exit_code, type(done.exception)) == (2, SystemExit)
     assert "--minutes" in done.stderr
-    assert "is not above 0 and at most 527040" in done.stderr
+    plain = str(int(float(minutes))) if isfinite(float(minutes)) else minutes
+    assert f"{plain} is not above 0 and at most 527,040 (366 days)" in done.stderr
+
+
+@pytest.mark.parametrize("order", ["lock", "unlock", "revoke"])
+@pytest.mark.parametrize(("reason", "flaw"), [("", "it is empty"), ("  ", "it is empty"), ("x", "it has 1"), ("x" * 1_001, "it has 1,001")])
+def test_a_reason_says_something(order: str, reason: str, flaw: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, [order, "ann", "--reason", reason, "--data", str(tmp_path)])
+    assert (done.exit_code, type(done.exception)) == (2, SystemExit)
+    assert f"'--reason': {flaw}. Give a reason of 8 to 1,000 characters. It is kept in the record." in done.stderr
+
+
+@pytest.mark.parametrize("order", ["lock", "unlock", "revoke"])
+def test_a_reason_that_is_not_there_is_missed(order: str, tmp_path: Path) -> None:
+    assert "Missing option '--reason'" in CliRunner().invoke(cli, [order, "ann", "--data", str(tmp_path)]).stderr
+
+
+def test_the_console_has_the_same_rule() -> None:
+    assert (MIN_REASON, MAX_REASON) == (acts.MIN_REASON, acts.MAX_REASON)
 
 
 @pytest.mark.parametrize("subject", ["", "   ", "principal:", "credential:", "credential: ", "an\x1b[2Jn", "ann\n"])
@@ -152,7 +174,7 @@ def store(monkeypatch: pytest.MonkeyPatch, kinds: set[str]) -> None:
 
 def ordered(*command: str) -> int:
     with pytest.raises(SystemExit) as left:
-        main([*command, "--reason", "seen twice"])
+        main([*command, *WHY])
     return int(str(left.value.code))
 
 
@@ -212,3 +234,21 @@ def test_the_plan_hints_at_a_typo(
     monkeypatch.setattr(respond_show, "read_plan", lambda *_: plan(events))
     respond_show.show_plan(Deployment(tmp_path, {}), "principal:ann", as_json=True)
     assert capsys.readouterr().err.strip() == hint
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, "principal:ann is locked until lifted: seen twice"),
+        ({"level": "step-up"}, "principal:ann must show a fresh token until lifted: seen twice"),
+        ({"until": "2026-01-01T01:00:00.000000Z"}, "principal:ann is locked until 2026-01-01T01:00Z: seen twice"),
+        ({"level": "revoke"}, "principal:ann is revoked for good: seen twice"),
+    ],
+)
+def test_a_lock_says_until_when(facts: dict[str, str], said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+        lock = held("principal:ann", **facts)
+        return Decision(id=command, subject=lock.subject, choice="suspend", reason="r", at=NOW, by="ana", lock=lock)
+
+    monkeypatch.setattr(client, "wait_decided", decided)
+    assert CliRunner().invoke(cli, ["lock", "ann", "--unseen", *WHY], catch_exceptions=False).stdout.startswith(said)
