@@ -8,18 +8,20 @@ from clickhouse_connect.driver.client import Client
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.headers import Enrol, Kind, Revoke, parse_header
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.signing import wire_time
 
 from .errors import NoSuchKey
 
 
 class EnrolledAgent(msgspec.Struct, frozen=True):
-    """One key of an agent. `segments` are the entries that it signed."""
+    """One key of an agent. `segments` are the entries in its name; `last_spoke` is when the newest that counts came in (wire time), if any did."""
 
     agent: str
     key: str
     shard: int
     revoked: bool
     segments: int
+    last_spoke: str | None
 
 
 def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:
@@ -40,14 +42,19 @@ def enrolled_agents(client: Client) -> list[EnrolledAgent]:
         record = parse_header(Kind.REVOKE, bytes.fromhex(header))
         assert isinstance(record, Revoke)
         revoked.add((record.agent, record.agent_key))
-    counts = {
-        (agent, key): count
-        for agent, key, count in client.query(
-            "SELECT agent, key, count() FROM ledger_entries WHERE kind = 1 GROUP BY agent, key"
-        ).result_rows
-    }
+    spoken = _spoken(client)
     keys = enrolled_keys(client)
-    return [EnrolledAgent(*key, shard, key in revoked, counts.get(key, 0)) for key, shard in sorted(keys.items())]
+    return [EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None))) for key, shard in sorted(keys.items())]
+
+
+def _spoken(client: Client) -> dict[tuple[str, str], tuple[int, str | None]]:
+    """(agent, key id) -> number of segments, and when the newest that counts came in: anybody may send one in another's name."""
+    query = (
+        "SELECT agent, key, count(), maxOrNullIf(toUnixTimestamp64Milli(append_time), verdict < 2) "
+        "FROM ledger_entries WHERE kind = 1 GROUP BY agent, key"
+    )
+    rows = client.query(query).result_rows
+    return {(agent, key): (count, None if newest is None else wire_time(newest / 1000)) for agent, key, count, newest in rows}
 
 
 def check_revocable(known: Sequence[EnrolledAgent], agent: str, key: str) -> None:

@@ -1,5 +1,6 @@
 """`tallystick agent list` and `revoke` on a history in a real ClickHouse: which keys there are, and which can be ended."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,3 +122,23 @@ def test_a_key_that_ends_nothing_is_refused(
 def test_a_key_that_may_speak_goes_on_to_the_history(deployment: Deployment, sent: list[bytes], capsys: pytest.CaptureFixture[str]) -> None:
     revoke(deployment, "trainer2", KEYS["trainer2"], capsys)
     assert len(sent) == 1
+
+
+def listed(deployment: Deployment, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(["agent", "list", "--data", str(deployment.path), *more])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_list_says_when_each_key_last_spoke(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    spoke = {one["key"]: one["last_spoke"] for one in json.loads(listed(deployment, capsys, "--json"))["agents"]}
+    assert spoke.keys() == set(KEYS.values())
+    # Not the last segment in its name: that one has a bad signature.
+    assert spoke.pop(KEYS["trainer"]) == wire_time(START + 7)
+    assert set(spoke.values()) == {None}
+    head, *rows = listed(deployment, capsys).splitlines()
+    assert "last spoke (UTC)" in head
+    row = {line.split()[1]: line for line in rows}
+    assert row[KEYS["trainer"]].rstrip().endswith("2023-11-14 22:13")
+    assert row[KEYS["trainer2"]].rstrip().endswith("never")

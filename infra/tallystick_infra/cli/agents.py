@@ -10,7 +10,7 @@ from ..deployment.keyfiles import make_key, read_key
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
-from .tables import Listing
+from .tables import Listing, short_time
 
 
 @click.group()
@@ -69,9 +69,10 @@ def list_agents(data: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"agents": agents})
         return
-    table = Listing("agent", "key", "shard", "state", "segments", whole=("agent", "key"))
+    table = Listing("agent", "key", "shard", "state", "segments", "last spoke (UTC)", whole=("agent", "key"))
     for one in agents:
-        table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}")
+        spoke = short_time(one.last_spoke) if one.last_spoke else "never"
+        table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}", spoke)
     out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")
 
 
