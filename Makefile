@@ -1,4 +1,5 @@
-# Two commands matter: `make demo` and `make test`. Both set everything up in .venv first.
+# Two commands matter: `make demo` and `make test`. Both set everything up in .venv first; what that says is on standard error,
+# so that standard output is the command's alone (`make demo ARGS="--headless --json"`).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,18 +19,19 @@ install: $(STAMP) $(COMPILED) ## Make .venv with everything, pinned by hash, and
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Tallystick needs Python 3.11 or newer; set PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo 'Making $(VENV): some 170 packages (2 GB on disk), then the detectors are compiled. This takes 2 to 10 minutes and says little meanwhile.' >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
 # Needs a C compiler and says so where there is none; rules that changed since run as they are written.
 $(COMPILED): $(STAMP) $(wildcard $(DETECTORS)/*.py)
-	@$(BIN)/python -m tallystick_infra.compiling
+	@$(BIN)/python -m tallystick_infra.compiling >&2
 	@touch $@
 
 demo: install ## A theft, start to finish, on real parts
-	$(BIN)/tallystick demo $(ARGS)
+	@$(BIN)/tallystick demo $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check
@@ -42,7 +44,7 @@ test: install lint ## Lint, then every test
 	$(BIN)/pytest -m alone $(ARGS)
 
 bench: install ## Measure this machine
-	$(BIN)/tallystick bench $(ARGS)
+	@$(BIN)/tallystick bench $(ARGS)
 
 picture: install ## The README's pictures of the console
 	$(BIN)/python -m tallystick_infra.demo.picture docs
