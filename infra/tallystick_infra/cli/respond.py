@@ -72,7 +72,7 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
 @_ordering
 @click.option("--reason", callback=checked_reason, help="Why; the locked person and the auditor will read it.")
 @click.option("--minutes", type=float, callback=_minutes, help="How long; without it, until somebody lifts it.")
-@click.option("--finding", help="Id of the finding that led to it.")
+@click.option("--finding", help="Id of the finding that led to it, or its first digits: 8 or more.")
 @click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
 @click.option("--confirm", is_flag=True, help="Keep the lock that stands: it no longer ends by itself (or ends after --minutes).")
 @click.option("--unseen", is_flag=True, help="Lock a name that the history has never seen.")
@@ -81,7 +81,7 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
     """Suspend SUBJECT: a principal's name, or credential:ID. --plan shows first whom that would hit."""
     from tallystick_stream_jobs.responder.client import suspend
 
-    from .respond_look import must_be_seen
+    from .respond_look import known_finding, must_be_seen
 
     if plan:
         from .respond_show import show_plan
@@ -94,7 +94,7 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
     deployment = _open(data)
     if not (order["unseen"] or order["confirm"]):
         must_be_seen(deployment, subject, ask=not as_json)
-    given = _Given(deployment, subject, order["reason"], by, timeout, order["finding"])
+    given = _Given(deployment, subject, order["reason"], by, timeout, known_finding(deployment, order["finding"]))
     given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
 
@@ -121,12 +121,15 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
 @click.command()
 @_ordering
 @click.option("--reason", callback=checked_reason, required=True, help="Why; the locked person and the auditor will read it.")
-@click.option("--finding", help="Id of the finding that led to it.")
+@click.option("--finding", help="Id of the finding that led to it, or its first digits: 8 or more.")
 def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, finding: str | None) -> None:
     """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
     from tallystick_stream_jobs.responder.client import revoke as order_revoke
 
-    _Given(_open(data), subject, reason, by, timeout, finding).carry_out(order_revoke, as_json=as_json)
+    from .respond_look import known_finding
+
+    deployment = _open(data)
+    _Given(deployment, subject, reason, by, timeout, known_finding(deployment, finding)).carry_out(order_revoke, as_json=as_json)
 
 
 @dataclass(frozen=True)

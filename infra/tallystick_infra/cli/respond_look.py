@@ -3,20 +3,23 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from ..deployment import Deployment
-from ..errors import NothingAnswers, NotLocked, UnseenSubject
+from ..errors import NoFinding, NothingAnswers, NotLocked, UnseenSubject
 from .common import knock
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Decision
     from tallystick_schemas.settings import ClickHouseSettings
 
+T = TypeVar("T")
+NEWEST_FINDINGS = 10_000
 NEWEST = 2_000
 """Decisions that are read, from the newest back: what waits for a second person waits for half an hour."""
 LOOK_S = 2.0
@@ -72,7 +75,7 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
     if kind in known:
         return
     try:
-        known |= _within(LOOK_S, deployment, name)
+        known |= _within(LOOK_S, deployment, lambda store: kinds_in_history(store, name))
     except _Unanswered as error:
         click.echo(f"hint: whether {subject} was ever seen could not be checked ({error}); it is locked all the same", err=True)
         return
@@ -105,31 +108,50 @@ class _Unanswered(Exception):
     """The store did not say, and why."""
 
 
-@dataclass
-class _Answer:
-    kinds: set[str] | None = None
-    trouble: str = "no answer in time"
-
-
-def _within(seconds: float, deployment: Deployment, name: str) -> set[str]:
-    """As what the history knows a name: principal, credential, both or neither; _Unanswered after `seconds`. The thread dies with the process."""
+def _within(seconds: float, deployment: Deployment, ask: Callable[["ClickHouseSettings"], T]) -> T:
+    """What the store answers; _Unanswered after `seconds`. The thread that waits for longer dies with the process."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    answer = _Answer()
+    answers: list[T] = []
+    trouble = ["no answer in time"]
 
     def work() -> None:
         try:
             knock(deployment, "ClickHouse")
-            answer.kinds = kinds_in_history(deployment.clickhouse(), name)
+            answers.append(ask(deployment.clickhouse()))
         except (NothingAnswers, ClickHouseError, OSError) as error:
-            answer.trouble = " ".join(str(error).split())[:200]
+            trouble[0] = " ".join(str(error).split())[:200]
 
     worker = threading.Thread(target=work, name="tallystick-look", daemon=True)
     worker.start()
     worker.join(seconds)
-    if answer.kinds is None:
-        raise _Unanswered(answer.trouble)
-    return answer.kinds
+    if not answers:
+        raise _Unanswered(trouble[0])
+    return answers[0]
+
+
+def known_finding(deployment: Deployment, given: str | None) -> str | None:
+    """The id of the finding that `given` is the beginning of; NoFinding, ManyFindings. Kafka knows the newest, the store all.
+
+    As with names, a store that does not answer in time holds up no lock; `given` then stands as it is.
+    """
+    from tallystick_stream_jobs.responder.client import read_findings
+    from tallystick_stream_jobs.triage.store import read_ids
+
+    from .feedback import the_one
+
+    if given is None:
+        return None
+    newest = {one.id for one in read_findings(deployment.kafka(), NEWEST_FINDINGS)}
+    try:
+        return the_one(given, newest)
+    except NoFinding:
+        pass  # an older one, perhaps
+    try:
+        return the_one(given, _within(LOOK_S, deployment, lambda store: read_ids(store, given)))
+    except _Unanswered as error:
+        click.echo(f"hint: whether there is a finding {given} could not be checked ({error}); the order names it all the same", err=True)
+        return given
 
 
 def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:

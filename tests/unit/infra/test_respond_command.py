@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.support.responding import finding
 
 from tallystick_dashboard import acts
 from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
@@ -19,6 +20,7 @@ from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Decision, Level, Lock
 from tallystick_schemas.notices import WITHDRAWS
 from tallystick_stream_jobs.responder import client, topics
+from tallystick_stream_jobs.triage import store as stored
 
 WHY = ["--reason", "seen twice"]
 ORDERS = (["lock", "--plan"], ["lock", *WHY], ["unlock", *WHY], ["revoke", *WHY])
@@ -252,3 +254,29 @@ def test_a_lock_says_until_when(facts: dict[str, str], said: str, taking: Taking
 
     monkeypatch.setattr(client, "wait_decided", decided)
     assert CliRunner().invoke(cli, ["lock", "ann", "--unseen", *WHY], catch_exceptions=False).stdout.startswith(said)
+
+
+@pytest.mark.parametrize("order", [["lock", "--unseen"], ["revoke"]])
+def test_an_order_names_a_finding_that_there_is(
+    order: list[str], taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(monkeypatch, set())
+    new, old = "0123456789abcdef", "fedcba9876543210"
+    monkeypatch.setattr(client, "read_findings", lambda *_: [finding(id=new)])
+    monkeypatch.setattr(stored, "read_ids", lambda _store, given: [old] if old.startswith(given) else [])
+    for given in (new, new[:8], old, old[:9]):
+        assert ordered(*order, "ann", "--finding", given) == 0
+    assert [one["attrs"]["finding"] for one in taking.orders] == [new, new, old, old]
+    for given in ("deadbeef", new[:7]):
+        assert ordered(*order, "ann", "--finding", given) == 3
+        assert f"there is no finding '{given}'" in capsys.readouterr().err
+    assert len(taking.orders) == 4
+
+
+def test_an_order_with_a_finding_does_not_need_the_store(
+    taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client, "read_findings", lambda *_: [])
+    assert ordered("lock", "--unseen", "ann", "--finding", "deadbeef") == 0
+    assert taking.orders[0]["attrs"]["finding"] == "deadbeef"
+    assert "hint: whether there is a finding deadbeef could not be checked (ClickHouse: nothing answers at" in capsys.readouterr().err
