@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from tallystick_schemas.blast_radius import Plan
 from tallystick_schemas.events import Actor, Event, Resource, Why
 from tallystick_schemas.messages import Place
+from tallystick_schemas.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class EvidenceEvent:
     place: Place
     raw: bytes
     event: Event | None
-    """None when the stored bytes are no event (erased, or tampered with)."""
+    """None when the stored bytes are no event (erased, removed, or tampered with)."""
     leaf: str
     """Hex of SHA-256(0x00 || raw), computed here."""
     entry: "EntryRow | None"
     sealed_by: int | None
     """Size of the smallest stored checkpoint of the shard that covers the entry."""
+    standing: Standing
+    """Whether it is what its agent signed: computed here."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
 from tallystick_schemas.entries import entry_leaf
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
+from tallystick_schemas.evidence import read_cited
 from tallystick_schemas.messages import Place
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.standing import Standing
 
 from .errors import SourceUnavailable
 from .ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
@@ -45,22 +47,25 @@ class ClickHouseSources:
         """Shard -> first index whose closings are not in `_closings`; at such an index there may be some already."""
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
-        """What is stored at the first MAX_EVIDENCE of `places`."""
-        wanted = list(dict.fromkeys(tuple(p) for p in places))[:MAX_EVIDENCE]
+        """What is stored at the first MAX_EVIDENCE of `places`; what is not there and should be is REMOVED, what is on its way is left out."""
+        wanted: list[Place] = [(p[0], p[1], p[2]) for p in dict.fromkeys(tuple(p) for p in places)][:MAX_EVIDENCE]
         if not wanted:
             return []
-        rows = self._query(
-            "SELECT shard, index, pos, base64Encode(raw) FROM events WHERE (shard, index, pos) IN {p:Array(Tuple(UInt32, UInt64, UInt16))}"
-            " LIMIT 1 BY shard, index, pos",
-            p=wanted,
-        )
-        raws = {(s, i, p): _unb64(raw) for s, i, p, raw in rows}
-        entries = self._entries_at(sorted({(s, i) for s, i, _ in wanted}))
-        sealed = self._sealed_by({(s, i) for s, i, _ in raws})
+        cited = read_cited(lambda sql, parameters: self._query(sql, **parameters), wanted)
+        segments = sorted({(s, i) for s, i, _ in wanted})
+        entries, sealed = self._entries_at(segments), self._sealed_by(set(segments))
         return [
-            EvidenceEvent(at, raws[at], _event(raws[at]), event_leaf(raws[at]).hex(), entries.get(at[:2]), sealed.get(at[:2]))
-            for at in wanted
-            if at in raws
+            EvidenceEvent(
+                at,
+                raw,
+                _event(raw),
+                event_leaf(raw).hex() if raw else "",
+                entries.get((at[0], at[1])),
+                sealed.get((at[0], at[1])),
+                standing,
+            )
+            for at, (raw, standing) in ((at, cited[at]) for at in wanted)
+            if raw or standing != Standing.WAITING
         ]
 
     def plan(self, subject: str, now: float) -> Plan:

@@ -10,6 +10,7 @@ from tallystick_dashboard.ports import Closing
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.standing import Standing
 
 pytestmark = pytest.mark.browser
 
@@ -204,3 +205,26 @@ def test_the_evidence_has_no_empty_column_and_says_nothing_twice(console: Runnin
     expect(page.locator(".lock-bar")).to_contain_text("by ana")
     expect(page.locator(".lock-bar")).not_to_contain_text(one.text)
     expect(page.locator(".measure")).to_contain_text("over 1 day")
+
+
+def test_evidence_that_is_not_what_was_signed_is_no_evidence(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    places = simulator.send_events([make_event(now, "ana@example.org", "dataset.read", part=f"p{n}") for n in range(3)])
+    simulator.quiet_findings()
+    one = msgspec.structs.replace(console.hub.findings.newest()[0], id="F-forged", evidence=places, title="Forged")
+    simulator.send_finding(one)
+    page.goto(f"{console.url}/findings?finding=F-forged")
+    rows = page.get_by_role("table", name="Evidence").locator("tbody tr")
+    expect(page.locator("#drawer-evidence")).to_contain_text(
+        "3 of 3 cited events, oldest first. Each was hashed here and is what its agent signed."
+    )
+    expect(rows.filter(has_text="sealed")).to_have_count(3)
+    simulator.standing = {places[0]: Standing.CHANGED, places[2]: Standing.UNPROVEN}
+    page.goto(f"{console.url}/findings")
+    page.goto(f"{console.url}/findings?finding=F-forged")
+    alarm = page.locator("#drawer-evidence").get_by_role("alert")
+    expect(alarm).to_contain_text("Of 3 cited events, 1 changed, 1 unproven: the store does not hold what was signed.")
+    expect(page.locator("#drawer-evidence")).not_to_contain_text("is what its agent signed")
+    expect(rows.nth(0)).to_contain_text("changed")
+    expect(rows.nth(1)).to_contain_text("sealed")
+    expect(rows.nth(2)).to_contain_text("unproven")

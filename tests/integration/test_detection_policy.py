@@ -13,6 +13,7 @@ from tests.support.deployment import check_history, cli, running, wait_confirmed
 
 from tallystick_dashboard.group_lag import GroupLag
 from tallystick_dashboard.health import Waiting
+from tallystick_dashboard.store import ClickHouseSources
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
 from tallystick_schemas.messages import Finding
@@ -191,3 +192,28 @@ def test_detectors_that_stand_still_are_seen_to_be_behind(supervisor) -> None:
         finally:
             os.killpg(group, signal.SIGCONT)
         wait_for(supervisor, lambda: lag.measure() == Waiting(0, None), "what waited is done")
+
+
+def test_evidence_that_was_changed_or_removed_in_the_store_is_not_vouched_for(supervisor) -> None:
+    """Last, since it breaks the history: by the command and by what the console reads."""
+    pull(supervisor, "hal", 30)
+    wait_for(supervisor, lambda: found(supervisor, "hal"), "hal's finding")
+    one = found(supervisor, "hal")[0]
+    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
+    sources = ClickHouseSources(supervisor.deployment.clickhouse(), supervisor.deployment.log())
+
+    def told() -> tuple[list[str], list[str]]:
+        explained = cli(supervisor, "detect", "explain", one.id)["evidence"]
+        return [each["standing"] for each in explained], [str(each.standing) for each in sources.evidence(one.evidence)]
+
+    whole = ["holds"] * len(one.evidence)
+    assert told() == (whole, whole)
+    [shard, index, pos] = one.evidence[0]
+    where = f"shard = {shard} AND index = {index} AND pos = {pos}"
+    client.command(f"ALTER TABLE events UPDATE raw = replaceOne(raw, 'acme/atlas', 'acme/other') WHERE {where} SETTINGS mutations_sync = 1")
+    changed = ["changed", *whole[1:]]
+    assert told() == (changed, changed)
+    client.command(f"ALTER TABLE events DELETE WHERE {where} SETTINGS mutations_sync = 1")
+    beside = [(s, i) == (shard, index) for s, i, _ in one.evidence]
+    removed = ["removed", *("unproven" if near else "holds" for near in beside[1:])]
+    assert told() == (removed, removed)

@@ -34,6 +34,7 @@ from tallystick_schemas.messages import (
 )
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.standing import Standing
 from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS, VERIFIED
 
 SECRET = b"s" * 32
@@ -110,6 +111,8 @@ class Simulator:
     times: dict[int, float] = field(default_factory=dict)
     acts: list[dict[str, Any]] = field(default_factory=list)
     closed: dict[str, Closing] = field(default_factory=dict)
+    standing: dict[Place, Standing] = field(default_factory=dict)
+    """Of events that do not hold."""
     answer_orders: bool = True
     recorder_error: Exception | None = None
 
@@ -166,7 +169,8 @@ class Simulator:
                 from tallystick_schemas.events import parse_event
 
                 entry = self.entry(place[0], place[1], self.now())
-                found.append(EvidenceEvent(place, raw, parse_event(raw), event_leaf(raw).hex(), entry, place[1] + 12))
+                standing = self.standing.get(place, Standing.HOLDS)
+                found.append(EvidenceEvent(place, raw, parse_event(raw), event_leaf(raw).hex(), entry, place[1] + 12, standing))
         return found
 
     def closings(self) -> dict[str, Closing]:

@@ -39,7 +39,8 @@
       put("health-note", "");
     }
     const moved = state.path !== location.pathname;
-    if (moved) { state.path = location.pathname; markNav(); }
+    state.path = location.pathname;
+    markNav(); // each time: on a slow machine the links may come after the first look
     follow();
     named();
     if (moved || now - state.beaten > (silent ? SILENT_MS : BEAT_MS)) beat();

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,8 +12,9 @@ from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.probes import is_probe
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.standing import Standing
 from tallystick_schemas.verdicts import Verdict
-from tallystick_schemas.words import counted, noun
+from tallystick_schemas.words import counted
 
 from ..errors import SourceUnavailable
 from ..grid import table
@@ -23,6 +25,12 @@ from ..ui import App, Component, dcc, html
 from . import closing
 
 _SHOWN = 100
+_AS_SIGNED = frozenset({Standing.HOLDS, Standing.ERASED, Standing.WAITING})
+_MEANS = {
+    Standing.CHANGED: "its bytes are not what its agent signed",
+    Standing.REMOVED: "its agent signed an event here, and the store has none",
+    Standing.UNPROVEN: "its segment's events do not fold to the root that its agent signed",
+}
 
 
 def register(app: App, hub: Hub) -> None:
@@ -154,15 +162,21 @@ def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
         return empty("Not in the ledger yet", text)
     heads = ["Time (UTC)", "Action", "Outcome", "Part", "Bytes", "Address", "Place", "Sealed", "Event hash"]
     rows = [_event_row(item) for item in found]
+    return [_vouched(finding, found), table(*_without_empty(heads, rows), "Evidence")]
+
+
+def _vouched(finding: Finding, found: list[EvidenceEvent]) -> Component:
+    """What was checked here, and what came of it."""
     cited = len(finding.evidence)
-    sound = sum(1 for item in found if item.entry is not None and item.entry.sound)
-    if cited == sound == 1:
-        said = "It stands in an entry"
-    else:
-        which = "All stand" if sound == len(found) else f"{sound} {noun(sound, 'stands', 'stand')}"
-        said = f"{len(found)} of {counted(cited, 'cited event')}, oldest first. {which} in entries"
-    checked = "whose leaf hash was recomputed here and holds. To check all of it yourself: tallystick audit verify."
-    return [html.P(f"{said} {checked}", className="quiet"), table(*_without_empty(heads, rows), "Evidence")]
+    wrong = Counter(item.standing for item in found if item.standing not in _AS_SIGNED)
+    if wrong:
+        what = ", ".join(f"{count} {standing}" for standing, count in sorted(wrong.items()))
+        said = f"Of {counted(cited, 'cited event')}, {what}: the store does not hold what was signed."
+        mend = " Do not act on it before tallystick audit verify has said what is wrong."
+        return html.P(said + mend, className="alarm", role="alert")
+    shown = "It was" if cited == len(found) == 1 else f"{len(found)} of {counted(cited, 'cited event')}, oldest first. Each was"
+    said = f"{shown} hashed here and is what its agent signed. The chain above is proven by tallystick audit verify."
+    return html.P(said, className="quiet")
 
 
 def _without_empty(heads: list[str], rows: list[list[Component]]) -> tuple[list[str], list[list[Component]]]:
@@ -189,23 +203,21 @@ def _outcome(event: Event) -> Component:
 
 def _event_row(item: EvidenceEvent) -> list[Component]:
     event, entry = item.event, item.entry
-    place = "/".join(map(str, item.place))
+    place = ":".join(map(str, item.place))
     if event is None:
+        what = "no event" if item.raw else "no bytes"
         return [
-            html.Span("unreadable", className="quiet"),
+            html.Span(what, className="quiet"),
             "",
-            badge("no event", "critical"),
+            "",
             "",
             "",
             "",
             mono(place),
-            "",
-            short_hash(item.leaf, 8),
+            _standing(item),
+            short_hash(item.leaf, 8) if item.leaf else "",
         ]
     verdict = Verdict(entry.verdict).label if entry else "no entry"
-    sealed = html.Span("sealed", className="quiet") if item.sealed_by else badge("waiting", "info")
-    if entry is None or not entry.sound:
-        sealed = badge("broken", "critical")
     where = f"agent {entry.agent}, record {entry.n}, {verdict}, chain {entry.chain}" if entry else "the ledger has no entry here"
     return [
         html.Span(event.time[11:23], className="time", title=event.time),
@@ -215,8 +227,16 @@ def _event_row(item: EvidenceEvent) -> list[Component]:
         html.Span(bytes_text(event.usage.bytes if event.usage else None), className="num"),
         mono((event.source.ip or "") if event.source else ""),
         mono(place, where),
-        html.Span(
-            sealed, title=f"covered by the checkpoint of size {item.sealed_by}" if item.sealed_by else "the next checkpoint will cover it"
-        ),
+        _standing(item),
         short_hash(item.leaf, 8),
     ]
+
+
+def _standing(item: EvidenceEvent) -> Component:
+    """Whether it is what was signed, and then whether a checkpoint covers it."""
+    if item.standing not in _AS_SIGNED:
+        return html.Span(badge(item.standing, "critical"), title=_MEANS[item.standing])
+    if item.sealed_by is None:
+        return html.Span(badge("waiting", "info"), title="the next checkpoint will cover it")
+    word = "sealed" if item.standing == Standing.HOLDS else str(item.standing)
+    return html.Span(html.Span(word, className="quiet"), title=f"what its agent signed; covered by the checkpoint of size {item.sealed_by}")

@@ -36,7 +36,7 @@ def finish_drivers(drivers: list[subprocess.Popen[bytes]]) -> list[dict[str, Any
 
 
 def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
-    """The figures of DESIGN.md's table. `lost` is counted by id in the store, not believed."""
+    """Events a second, and what they cost. `lost` is counted by id in the store, not believed."""
     rest = costs(supervisor)
     results = finish_drivers(start_drivers(supervisor, events, 0, AGENTS))
     after = costs(supervisor)

@@ -148,12 +148,18 @@ def _known(deployment: Deployment, finding: str) -> "Known":
 
 
 def _as_json(known: "Known", sections: list[Any]) -> dict[str, Any]:
+    from tallystick_stream_jobs.triage.explain import event_text
+
     seen = known.evidence or {}
     return {
         "finding": msgspec.to_builtins(known.finding),
         "mode_now": known.policy.mode(known.finding.detector),
         "decisions": list(known.decisions),
         "closed": msgspec.to_builtins(known.closed) if known.closed else None,
-        "evidence": [{"place": list(place), "event": list(seen[place]) if place in seen else None} for place in known.finding.evidence],
+        "evidence": [
+            {"place": list(place), "standing": str(seen[place].standing), "event": event_text(seen[place].raw) if seen[place].raw else None}
+            for place in known.finding.evidence
+            if place in seen
+        ],
         "explanation": [{"title": one.title, "lines": list(one.lines)} for one in sections],
     }

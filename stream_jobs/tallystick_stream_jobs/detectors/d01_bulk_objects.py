@@ -24,10 +24,10 @@ META: Final = Meta(
     blind_spots="Slower than one object in two minutes stays below it (D04); one huge object counts once (D02); "
     "whoever pulls as much every week raises the own maximum, and then only alerts.",
     parameters={
-        "alert": Parameter(25, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
-        "step_up": Parameter(40, "distinct objects in 60 min", "DETECTORS.md, measured on EDGAR"),
-        "times_own": Parameter(2, "times the own highest hour of 30 days, to step up", "DETECTORS.md"),
-        "peers_share": Parameter(0.95, "of the peers' days stay below, to step up", "DETECTORS.md", least=0.5, most=1),
+        "alert": Parameter(25, "distinct objects in 60 min", "measured on EDGAR (docs/evaluation.md)"),
+        "step_up": Parameter(40, "distinct objects in 60 min", "measured on EDGAR (docs/evaluation.md)"),
+        "times_own": Parameter(2, "times the own highest hour of 30 days, to step up", "default"),
+        "peers_share": Parameter(0.95, "of the peers' days stay below, to step up", "default", least=0.5, most=1),
     },
     version=2,
 )

@@ -26,9 +26,9 @@ META: Final = Meta(
     most="alert",
     blind_spots="Doors that do not count bytes; volume spread over more than an hour (D04); on EDGAR bytes alone told harvesters badly.",
     parameters={
-        "floor": Parameter(50e6, "bytes in 10 or 60 min", "DETECTORS.md; a public default of vendors, per 10 min", most=1e18),
-        "times_own": Parameter(3, "times the own 99th percentile of hours", "DETECTORS.md"),
-        "share": Parameter(0.05, "of the collection's bytes (attrs `collection_bytes`)", "DETECTORS.md", least=0, most=1),
+        "floor": Parameter(50e6, "bytes in 10 or 60 min", "default; a public default of vendors, per 10 min", most=1e18),
+        "times_own": Parameter(3, "times the own 99th percentile of hours", "default"),
+        "share": Parameter(0.05, "of the collection's bytes (attrs `collection_bytes`)", "default", least=0, most=1),
     },
 )
 

@@ -24,7 +24,7 @@ META: Final = Meta(
     most="suspend",
     blind_spots="Several principals who share the parts out (D14); a model of fewer parts than the minimum.",
     parameters={
-        "coverage": Parameter(0.9, "share of the parts in 24 h", "DETECTORS.md", least=0.1, most=1),
+        "coverage": Parameter(0.9, "share of the parts in 24 h", "default", least=0.1, most=1),
         "min_parts": Parameter(8, "parts", "below this an ordinary load of a small model is the whole model"),
     },
 )

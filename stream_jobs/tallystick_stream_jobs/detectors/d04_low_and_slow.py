@@ -24,10 +24,10 @@ META: Final = Meta(
     most="step-up",
     blind_spots="Less than the own habit, however long; several principals who share it out (D14). Below 160 a day it needs ten active days.",
     parameters={
-        "day": Parameter(160, "distinct objects in 24 h", "DETECTORS.md, measured on EDGAR"),
+        "day": Parameter(160, "distinct objects in 24 h", "measured on EDGAR (docs/evaluation.md)"),
         "month_floor": Parameter(160, "distinct objects in 30 days, for the month's line to be asked at all", "the day's line"),
-        "times_own": Parameter(3, "times the own median of 30-day counts", "DETECTORS.md"),
-        "peers_share": Parameter(0.99, "of the peers' days stay below", "DETECTORS.md", least=0.5, most=1),
+        "times_own": Parameter(3, "times the own median of 30-day counts", "default"),
+        "peers_share": Parameter(0.99, "of the peers' days stay below", "default", least=0.5, most=1),
     },
 )
 

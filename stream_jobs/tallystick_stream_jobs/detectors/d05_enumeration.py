@@ -22,9 +22,9 @@ META: Final = Meta(
     blind_spots="One listing that returns everything counts once; a door that answers 404 without recording. "
     "The newest 64 listings and refusals of an hour are looked at.",
     parameters={
-        "burst": Parameter(16, "distinct things listed or refused in 10 s", "DETECTORS.md: more than 15", most=60),
-        "refused": Parameter(40, "refusals in 6 min", "DETECTORS.md", most=60),
-        "mixed": Parameter(6, "refusals over more than one action in 60 min", "DETECTORS.md: more than 5", most=60),
+        "burst": Parameter(16, "distinct things listed or refused in 10 s", "default: more than 15", most=60),
+        "refused": Parameter(40, "refusals in 6 min", "default", most=60),
+        "mixed": Parameter(6, "refusals over more than one action in 60 min", "default: more than 5", most=60),
     },
 )
 

@@ -20,9 +20,9 @@ META: Final = Meta(
     blind_spots="Who is new has no history and is not judged; beyond 64 families a Bloom filter may take a new one for known (under 1 in 100); "
     "doors that say no sensitivity.",
     parameters={
-        "days": Parameter(30, "days without it make it new", "DETECTORS.md", most=90),
+        "days": Parameter(30, "days without it make it new", "default", most=90),
         "history": Parameter(7, "days since the principal was first seen, below which nothing is said", "a working week", least=0, most=90),
-        "peers_share": Parameter(0.2, "of the peers' days have it, from which it is ordinary", "DETECTORS.md", least=0, most=1),
+        "peers_share": Parameter(0.2, "of the peers' days have it, from which it is ordinary", "default", least=0, most=1),
     },
 )
 

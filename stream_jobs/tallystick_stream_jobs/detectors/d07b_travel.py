@@ -24,9 +24,9 @@ META: Final = Meta(
     "neighbours is not seen. Proxies and VPNs make travel that is none, and hide what is. A credential that several principals use is looked at "
     "for each alone.",
     parameters={
-        "distance": Parameter(500, "km at the least", "DETECTORS.md"),
-        "speed": Parameter(900, "km/h, from which nobody travels so", "DETECTORS.md: an airliner's"),
-        "countries": Parameter(3, "countries of one credential in 60 min", "DETECTORS.md: more than 2", least=2, most=8),
+        "distance": Parameter(500, "km at the least", "default"),
+        "speed": Parameter(900, "km/h, from which nobody travels so", "default: an airliner's"),
+        "countries": Parameter(3, "countries of one credential in 60 min", "default: more than 2", least=2, most=8),
     },
 )
 

@@ -19,7 +19,7 @@ META: Final = Meta(
     most="signal",
     blind_spots="Who is new (four weeks) is not judged; thieves who keep office hours; hours are UTC, so a change of summer time shifts them.",
     parameters={
-        "active_days": Parameter(3, "days of 90 at this hour of the week", "DETECTORS.md: fewer than 3", most=13),
+        "active_days": Parameter(3, "days of 90 at this hour of the week", "default: fewer than 3", most=13),
         "history": Parameter(
             28, "days since the principal was first seen, below which nothing is said", "four of each hour of the week", most=90
         ),

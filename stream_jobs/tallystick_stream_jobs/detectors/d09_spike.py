@@ -19,8 +19,8 @@ META: Final = Meta(
     most="alert",
     blind_spots="Who climbs slowly takes the baseline along; hours without access are not points; fewer than 15 active hours are no baseline.",
     parameters={
-        "z": Parameter(3, "standard deviations above the own mean", "DETECTORS.md", most=100),
-        "points": Parameter(15, "active hours, below which nothing is said", "DETECTORS.md", least=2, most=10_000),
+        "z": Parameter(3, "standard deviations above the own mean", "default", most=100),
+        "points": Parameter(15, "active hours, below which nothing is said", "default", least=2, most=10_000),
         "floor": Parameter(30, "accesses in the hour, whatever the z", "above the 25 distinct objects of D01"),
     },
 )

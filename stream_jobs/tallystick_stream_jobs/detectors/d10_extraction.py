@@ -24,9 +24,9 @@ META: Final = Meta(
     blind_spots="Several principals who share the queries out; doors that give no prompt hash (then only the number of calls speaks); "
     "prompts that differ in a blank are different.",
     parameters={
-        "hour": Parameter(500, "calls of one model in 60 min", "DETECTORS.md"),
-        "day": Parameter(10_000, "calls of one model in 24 h", "DETECTORS.md"),
-        "distinct": Parameter(0.9, "of the day's prompts are distinct", "DETECTORS.md", least=0, most=1),
+        "hour": Parameter(500, "calls of one model in 60 min", "default"),
+        "day": Parameter(10_000, "calls of one model in 24 h", "default"),
+        "distinct": Parameter(0.9, "of the day's prompts are distinct", "default", least=0, most=1),
     },
 )
 

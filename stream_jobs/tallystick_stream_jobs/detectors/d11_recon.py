@@ -21,8 +21,8 @@ META: Final = Meta(
     blind_spots="Who knows already where things are; a look around hours before; a client that lists one repository and takes it all is no burst.",
     parameters={
         "lists": Parameter(5, "distinct things listed in 5 min", "more than any hub client does for one repository", least=2, most=16),
-        "reads": Parameter(10, "distinct objects read after it", "DETECTORS.md", least=2, most=20),
-        "within": Parameter(900, "s from the burst to the last of the reads", "DETECTORS.md: 15 min", least=60, most=3600),
+        "reads": Parameter(10, "distinct objects read after it", "default", least=2, most=20),
+        "within": Parameter(900, "s from the burst to the last of the reads", "default: 15 min", least=60, most=3600),
     },
 )
 

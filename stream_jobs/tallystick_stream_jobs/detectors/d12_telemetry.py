@@ -21,9 +21,9 @@ META: Final = Meta(
     blind_spots="An agent that was never enrolled is silent from the beginning; silence is measured by the clock of the agent's own shard, which stands still "
     "when every agent of it is silent (`tallystick doctor` sees that); one of several processes of an agent can fall silent behind the others.",
     parameters={
-        "bad_signatures": Parameter(5, "in 10 min", "DETECTORS.md", most=100),
+        "bad_signatures": Parameter(5, "in 10 min", "default", most=100),
         "heartbeat": Parameter(30, "s between heartbeats, at the least", "the recorder's default", least=5, most=3600),
-        "silent_beats": Parameter(3, "heartbeats that fail to come", "DETECTORS.md", least=2, most=100),
+        "silent_beats": Parameter(3, "heartbeats that fail to come", "default", least=2, most=100),
         "ahead": Parameter(
             60, "s that an agent's clock may be ahead of the broker's", "clocks kept by NTP differ by far less", least=1, most=600
         ),

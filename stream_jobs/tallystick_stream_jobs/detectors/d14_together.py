@@ -44,12 +44,12 @@ META: Final = Meta(
     "policy file suppresses is counted all the same. Harvest: thieves who know the collection already; doors that name no collection; the size of a "
     "collection is what was ever touched of it, so on a young one the share is too high (`missing` says so).",
     parameters={
-        "detectors": Parameter(2, "detectors within the window", "DETECTORS.md", least=2, most=10),
-        "tactics": Parameter(2, "ATT&CK or ATLAS tactics among them", "DETECTORS.md", least=1, most=10),
+        "detectors": Parameter(2, "detectors within the window", "default", least=2, most=10),
+        "tactics": Parameter(2, "ATT&CK or ATLAS tactics among them", "default", least=1, most=10),
         "half_life": Parameter(24, "h in which a finding's points halve", "a day: the window of the rule", most=720),
-        "window": Parameter(24, "h within which findings belong together", "DETECTORS.md", most=168),
-        "coverage": Parameter(0.3, "share of a collection's objects within a day", "DETECTORS.md", least=0.01, most=1),
-        "newcomers": Parameter(5, "principals who are new to it, together", "DETECTORS.md", least=2, most=30),
+        "window": Parameter(24, "h within which findings belong together", "default", most=168),
+        "coverage": Parameter(0.3, "share of a collection's objects within a day", "default", least=0.01, most=1),
+        "newcomers": Parameter(5, "principals who are new to it, together", "default", least=2, most=30),
         "objects": Parameter(20, "objects, below which a collection is not asked", "a share of a handful says nothing", least=2),
         "history": Parameter(7, "days since the collection was first seen", "a working week", least=0, most=90),
     },

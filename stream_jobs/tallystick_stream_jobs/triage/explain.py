@@ -1,18 +1,27 @@
 """A finding's whole reasoning in words. Pure: it is given the finding, what is known of its detector, what was decided and what people said."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.events import parse_event
+from tallystick_schemas.evidence import Cited
 from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.standing import Standing
 from tallystick_schemas.words import counted, figure
 
 from ..detectors.base import Meta
 from ..policy.model import DetectionPolicy
 from .store import Closed
 
-Event = tuple[str, str, str, str]
-"""(time, action, outcome, resource)."""
+_NOTHING: Final = Cited(b"", Standing.WAITING)
+_WRONG: Final = {
+    Standing.CHANGED: "CHANGED: its bytes are not what its agent signed",
+    Standing.REMOVED: "REMOVED: its agent signed an event here, and the store has none",
+    Standing.UNPROVEN: "UNPROVEN: its segment's events do not fold to the root that its agent signed",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Known:
     policy: DetectionPolicy
     decisions: Sequence[Mapping[str, Any]] = ()
     closed: Closed | None = None
-    evidence: Mapping[Place, Event] | None = None
+    evidence: Mapping[Place, Cited] | None = None
 
 
 def explain(known: Known) -> list[Section]:
@@ -97,7 +106,7 @@ def _decided(known: Known) -> tuple[str, ...]:
     lines: list[str] = []
     for decision in known.decisions:
         attrs = decision["attrs"]
-        place = f"{decision['shard']}/{decision['index']}/{decision['pos']}"
+        place = place_text((decision["shard"], decision["index"], decision["pos"]))
         lines.append(f"{str(decision['time'])[:19]}Z, by {attrs.get('by', decision['by'])}: {decision['text']} (event {place})")
         lines += [f"guard {name.removeprefix('guard.')}: {said}" for name, said in sorted(attrs.items()) if name.startswith("guard.")]
     return tuple(lines) or ("Nothing is decided about it yet, or the history does not have it yet.",)
@@ -111,12 +120,45 @@ def _said(closed: Closed | None) -> tuple[str, ...]:
 
 def _evidence(known: Known) -> tuple[str, ...]:
     seen = known.evidence or {}
-    lines = []
-    for place in known.finding.evidence:
-        event = seen.get(place)
-        what = f"{event[0]} {event[1]} {event[2]} {event[3]}" if event else "the store does not have it (yet)"
-        lines.append(f"shard {place[0]}, index {place[1]}, position {place[2]}: {what}")
-    return (*lines, "`tallystick audit verify` proves that these events are as they were signed, in their places.")
+    lines = [f"{place_text(place)}: {_shown(seen.get(place, _NOTHING))}" for place in known.finding.evidence]
+    wrong = Counter(one.standing for one in seen.values() if one.standing in _WRONG)
+    if wrong:
+        what = ", ".join(f"{count} {standing}" for standing, count in sorted(wrong.items()))
+        return (
+            *lines,
+            f"The store does not hold what was signed ({what}). Do not act on it before `tallystick audit verify` has said what is wrong.",
+        )
+    return (*lines, "What is shown was hashed here and is what its agent signed. `tallystick audit verify` proves the chain above.")
+
+
+def place_text(place: Place) -> str:
+    """As every command writes and takes it: shard:index:pos."""
+    return ":".join(map(str, place))
+
+
+def event_text(raw: bytes) -> str:
+    """Time, action, outcome, and what was touched."""
+    try:
+        event = parse_event(raw)
+    except ParseError as error:
+        return f"no event: {error}"
+    what = f"{event.resource.id} {event.resource.part}" if event.resource.part else event.resource.id
+    return f"{event.time[:19]}Z {event.action} {event.outcome} {what}"
+
+
+def _shown(cited: Cited) -> str:
+    if cited.standing in _WRONG:
+        return _WRONG[cited.standing]
+    if cited.standing == Standing.ERASED:
+        return "erased; its hash is still the signed one"
+    if cited.standing == Standing.WAITING:
+        return "the store does not have it yet"
+    return event_text(cited.raw)
+
+
+def _shipped(source: str) -> str:
+    why = source.removeprefix("default").lstrip(":; ")
+    return f"as shipped: {why}" if why else "as shipped"
 
 
 def _otherwise(known: Known) -> tuple[str, ...]:
@@ -127,8 +169,8 @@ def _otherwise(known: Known) -> tuple[str, ...]:
     if known.meta is not None:
         given = known.policy.parameters.get(one.detector, {})
         for name, parameter in known.meta.parameters.items():
-            value, source = given.get(name, parameter.value), "detection.yaml" if name in given else parameter.source
-            lines.append(f"{one.detector}.{name} is {figure(value)} {parameter.unit} now (from {source}).")
+            source = "from detection.yaml" if name in given else _shipped(parameter.source)
+            lines.append(f"{one.detector}.{name} is {figure(given.get(name, parameter.value))} {parameter.unit} now ({source}).")
         lines.append(f"It does not see: {known.meta.blind_spots}")
     for decision in known.decisions:
         others = str(decision["attrs"].get("alternatives", ""))

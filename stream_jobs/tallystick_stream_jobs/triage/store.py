@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tallystick_schemas.errors import ParseError
+from tallystick_schemas.evidence import Cited, read_cited
 from tallystick_schemas.messages import Finding, Place, parse_finding
 from tallystick_schemas.settings import ClickHouseSettings
 
@@ -113,14 +114,9 @@ def read_decisions(settings: ClickHouseSettings, finding: str) -> list[dict[str,
     return [{**dict(zip(names, row, strict=True)), "time": _utc(row[3]).isoformat()} for row in _rows(settings, query, {"f": finding})]
 
 
-def read_evidence(settings: ClickHouseSettings, places: Sequence[Place]) -> dict[Place, tuple[str, str, str, str]]:
-    """Place -> (time, action, outcome, resource) of those events that the store has."""
-    query = (
-        "SELECT shard, index, pos, formatDateTime(time, '%F %T', 'UTC'), action, outcome, if(part = '', resource_id, concat(resource_id, ' ', part)) "
-        "FROM events WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))} LIMIT 1 BY shard, index, pos"
-    )
-    rows = _rows(settings, query, {"places": list(places)}) if places else []
-    return {(shard, index, pos): tuple(rest) for shard, index, pos, *rest in rows}
+def read_evidence(settings: ClickHouseSettings, places: Sequence[Place]) -> dict[Place, Cited]:
+    """Place -> bytes and standing, hashed here."""
+    return read_cited(lambda query, parameters: _rows(settings, query, parameters), places)
 
 
 def _rows(settings: ClickHouseSettings, query: str, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:

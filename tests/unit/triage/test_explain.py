@@ -3,8 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+from tests.support.history import make_event
 from tests.support.policies import finding
 
+from tallystick_schemas.evidence import Cited
+from tallystick_schemas.standing import Standing
 from tallystick_stream_jobs.detectors.registry import METAS
 from tallystick_stream_jobs.policy import DetectionPolicy, DetectorPolicy
 from tallystick_stream_jobs.triage.explain import Known, explain, window
@@ -58,7 +62,7 @@ def test_it_says_what_was_not_there() -> None:
     assert "Nothing that it asks for was missing" in told["What it was compared with"]
     assert "Nothing is decided" in told["What was decided"]
     assert "Nobody has closed it" in told["What people said"]
-    assert "shard 0, index 0, position 0: the store does not have it (yet)" in told["Where the evidence is"]
+    assert "0:0:0: the store does not have it yet" in told["Where the evidence is"]
     assert "No exemption, suppression" in told["How far it may go"]
 
 
@@ -67,13 +71,14 @@ def test_it_tells_guards_decisions_and_what_would_have_changed_them() -> None:
         finding=finding(mode="recommend", suppressed="exempt: known"),
         decisions=[DECISION],
         closed=Closed("false-positive", "ann", "nightly copy", datetime(2026, 11, 23, 5, tzinfo=UTC)),
-        evidence={(0, 0, 0): ("2026-11-23 04:00:00", "artifact.read", "allowed", "acme/atlas-7b p1")},
+        evidence={(0, 0, 0): Cited(make_event(3), Standing.HOLDS)},
         policy=replace(POLICY, demoted={"D01": "precision 0.2"}),
     )
-    assert "by responder: recommend: D01 alone may not suspend (event 1/7/2)\nguard mode: D01 is in mode auto" in told["What was decided"]
+    assert "by responder: recommend: D01 alone may not suspend (event 1:7:2)\nguard mode: D01 is in mode auto" in told["What was decided"]
     assert told["What people said"] == "false-positive, by ann at 2026-11-23T05:00:00Z: nightly copy"
-    assert "artifact.read allowed acme/atlas-7b p1" in told["Where the evidence is"]
-    assert "tallystick audit verify" in told["Where the evidence is"]
+    where = told["Where the evidence is"]
+    assert "0:0:0: 2026-11-23T04:00:00Z artifact.download allowed models/atlas-7b model-00003-of-00009.safetensors\n" in where
+    assert where.endswith("is what its agent signed. `tallystick audit verify` proves the chain above.")
     reach = told["How far it may go"]
     for part in (
         "in mode recommend then; now it is in mode observe",
@@ -109,3 +114,21 @@ def test_windows_in_words() -> None:
         "1 day",
         "30 days",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cited", "said", "holds"),
+    [
+        (Cited(make_event(3), Standing.CHANGED), "0:0:0: CHANGED: its bytes", False),
+        (Cited(b"", Standing.REMOVED), "0:0:0: REMOVED: its agent signed an event here", False),
+        (Cited(make_event(3), Standing.UNPROVEN), "0:0:0: UNPROVEN: its segment's", False),
+        (Cited(b"", Standing.ERASED), "0:0:0: erased; its hash", True),
+        (Cited(b"junk", Standing.HOLDS), "0:0:0: no event: ", True),
+    ],
+)
+def test_evidence_that_is_not_what_was_signed_is_not_vouched_for(cited: Cited, said: str, holds: bool) -> None:
+    where = lines(evidence={(0, 0, 0): cited})["Where the evidence is"]
+    assert where.startswith(said)
+    assert ("is what its agent signed. `tallystick" in where) == holds
+    assert ("does not hold what was signed (1 " in where) != holds
+    assert ("artifact.download" in where) is False, "a forged event is not told as if it had happened"
