@@ -1,15 +1,18 @@
 """`verify_history`: the entry point. Reads what is sealed, spreads the work, and puts the verdicts together."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Final
 
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted, noun
 
 from .clickhouse import open_source
+from .kept import Kept
 from .pinned import check_pinned, stranger_operator
 from .pool import run_in_processes, run_inline
 from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report
@@ -38,15 +41,16 @@ def verify_history(
     progress: Progress | None = None,
     processes: int = 2,
     settle_s: float = SETTLE_S,
+    kept: Sequence[Kept] = (),
 ) -> Report:
     """Steps 1 to 6 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read,
     SettingsError when no key is pinned.
 
     It may run beside a deployment at work: entries above the newest seal are not judged. `settle_s` is how long to wait for a sealer that
-    has published leaves of the root log and not yet the checkpoint over them.
+    has published leaves of the root log and not yet the checkpoint over them. The history must extend every checkpoint in `kept`.
     """
     with closing(open_source(clickhouse)) as source:
-        verification = Verification(source, log, now)
+        verification = Verification(source, log, now, kept)
         sealed = verification.root_log(settle_s)
         shards, pieces = verification.tasks(sealed)
         tell = _teller(progress)
@@ -57,9 +61,9 @@ def verify_history(
         return verification.report(sealed, results, checked)
 
 
-def verify_source(source: HistorySource, log: LogSettings, now: float) -> Report:
+def verify_source(source: HistorySource, log: LogSettings, now: float, kept: Sequence[Kept] = ()) -> Report:
     """The same over any source, in this process."""
-    verification = Verification(source, log, now)
+    verification = Verification(source, log, now, kept)
     sealed = verification.root_log(0.0)
     results, checked = run_inline(source, *verification.tasks(sealed), lambda *_: None)
     return verification.report(sealed, results, checked)
@@ -68,9 +72,9 @@ def verify_source(source: HistorySource, log: LogSettings, now: float) -> Report
 class Verification:
     """What one verification reads at its start, and how its parts become a report."""
 
-    def __init__(self, source: HistorySource, log: LogSettings, now: float) -> None:
+    def __init__(self, source: HistorySource, log: LogSettings, now: float, kept: Sequence[Kept] = ()) -> None:
         check_pinned(log)
-        self._source, self._log, self._now = source, log, now
+        self._source, self._log, self._now, self._kept = source, log, now, tuple(kept)
         self._findings = Findings()
         self._started = time.perf_counter()
 
@@ -81,7 +85,7 @@ class Verification:
             rows, leaves = self._source.checkpoints(), self._source.root_leaves()
             covered = max((row.size for row in rows if row.origin == self._log.root_origin), default=0)
             if not leaves or leaves[-1].index < covered or time.monotonic() >= deadline:
-                return judge_root_log(self._log, rows, leaves, self._findings)
+                return judge_root_log(self._log, rows, leaves, self._findings, self._kept)
             time.sleep(0.1)
 
     def tasks(self, sealed: SealedHistory) -> tuple[list[ShardTask], list[PieceTask]]:
@@ -89,7 +93,7 @@ class Verification:
         if sealed.stranger:
             return [], []
         shards = [
-            ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), piece_entries(sealed.sealed(shard)))
+            ShardTask(self._log, shard, tuple(sealed.shards.get(shard, ())), piece_entries(sealed.sealed(shard)), self._kept)
             for shard in range(self._log.shards)
         ]
         pieces = [
@@ -134,6 +138,11 @@ class Verification:
             seconds=round(time.perf_counter() - self._started, 3),
             # Another failure than the keys' is no question of settings.
             unjudged=unjudged if findings.count(Aspect.INTEGRITY) == 1 else "",
+            deployment=self._log.deployment,
+            keys={"operator": [*map(key_id, self._log.operator_keys)], "sealer": [*map(key_id, self._log.sealer_keys)]},
+            at=wire_time(self._now),
+            root_hash=sealed.root.root.hex() if sealed.root else None,
+            note=sealed.note.decode() if sealed.note else None,
         )
 
     def _check_operator(self, shards: dict[int, ShardResult], findings: Findings) -> str:

@@ -1,6 +1,6 @@
 """What a verification says: three verdicts, the failures behind them, and the exit code (SPEC section 11). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -109,6 +109,14 @@ class Report:
     seconds: float
     unjudged: str = ""
     """Why the pinned keys could judge nothing: they are wrong, or everything was replaced. Integrity fails then."""
+    deployment: str = ""
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Ids of the pinned keys, by whose they are."""
+    at: str = ""
+    """When it was verified, as the verifier's clock says."""
+    root_hash: str | None = None
+    note: str | None = None
+    """The newest root checkpoint that holds: its root in hex, and the signed note (C2SP signed-note)."""
 
     @property
     def exit_code(self) -> int:

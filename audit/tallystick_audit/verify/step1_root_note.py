@@ -35,6 +35,18 @@ def root_checkpoints(log: LogSettings, rows: Sequence[StoredCheckpoint], finding
     return distinct(good, None, findings)
 
 
+def note_of(checkpoint: Checkpoint, rows: Sequence[StoredCheckpoint], log: LogSettings) -> bytes | None:
+    """The signed note of a checkpoint that holds; a row that says the same and is not signed is none."""
+    for row in rows:
+        if (row.origin, row.size, row.root) == checkpoint:
+            try:
+                open_stored(log, row)
+            except VerificationError:
+                continue  # told by whoever judged the row
+            return row.note
+    return None
+
+
 def distinct(checkpoints: Sequence[Checkpoint], shard: int | None, findings: Findings) -> list[Checkpoint]:
     """One checkpoint a size, rising; a failure where two of one size are signed and differ."""
     kept: list[Checkpoint] = []

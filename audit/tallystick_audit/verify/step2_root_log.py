@@ -12,10 +12,11 @@ from tallystick_schemas.merkle import Frontier, leaf_hash
 from tallystick_schemas.notes import parse_note
 from tallystick_schemas.settings import LogSettings
 
+from .kept import Kept, KeptChecks, check_kept_roots
 from .pinned import stranger_sealer
 from .report import Findings, Outcome
 from .source import StoredCheckpoint, StoredLeaf
-from .step1_root_note import open_stored, root_checkpoints
+from .step1_root_note import note_of, open_stored, root_checkpoints
 
 STEP = 2
 
@@ -24,14 +25,19 @@ STEP = 2
 class SealedHistory:
     """What the newest root checkpoint vouches for: by shard, its checkpoints with sizes rising.
 
-    `size` is the root log's, None when no root checkpoint holds.
+    `root` is the newest root checkpoint, `note` what was signed; None when no root checkpoint holds.
     """
 
-    size: int | None
+    root: Checkpoint | None
+    note: bytes | None
     shards: dict[int, list[Checkpoint]]
     checkpoints: int
     stranger: str = ""
     """Why nothing of it can be judged: no checkpoint is signed by a pinned key (`pinned.stranger_sealer`)."""
+
+    @property
+    def size(self) -> int | None:
+        return self.root.size if self.root else None
 
     def sealed(self, shard: int) -> int:
         """Entries of the shard that can be judged."""
@@ -85,17 +91,24 @@ class _RootLog:
         return origins.get(origin)
 
 
-def judge_root_log(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings) -> SealedHistory:
+def judge_root_log(
+    log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings, kept: Sequence[Kept] = ()
+) -> SealedHistory:
     """Steps 1 and 2. Leaves past the newest root checkpoint are a failure: whoever reads waits for a sealer that is between two inserts."""
     if stranger := stranger_sealer(log, rows, leaves):
         findings.fail(1, None, max((row.size for row in rows if row.origin == log.root_origin), default=None), stranger)
-        return SealedHistory(None, {}, 0, stranger)
+        for origin in sorted({one.checkpoint.origin for one in kept}):
+            KeptChecks(origin, kept, (STEP, None), findings).close(None, 0)
+        return SealedHistory(None, None, {}, 0, stranger)
     roots = root_checkpoints(log, [row for row in rows if row.origin == log.root_origin], findings)
     if not roots:
         findings.incomplete(1, None, None, "no root checkpoint holds: nothing vouches for this history", Outcome.UNKNOWN)
-    size = roots[-1].size if roots else None
+    newest = roots[-1] if roots else None
+    size = newest.size if newest else None
     whole = _contiguous(leaves, findings)
     _check_roots(roots, whole, len(leaves), findings)
+    checks = KeptChecks(log.root_origin, kept, (STEP, None), findings)
+    check_kept_roots(checks, [leaf_hash(leaf.data) for leaf in whole] if kept else [], newest)
     judged = _RootLog(log, findings)
     for leaf in whole[: size or 0]:
         judged.take(leaf.index, leaf.data)
@@ -110,7 +123,8 @@ def judge_root_log(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: S
     for shard in range(log.shards):
         if roots and shard not in judged.notes:
             findings.incomplete(STEP, shard, None, "the root log holds no checkpoint of this shard yet", Outcome.UNKNOWN)
-    return SealedHistory(size, judged.notes, len(roots) + sum(map(len, judged.notes.values())))
+    note = note_of(newest, rows, log) if newest else None
+    return SealedHistory(newest, note, judged.notes, len(roots) + sum(map(len, judged.notes.values())))
 
 
 def _contiguous(leaves: Sequence[StoredLeaf], findings: Findings) -> list[StoredLeaf]:

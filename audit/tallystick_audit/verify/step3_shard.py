@@ -7,6 +7,7 @@ from tallystick_schemas.entries import Entry, entry_leaf, genesis_chain, next_ch
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.merkle import Frontier
 
+from .kept import Kept, KeptChecks
 from .report import Findings
 from .source import StoredEntry
 
@@ -16,11 +17,14 @@ STEP = 3
 class ShardLog:
     """Takes a shard's rows in order. After a failure it goes on with what is stored, so that one change is one failure."""
 
-    def __init__(self, shard: int, origin: str, checkpoints: Sequence[Checkpoint], findings: Findings) -> None:
+    def __init__(self, shard: int, origin: str, checkpoints: Sequence[Checkpoint], findings: Findings, kept: Sequence[Kept] = ()) -> None:
         self._shard, self._findings = shard, findings
         self._roots = {checkpoint.size: checkpoint.root for checkpoint in checkpoints}
-        self._size = checkpoints[-1].size if checkpoints else 0
+        self._newest = checkpoints[-1] if checkpoints else None
+        self._size = self._newest.size if self._newest else 0
+        self._kept = KeptChecks(origin, kept, (STEP, shard), findings)
         self._tree = Frontier()
+        self._kept.at(self._tree)
         self._chains = [genesis_chain(origin)]
         """Chain values that the next one may follow: the computed one, and after a mismatch the stored one as well."""
         self._last: StoredEntry | None = None
@@ -50,6 +54,7 @@ class ShardLog:
         if self._next < self._size:
             self._fail(self._next, f"entries {self._next} to {self._size - 1} were signed and are missing: the shard was cut off")
             self.whole = False
+        self._kept.close(self._newest, self._tree.size)
 
     def _check_chain(self, row: StoredEntry, leaf: bytes) -> None:
         following = [next_chain(chain, row.index, leaf) for chain in self._chains]
@@ -65,6 +70,7 @@ class ShardLog:
         if not self.whole:
             return
         self._tree.append(leaf)
+        self._kept.at(self._tree)
         signed = self._roots.get(self._tree.size)
         if signed is not None and signed != self._tree.root:
             self._fail(index, f"the first {self._tree.size} entries do not have the root that was signed for them")

@@ -17,6 +17,7 @@ from tallystick_schemas.segments import segment_link
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.verdicts import Verdict
 
+from .kept import Kept
 from .report import Findings, Fork
 from .runs import Runs
 from .source import EventRows, HistorySource, StoredEntry
@@ -31,12 +32,13 @@ Tell = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A shard up to its newest sealed entry. `piece` is how many entries each digest covers."""
+    """A shard up to its newest sealed entry. `piece` is how many entries each digest covers; `kept` holds checkpoints of any log."""
 
     log: LogSettings
     shard: int
     checkpoints: tuple[Checkpoint, ...]
     piece: int
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     parameters = Parameters.of(task.shard, log.origin(task.shard), log.operator_keys, log.sealer_keys)
     rejected = RejectedRows(task.shard, source.rejected(task.shard, 0, size), findings)
     steps = _ShardSteps(
-        ShardLog(task.shard, parameters.origin, task.checkpoints, findings),
+        ShardLog(task.shard, parameters.origin, task.checkpoints, findings, task.kept),
         SealBook(task.shard, [checkpoint.size for checkpoint in task.checkpoints], findings),
         Refold(parameters, rejected, findings),
         Runs(),
