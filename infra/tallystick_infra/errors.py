@@ -3,7 +3,7 @@
 TallystickError
 └── InfraError
     ├── NoDeployment, NotOurs, NotMade                  the deployment's directory: who may make one there
-    ├── UnsafeKeyFile, AlreadyRunning                   what is in it
+    ├── UnsafeKeyFile, AlreadyRunning, NotWritable      what is in it
     ├── FetchFailed, WrongSum                           Kafka's jars
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
@@ -69,6 +69,15 @@ class AlreadyRunning(InfraError):
     def __init__(self, path: Path, pid: int | None) -> None:
         who = f"process {pid}" if pid else "another process"
         super().__init__(f"{who} runs on {path} already; stop it, or choose another directory with --data")
+
+
+class NotWritable(InfraError):
+    exit_code = 3
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"nothing can be written in {path}: {error.strerror}; run this as the user whose deployment it is, on a disk that takes writes"
+        )
 
 
 class FetchFailed(InfraError):

@@ -20,7 +20,7 @@ from ..deployment.directory import BUILT_IN_AGENTS
 from ..deployment.keyfiles import make_key, read_key
 from ..deployment.runfile import read_run, write_run
 from ..enrolment import enrolled_keys
-from ..errors import AlreadyRunning, StartFailed
+from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
@@ -113,7 +113,10 @@ class Supervisor:
 
     def _take_directory(self) -> None:
         """One supervisor a directory; the lock is let go by the system when we die."""
-        self._lock = os.open(self.deployment.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._lock = os.open(self.deployment.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise NotWritable(self.deployment.path, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

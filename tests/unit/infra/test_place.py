@@ -1,6 +1,7 @@
 """Where a deployment may be made: an empty or a new directory, and a sentence for everything else."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from tallystick_infra.cli import main
 from tallystick_infra.deployment import Deployment
-from tallystick_infra.errors import NotMade, NotOurs
+from tallystick_infra.errors import NotMade, NotOurs, NotWritable
+from tallystick_infra.supervisor import Supervisor
 
 NOBODY = 65534
 
@@ -73,3 +75,12 @@ def test_a_directory_of_another_user_is_one_sentence(tmp_path: Path, inner: str)
     assert done.returncode not in (0, 1)
     assert "Permission denied" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_directory_that_takes_no_writes_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path / "d", {})
+    supervisor = Supervisor(deployment, [])
+    shutil.rmtree(deployment.path)  # what a disk that is mounted read-only says, tests that run as root cannot see
+    with pytest.raises(NotWritable, match=f"nothing can be written in {deployment.path}: "):
+        supervisor.start()
+    assert not deployment.path.exists()
