@@ -93,7 +93,7 @@ def tail_cells(rows: Iterable[TailRow]) -> list[list[str | int]]:
 
 
 def _cells(row: TailRow) -> list[str | int]:
-    place = f"{row.shard}/{row.index}/{row.pos}"
+    place = f"{row.shard}:{row.index}:{row.pos}"
     try:
         event = parse_event(row.raw)
     except ParseError:

@@ -120,7 +120,7 @@ def _dialog() -> Component:
         dmc.Textarea(
             id="act-reason",
             label="Reason",
-            description="Signed, and kept in the record.",
+            description="Signed, and kept in the record. Whoever is locked reads it with each refusal.",
             placeholder="What you know, and what you checked",
             minRows=3,
             autosize=True,

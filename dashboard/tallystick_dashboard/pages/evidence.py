@@ -136,7 +136,7 @@ def _compared(finding: Finding) -> list[str]:
         found.append(f"usually {number(finding.baseline)}")
     if finding.peers is not None:
         found.append(f"peers {number(finding.peers)}")
-    found.append("follows from the events alone" if finding.deterministic else "a judgement from habits")
+    found.append(_kind(finding))
     return found
 
 
@@ -152,6 +152,12 @@ def _lock(hub: Hub, finding: Finding) -> Component:
     why = "" if lock.reason == finding.text else f" {lock.reason}"  # an automatic lock's reason is the sentence right below
     said = html.Span(f"by {lock.by}, {until}.{why}", className="quiet")
     return [html.Div([html.B(["Locked: ", mono(lock.subject), " ", level_badge(lock)]), said]), lift_button(lock, finding.id)]
+
+
+def _kind(finding: Finding) -> str:
+    if finding.deterministic:
+        return "follows from the events alone"
+    return "counted against a fixed line" if finding.act == "suspend" else "a judgement from habits"
 
 
 def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:

@@ -42,8 +42,8 @@ def _tiles(result: Result) -> str:
     met = sum(mark.met for mark in (*result.grades.expected, *result.grades.must_not))
     tiles = [
         (f"{met} of {len(result.grades.expected) + len(result.grades.must_not)}", "expectations held"),
-        (_first(result, "finding"), "to the first finding"),
-        (_first(result, "lock"), "to the first lock"),
+        (_first(result, "finding"), "to the expected finding"),
+        (_first(result, "lock"), "to the expected lock"),
         (size(lost.bytes), _budget(result)),
         (counted(history.entries, "entry", "entries"), "history verified" if history.verified else "history does not verify"),
     ]

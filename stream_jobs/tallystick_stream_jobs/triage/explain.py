@@ -84,8 +84,15 @@ def _compared(one: Finding) -> tuple[str, ...]:
         missing = f"Missing: {', '.join(one.missing)}. Without it the value is a floor, and a floor never acts."
     else:
         missing = "Nothing that it asks for was missing."
-    kind = "It follows from the events alone." if one.deterministic else "It is a judgement: it asks for a second, independent detector."
-    return own, peers, missing, kind
+    return own, peers, missing, _kind(one)
+
+
+def _kind(one: Finding) -> str:
+    if one.deterministic:
+        return "It follows from the events alone."
+    if one.act == "suspend":
+        return "It is counted against a fixed line, and may suspend alone."
+    return "It is a judgement: to suspend, it needs a second, independent detector."
 
 
 def _reach(known: Known) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def test_cells_of_what_is_no_event_say_so() -> None:
     tail.add(VerifiedBatch(1, 3, [VerifiedSegment(9, "a", "0" * 32, 0, 0, [(0, good), (1, b"{}")])], []), NOW)
     first, second = tail_cells(tail.since(0, 9).rows)
     assert first[2:8] == ["ana", "artifact.download", "allowed", "acme/large-v3@3", "p", 7]
-    assert first[-2:] == ["3/9/0", ""]
+    assert first[-2:] == ["3:9:0", ""]
     assert second[3:5] == ["not an event", "error"]
 
 

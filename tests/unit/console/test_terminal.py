@@ -5,16 +5,19 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tallystick_dashboard.parts import level_badge
 from tallystick_dashboard.tokens import open_link_token
 from tallystick_dashboard.used_links import read_secret
 from tallystick_infra.cli.console_settings import checked_name, login_name
 from tallystick_infra.cli.processes import console
-from tallystick_infra.cli.respond_show import lock_end
+from tallystick_infra.cli.respond_show import acknowledged, lock_end, lock_facts, shown_level
 from tallystick_infra.deployment import Deployment
-from tallystick_schemas.messages import Lock
+from tallystick_schemas.messages import Level, Lock, Point
+from tallystick_stream_jobs.responder.points import Standing
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,29 @@ from tallystick_schemas.messages import Lock
 def test_a_lock_without_an_end_says_so(facts: dict[str, str], said: str) -> None:
     lock = Lock(**({"subject": "principal:ana", "state": "locked", "command": "c", "reason": "r", "by": "bo", "at": "a"} | facts))  # type: ignore[arg-type]
     assert lock_end(lock) == said
+
+
+@pytest.mark.parametrize("level", ["step-up", "suspend", "revoke"])
+def test_a_level_has_the_words_of_the_console(level: Level) -> None:
+    lock = Lock(subject="principal:ana", state="locked", command="c", reason="r", by="bo", at="a", level=level)
+    badge = level_badge(lock).children
+    assert shown_level(lock) == (badge if isinstance(badge, str) else badge[-1])
+    facts = lock_facts(lock)
+    assert (facts["level"], facts["level_shown"]) == (level, shown_level(lock))
+    assert lock_facts(msgspec.structs.replace(lock, state="unlocked"))["level_shown"] == "lifted"
+
+
+@pytest.mark.parametrize(
+    ("acked", "at_start", "said"),
+    [
+        ({}, frozenset[str](), "0 of 0"),
+        ({"a": 54087.0, "b": 20.0}, frozenset({"a"}), "2 of 2, the slowest after 20 ms, 1 applied when it started"),
+        ({"a": 54087.0, "b": None}, frozenset({"a"}), "1 of 2, 1 applied when it started; not: b"),
+    ],
+)
+def test_a_point_that_started_after_a_lock_was_not_slow(acked: dict[str, float | None], at_start: frozenset[str], said: str) -> None:
+    point = Point(name="g", kind="gateway", version="1", at="a")
+    assert acknowledged(Standing(point, 0.0, acked, at_start)) == said
 
 
 @pytest.mark.parametrize(("options", "who"), [(["--as", "bo@example.org"], "bo@example.org"), ([], "the-login")])
