@@ -155,6 +155,8 @@ class Point(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Where a canary credential can be tried, as an http(s) address."""
     known_until: str | None = None
     """The heartbeat of the responder that it has heard last."""
+    started: str | None = None
+    """When its process began to announce itself, by its own clock: what it acknowledged of older locks, it applied then."""
 
 
 class LockAck(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

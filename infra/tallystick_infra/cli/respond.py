@@ -171,7 +171,9 @@ def _told(decision: "Decision") -> object:
     """The lock's own fields, as ever, and the decision around it."""
     import msgspec
 
-    lock = msgspec.to_builtins(decision.lock) if decision.lock is not None else {}
+    from .respond_show import lock_facts
+
+    lock = lock_facts(decision.lock) if decision.lock is not None else {}
     return {**lock, "decision": msgspec.to_builtins(decision)}
 
 

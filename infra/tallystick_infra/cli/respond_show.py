@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _RECENT = 2_000
 _SEVERITIES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
+LEVEL_WORDS = {"step-up": "step-up", "suspend": "suspended", "revoke": "revoked"}
 _WITHDRAWN_S = 3600.0
 """So long `locks` tells that a waiting order was withdrawn; --all tells of older ones too."""
 ID_SHOWN = 12
@@ -87,7 +88,7 @@ def locks(data: Path, as_json: bool, everything: bool) -> None:
     if as_json:
         emit_json(
             {
-                "locks": [lock for lock in known if everything or lock.state == "locked"],
+                "locks": [lock_facts(lock) for lock in known if everything or lock.state == "locked"],
                 "points": [_point(one) for one in points],
                 "pending": waiting,
                 "withdrawn": over,
@@ -114,14 +115,24 @@ def _wish(decision: "Decision") -> str:
 
 def _point(one: "Standing") -> dict[str, Any]:
     facts = msgspec.to_builtins(one.point)
-    return {**facts, "age_s": round(one.age_s, 1), "silent": one.silent, "acked_ms": one.acked_ms}
+    timed = {subject: ms for subject, ms in one.acked_ms.items() if subject not in one.at_start}
+    return {**facts, "age_s": round(one.age_s, 1), "silent": one.silent, "acked_ms": timed, "applied_at_start": sorted(one.at_start)}
+
+
+def lock_facts(lock: "Lock") -> dict[str, Any]:
+    """A lock for programs: its level always, and that in the words that people see."""
+    return {**msgspec.to_builtins(lock), "level": lock.level, "level_shown": shown_level(lock)}
+
+
+def shown_level(lock: "Lock") -> str:
+    """How hard a lock holds, in the console's words; lifted when it is over."""
+    return LEVEL_WORDS[lock.level] if lock.state == "locked" else "lifted"
 
 
 def _print_locks(found: "list[Lock]") -> None:
-    table = Listing("subject", "state", "since", "until", "by", "why", whole=("subject",), below="why")
+    table = Listing("subject", "level", "since", "until", "by", "why", whole=("subject",), below="why")
     for one in found:
-        state = one.level if one.state == "locked" else "lifted"
-        table.add_row(Text(one.subject), state, short_time(one.at), lock_end(one), Text(one.by), Text(one.reason))
+        table.add_row(Text(one.subject), shown_level(one), short_time(one.at), lock_end(one), Text(one.by), Text(one.reason))
     out().print(table if found else "Nobody is locked.")
 
 
@@ -132,19 +143,26 @@ def lock_end(lock: "Lock") -> str:
     return short_time(lock.until) if lock.until else "for good" if lock.level == "revoke" else "no end"
 
 
+def acknowledged(one: "Standing") -> str:
+    """Which locks a point has acknowledged, in words."""
+    missing = [subject for subject, ms in one.acked_ms.items() if ms is None]
+    took = [ms for subject, ms in one.acked_ms.items() if ms is not None and subject not in one.at_start]
+    said = [f"{len(one.acked_ms) - len(missing)} of {len(one.acked_ms)}"]
+    if took:
+        said.append(f"the slowest after {max(took):.0f} ms")
+    if one.at_start:
+        said.append(f"{len(one.at_start)} applied when it started")
+    return ", ".join(said) + (f"; not: {', '.join(missing[:5])}" if missing else "")
+
+
 def _print_points(points: "list[Standing]") -> None:
     if not points:
         out().print("No enforcement point has registered: nothing is denied anywhere. Is a gateway running?", style="bold red")
         return
     table = Listing("enforcement point", "kind", "heard", "locks acknowledged", whole=("enforcement point",))
     for one in points:
-        missing = [subject for subject, ms in one.acked_ms.items() if ms is None]
-        took = [ms for ms in one.acked_ms.values() if ms is not None]
-        said = f"{len(took)} of {len(one.acked_ms)}" + (f", the slowest after {max(took):.0f} ms" if took else "")
-        if missing:
-            said += f"; not: {', '.join(missing[:5])}"
         heard = f"SILENT for {one.age_s:.0f} s" if one.silent else f"{one.age_s:.0f} s ago"
-        table.add_row(Text(one.point.name), one.point.kind, heard, Text(said))
+        table.add_row(Text(one.point.name), one.point.kind, heard, Text(acknowledged(one)))
     out().print(table)
 
 

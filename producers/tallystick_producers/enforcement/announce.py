@@ -70,6 +70,7 @@ class Announcer:
         self._guard = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._heard = _Heard()
+        self._began = wire_time(time.time())
         self._version = importlib.metadata.version("tallystick")
         self._thread = threading.Thread(target=self._run, name="tallystick-point", daemon=True)
         self._thread.start()
@@ -126,7 +127,13 @@ class Announcer:
     def _point(self) -> Point:
         who = self._identity
         return Point(
-            name=who.name, kind=who.kind, version=self._version, at=wire_time(time.time()), probe=who.probe, known_until=self._heard.at
+            name=who.name,
+            kind=who.kind,
+            version=self._version,
+            at=wire_time(time.time()),
+            probe=who.probe,
+            known_until=self._heard.at,
+            started=self._began,
         )
 
     def _acknowledge(self, topic: Topic) -> None:

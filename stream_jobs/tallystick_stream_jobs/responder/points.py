@@ -47,11 +47,13 @@ class Enforcement:
 @dataclass(frozen=True)
 class Standing:
     """How one point stands. `age_s` since it last said that it is there; `acked_ms` per subject that is locked: from the lock to the broker's
-    time of the acknowledgement, None where it is missing."""
+    time of the acknowledgement, None where it is missing. `at_start`: subjects whose lock is older than the point and that it has acknowledged:
+    it applied them when it started, so their times say nothing about how long a lock takes. The two clocks may part: no time is below 0."""
 
     point: Point
     age_s: float
     acked_ms: dict[str, float | None]
+    at_start: frozenset[str] = frozenset()
 
     @property
     def silent(self) -> bool:
@@ -62,17 +64,25 @@ def standing(enforcement: Enforcement, locks: Iterable[Lock], now: float) -> lis
     """Every point that was heard of within a day, by name, against the locks in force."""
     held = list(locks)
     return [
-        Standing(point, now - at, {lock.subject: _acked(enforcement, name, lock) for lock in held})
-        for name, (point, at) in sorted(enforcement.points.items())
-        if now - at < FORGOTTEN_S
+        _standing(enforcement, point, held, now - at) for _, (point, at) in sorted(enforcement.points.items()) if now - at < FORGOTTEN_S
     ]
+
+
+def _standing(enforcement: Enforcement, point: Point, held: list[Lock], age_s: float) -> Standing:
+    acked = {lock.subject: _acked(enforcement, point.name, lock) for lock in held}
+    older = {lock.subject for lock in held if acked[lock.subject] is not None and _began_after(point, lock)}
+    return Standing(point, max(0.0, age_s), acked, frozenset(older))
+
+
+def _began_after(point: Point, lock: Lock) -> bool:
+    return point.started is not None and is_time(point.started) and is_time(lock.at) and seconds_of(point.started) > seconds_of(lock.at)
 
 
 def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
     found = enforcement.acks.get((point, lock.subject))
     if found is None or found[0].command != lock.command or not is_time(lock.at):
         return None
-    return round((found[1] - seconds_of(lock.at)) * 1000, 1)
+    return max(0.0, round((found[1] - seconds_of(lock.at)) * 1000, 1))
 
 
 def read_enforcement(kafka: KafkaSettings) -> Enforcement:

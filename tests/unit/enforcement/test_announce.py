@@ -95,6 +95,9 @@ def test_it_says_that_it_is_there_and_acknowledges_each_lock(topic: Topic, point
     assert ack is not None
     assert (ack.point, ack.command, ack.state) == ("door", "c1", "locked")
     assert (registered.kind, registered.probe) == ("gateway", "http://127.0.0.1:1/probe")
+    began = registered.started
+    assert began is not None
+    assert began <= registered.at
     [event] = topic.events
     assert event["attrs"] == {
         "command": "c1",
@@ -107,6 +110,7 @@ def test_it_says_that_it_is_there_and_acknowledges_each_lock(topic: Topic, point
     beats = topic.sent.count("door")
     until(lambda: topic.sent.count("door") > beats)
     until(lambda: parse_message(Point, topic.values["door"] or b"").known_until == AT)
+    assert parse_message(Point, topic.values["door"] or b"").started == began
     one.close()
     assert topic.values["door"] is None, "who was stopped is not silent"
 

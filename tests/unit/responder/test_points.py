@@ -33,6 +33,22 @@ def test_a_point_acknowledged_or_not_and_is_silent_or_not() -> None:
     assert three.acked_ms == {"principal:a": None}, "an older lock's acknowledgement is none of this one"
 
 
+def test_who_started_after_a_lock_applied_it_when_it_started() -> None:
+    locks = [LOCK, Lock(subject="principal:b", state="locked", command="c2", reason="r", by="b", at=wire_time(NOW + 60))]
+    late = Point(name="g1", kind="gateway", version="1", at=wire_time(NOW + 70), started=wire_time(NOW + 54))
+    own = LockAck(point="g1", subject="principal:b", command="c2", state="locked", applied_at=wire_time(NOW + 60))
+    found = topic(("g1", encode_json(late), NOW + 70), ack("g1", "c1", NOW + 54.087), ("g1\0principal:b", encode_json(own), NOW + 60.02))
+    [one] = standing(found, locks, NOW + 70)
+    assert (one.acked_ms, one.at_start) == ({"principal:a": 54087.0, "principal:b": 20.0}, {"principal:a"})
+    [missing] = standing(topic(("g1", encode_json(late), NOW + 70)), locks, NOW + 70)
+    assert missing.at_start == frozenset(), "what it did not acknowledge it did not apply"
+
+
+def test_clocks_that_part_give_no_time_below_zero() -> None:
+    [one] = standing(topic(point("g1", NOW + 0.4), ack("g1", "c1", NOW - 0.2)), [LOCK], NOW)
+    assert (str(one.age_s), one.acked_ms) == ("0.0", {"principal:a": 0.0})
+
+
 def test_who_signed_off_or_was_not_heard_for_a_day_is_not_shown() -> None:
     assert standing(topic(point("g1", NOW), ("g1", None, NOW + 1)), [], NOW + 2) == []
     assert standing(topic(point("g1", NOW - 86_400)), [], NOW) == []
