@@ -7,6 +7,7 @@ PR_SET_PDEATHSIG does not depend on which thread started the child.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 _GUARD = Path(__file__).with_name("guard.py")
 GRACE_S = 10.0
+_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ [A-Z]+ \S+: ")
 
 
 @dataclass
@@ -95,6 +97,11 @@ def tail(log: Path, lines: int = 1) -> str:
     except OSError:
         return ""
     return "\n".join([line for line in content.splitlines() if line.strip()][-lines:])
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log without its time, part, level and module: what a person is told."""
+    return _PREFIX.sub("", tail(log))
 
 
 def wait_until(ready: "Sequence[Child]", seconds: float) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Actor, Event, Resource, Source, Usage, Why, encode_event, parse_event
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.vocabulary import ACTIONS, Outcome
+from tallystick_schemas.vocabulary import ACTIONS, Outcome, no_action
 
 from .errors import InvalidEvent
 
@@ -90,6 +90,6 @@ def _check(raw: bytes, action: str, time: str | None) -> None:
     if b"\\u0000" in raw:
         parse_event(raw)
     if action not in ACTIONS:
-        raise ParseError(f"action {action!r} is not in the vocabulary")
+        raise ParseError(no_action(action))
     if time is not None and not TIME_PATTERN.fullmatch(time):
         raise ParseError("time is not YYYY-MM-DDThh:mm:ss.ffffffZ")

@@ -1,5 +1,6 @@
 """The closed list of actions (SPEC section 3), each with its OCSF 1.8 class, so that an export needs no guess."""
 
+from difflib import get_close_matches
 from typing import Final, Literal
 
 OUTCOMES: Final = ("allowed", "denied", "error")
@@ -73,3 +74,11 @@ DISPOSITIONS: Final = (
     "other",
 )
 """What a person may say that a finding was: attribute `disposition` of `incident.close`."""
+
+
+def no_action(action: str) -> str:
+    """What is said of an action that is none, with the nearest that is one."""
+    near = get_close_matches(action, ACTIONS, n=1)
+    return f"action {action!r} is not in the vocabulary" + (
+        f"; did you mean {near[0]!r}?" if near else f", which has {', '.join(sorted(ACTIONS))}"
+    )

@@ -25,7 +25,7 @@ from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, 
 from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
 from ..operator import Operator, RecordSender
-from ..processes import Child, spawn, tail, wait_until
+from ..processes import Child, last_words, spawn, tail, wait_until
 from ..signals import signals_settings
 from .backoff import Backoff
 from .checks import check_machine, listens
@@ -36,6 +36,7 @@ ALL_PARTS = START_ORDER
 _START_S = 90.0
 _STOP_S = 12.0
 _LOOK_S = 0.1
+_SIGNALLED = 128
 _ANNOUNCED = ".announced"
 """Is there once the topics were announced: from then on agents may be writing at any time."""
 
@@ -280,8 +281,11 @@ def _end(going: Sequence[Child]) -> None:
 
 
 def _reason(child: Child) -> str:
+    """Who was killed has no last words; who gave up says why in the last line of its log."""
     code = child.process.returncode
-    return f"{f'signal {code - 128}' if code > 128 else f'exit code {code}'}: {tail(child.log)[:200]}"
+    if code < 0 or code > _SIGNALLED:
+        return f"killed by signal {-code if code < 0 else code - _SIGNALLED}"
+    return f"{last_words(child.log)[:200] or 'it says nothing'}; exit code {code}, see {child.log.name}"
 
 
 def _environment() -> Mapping[str, str]:

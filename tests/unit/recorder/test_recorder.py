@@ -282,3 +282,11 @@ def test_the_spool_is_private(tmp_path):
     directory = tmp_path / "spool" / "agent-1"
     assert directory.stat().st_mode & 0o777 == 0o700
     assert (directory / "spool.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("action", "said"), [("artifact.downlod", r"did you mean 'artifact\.download'\?"), ("xyz", r"which has access\.check, ")]
+)
+def test_an_unknown_action_is_told_with_the_nearest(tmp_path, action, said):
+    with Recorder.open(agent_settings(tmp_path, "near")) as recorder, pytest.raises(InvalidEvent, match=said):
+        recorder.record(action, actor=ALICE, resource=ATLAS)
