@@ -12,6 +12,7 @@ TallystickError
     ├── NotLocked, NothingWaits, UnseenSubject          what a person ordered that means nobody
     ├── NoSuchKey                                       agents' keys
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
+    ├── OrderWaits                                      a lock, until somebody decides
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
     └── EvaluationRefused                               a log that cannot be evaluated
@@ -195,6 +196,17 @@ class NotLocked(InfraError):
 class NothingWaits(InfraError):
     def __init__(self, subject: str) -> None:
         super().__init__(f"no order about {subject} waits for a second person, so there is nothing to withdraw. No order was written")
+
+
+class OrderWaits(InfraError):
+    """Nothing was decided about an order in time. `silent`: the first part on its way that did not answer: broker, notary or responder."""
+
+    def __init__(self, command: str, seconds: float, silent: str) -> None:
+        if silent == "responder":
+            what = f"the order {command} has its receipt, and the responder is silent: nothing was decided within {seconds:.0f} s"
+        else:
+            what = f"the order {command} is in the spool, and the {silent} is silent: no receipt came within {seconds:.0f} s"
+        super().__init__(f"{what}. It takes effect when the {silent} is back; `tallystick doctor` tells what runs")
 
 
 class UnseenSubject(InfraError):

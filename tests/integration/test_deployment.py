@@ -140,6 +140,23 @@ def test_orders_lock_and_unlock(supervisor):
     assert cli(supervisor, "locks")["locks"] == []
 
 
+def test_an_order_without_a_notary_says_so_and_takes_effect_when_it_is_back(supervisor):
+    os.killpg(supervisor.children["notary"].pid, signal.SIGKILL)
+    order = ("lock", "waiting@example.org", "--unseen", "--reason", "seen twice", "--by", "ann", "--timeout", "4")
+    command = [sys.executable, "-m", "tallystick_infra.cli", *order, "--data", str(supervisor.deployment.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "is in the spool, and the notary is silent: no receipt came within 4 s. It takes effect when the notary is back" in done.stderr
+    deadline = time.monotonic() + 60
+    while "principal:waiting@example.org" not in [lock["subject"] for lock in cli(supervisor, "locks")["locks"]]:
+        assert time.monotonic() < deadline
+    cli(supervisor, "unlock", "waiting@example.org", "--reason", "it is over", "--by", "ann")
+    nobody = subprocess.run(
+        [*command[:3], "unlock", *order[1:2], *order[3:7], *command[-2:]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (nobody.returncode, "principal:waiting@example.org is not locked; nobody is." in nobody.stderr) == (1, True)
+
+
 def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
     """An ordinary agent's order, a copy of a real one, and a real one with a bit turned: nobody is locked by them."""
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..deployment import Deployment
-from ..errors import NothingWaits
+from ..errors import NothingWaits, OrderWaits
 from .common import data_option, emit_json, json_option, open_running, out
 from .reasons import checked_reason
 
 if TYPE_CHECKING:
+    from tallystick_producers import Recorder
     from tallystick_schemas.messages import Decision
     from tallystick_stream_jobs.responder.client import Ordering
 
 _AGENT = "cli"
 WAITS, REFUSED = 4, 5
+_RECEIPT_S = 1.0
 
 
 MAX_MINUTES = 366 * 24 * 60
@@ -147,11 +149,16 @@ class _Given:
         """Give it, wait for what the responder makes of it, show that, and exit with its meaning."""
         from tallystick_producers import Recorder
         from tallystick_schemas.notices import withdrawn
+        from tallystick_stream_jobs.errors import LockUnconfirmed
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
 
         with Recorder.open(self.deployment.agent(_AGENT)) as recorder:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
-            decision = wait_decided(self.deployment.kafka(), give(order), self.timeout)
+            command = give(order)
+            try:
+                decision = wait_decided(self.deployment.kafka(), command, self.timeout)
+            except LockUnconfirmed as error:
+                raise OrderWaits(command, self.timeout, _silent(recorder)) from error
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
         if decision.lock is None and not withdrawn(decision):
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
@@ -165,6 +172,15 @@ class _Given:
             return None
         wanted = self.subject.partition(":")[2]
         return next((record.principal for record in read_tokens(path).records() if record.credential == wanted), None)
+
+
+def _silent(recorder: "Recorder") -> str:
+    """Which part an order waits for: one with a receipt for the responder, one that was sent for the notary. SegmentsRefused: it waits for nobody."""
+    stats = recorder.stats()
+    if stats.waiting:
+        return "notary" if stats.sent else "broker"
+    recorder.wait_receipts(_RECEIPT_S)
+    return "responder"
 
 
 def _told(decision: "Decision") -> object:

@@ -15,10 +15,12 @@ from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
 from tallystick_infra.cli.reasons import MAX_REASON, MIN_REASON
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
-from tallystick_producers import Recorder
+from tallystick_producers import Recorder, Stats
+from tallystick_producers.errors import SegmentsRefused
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Decision, Level, Lock
 from tallystick_schemas.notices import WITHDRAWS
+from tallystick_stream_jobs.errors import LockUnconfirmed
 from tallystick_stream_jobs.responder import client, topics
 from tallystick_stream_jobs.triage import store as stored
 
@@ -76,6 +78,14 @@ class Taking:
         self.orders: list[dict[str, Any]] = []
         self.locks: list[Lock] = []
         self.decisions: list[Decision] = []
+        self.counted = Stats(0, 0, 0, 0, 0, 0, 0, "")
+
+    def stats(self) -> Stats:
+        return self.counted
+
+    def wait_receipts(self, _timeout: float) -> None:
+        if self.counted.aside:
+            raise SegmentsRefused("cli", 1)
 
     def record(self, action: str, **fields: Any) -> None:
         self.orders.append({"action": action, **fields})
@@ -280,3 +290,26 @@ def test_an_order_with_a_finding_does_not_need_the_store(
     assert ordered("lock", "--unseen", "ann", "--finding", "deadbeef") == 0
     assert taking.orders[0]["attrs"]["finding"] == "deadbeef"
     assert "hint: whether there is a finding deadbeef could not be checked (ClickHouse: nothing answers at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("sent", "waiting", "said"),
+    [
+        (0, 1, "is in the spool, and the broker is silent: no receipt came within 20 s. It takes effect when the broker is back"),
+        (1, 1, "is in the spool, and the notary is silent: no receipt came within 20 s. It takes effect when the notary is back"),
+        (1, 0, "has its receipt, and the responder is silent: nothing was decided within 20 s. It takes effect when the responder is back"),
+    ],
+)
+def test_an_order_that_nobody_decides_names_who_is_silent(
+    sent: int, waiting: int, said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def undecided(_kafka: object, command: str, timeout_s: float) -> Decision:
+        raise LockUnconfirmed(command, timeout_s)
+
+    monkeypatch.setattr(client, "wait_decided", undecided)
+    taking.counted = Stats(1, 1, sent, 1 - waiting, waiting, 0, 0, "")
+    assert ordered("lock", "ann", "--unseen") == 1
+    assert f"the order {taking.orders[0]['attrs']['command']} {said}; `tallystick doctor`" in capsys.readouterr().err
+    taking.counted = Stats(1, 1, 1, 0, 0, 1, 0, "")
+    assert ordered("lock", "ann", "--unseen") == 1
+    assert "the history refused 1 segment of cli for good" in capsys.readouterr().err, "it waits for nobody"
