@@ -24,9 +24,13 @@ class EmbeddedClickHouse:
     port: int
     password: str
     child: Child
+    auditor_password: str
 
     def settings(self, database: str = "tallystick") -> ClickHouseSettings:
         return ClickHouseSettings(port=self.port, password=self.password, database=database)
+
+    def auditor(self) -> ClickHouseSettings:
+        return ClickHouseSettings(port=self.port, username="auditor", password=self.auditor_password)
 
     def client(self, database: str = "tallystick"):
         return clickhouse_connect.get_client(**self.settings(database).client_kwargs())
@@ -39,13 +43,17 @@ def launch(directory: Path, port: int = 0) -> EmbeddedClickHouse:
     """Start it and wait until it answers; no migrations."""
     password_file = directory / "password"
     password = make_secret(password_file)
+    auditor_file = directory / "auditor-password"
+    auditor_password = make_secret(auditor_file)
     port = port or free_port()
-    child = spawn("clickhouse", clickhouse_command(directory / "clickhouse", port, password_file), directory / "clickhouse.log")
+    child = spawn(
+        "clickhouse", clickhouse_command(directory / "clickhouse", port, password_file, auditor_file), directory / "clickhouse.log"
+    )
     deadline = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).close()
-            return EmbeddedClickHouse(directory, port, password, child)
+            return EmbeddedClickHouse(directory, port, password, child, auditor_password)
         except (urllib.error.URLError, OSError):
             if child.poll() is not None or time.monotonic() > deadline:
                 child.stop()

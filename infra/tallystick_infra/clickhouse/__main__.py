@@ -1,4 +1,4 @@
-"""`python -m tallystick_infra.clickhouse --data DIR --port N --password-file FILE`: the embedded server's process."""
+"""`python -m tallystick_infra.clickhouse --data DIR --port N --password-file FILE --auditor-password-file FILE`: the embedded server's process."""
 
 import argparse
 import fcntl
@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--auditor-password-file", type=Path, required=True)
     args = parser.parse_args()
     data: Path = args.data.absolute()
     temporary = data / "tmp"
@@ -27,12 +28,14 @@ def main() -> int:
             return 1
         # Inserts pass through temporary files: in a directory of our own, not where others could look.
         os.environ["TMPDIR"] = str(temporary)
+        from .auditing import AUDITOR_SESSION
         from .engine import Engine
         from .server import Server
 
-        engine = Engine(data / "store")
+        engine = Engine(data / "store", restricted=AUDITOR_SESSION)
         try:
-            application = Server(engine, args.password_file.read_text().strip()).application()
+            passwords = [file.read_text().strip() for file in (args.password_file, args.auditor_password_file)]
+            application = Server(engine, *passwords).application()
             uvicorn.run(application, host="127.0.0.1", port=args.port, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
         finally:
             engine.close()

@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface over the engine: loopback, one user, one password. `python -m tallystick_infra.clickhouse`."""
+"""ClickHouse's HTTP interface over the engine: loopback, one user and a reading auditor. `python -m tallystick_infra.clickhouse`."""
 
 import asyncio
 import base64
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from .auditing import AUDITOR, AUDITOR_SETTINGS, check_auditor
 from .engine import Engine, EngineError
 from .form import is_form, parse_form
 from .statements import BadRequest, Statement, http_status, parse_request
@@ -35,8 +36,9 @@ _Encode = Callable[[bytes, bool], bytes]
 class Server:
     """The ASGI application's handlers."""
 
-    def __init__(self, engine: Engine, password: str) -> None:
-        self._engine, self._password = engine, password
+    def __init__(self, engine: Engine, password: str, auditor_password: str = "") -> None:
+        """Without `auditor_password` there is no auditor; with one, the engine has restricted sessions (`auditing.AUDITOR_SESSION`)."""
+        self._engine, self._passwords = engine, {USER: password} | ({AUDITOR: auditor_password} if auditor_password else {})
         self._limiter: anyio.CapacityLimiter | None = None
 
     def application(self) -> Starlette:
@@ -48,19 +50,26 @@ class Server:
 
     async def query(self, request: Request) -> Response:
         """One statement."""
-        if not self._is_allowed(request):
+        user, password = _credentials(request)
+        if not self._is_allowed(user, password):
             return _failure(516, f"{USER}: Authentication failed: password is incorrect, or there is no user with such name.")
         try:
-            statement = await self._statement(request)
-            return await self._answer(request, statement)
+            statement = await self._statement(request, restricted=user == AUDITOR)
+            return await self._answer(request, statement, restricted=user == AUDITOR)
         except BadRequest as error:
             return _failure(error.code, str(error))
         except EngineError as error:
             log.info("refused: %s", error.text.split("\n", 1)[0][:300])
             return _failure(error.code, error.text, whole=True)
 
-    async def _statement(self, request: Request) -> Statement:
-        query = dict(request.query_params)
+    async def _statement(self, request: Request, *, restricted: bool) -> Statement:
+        query = ({"max_threads": AUDITOR_SETTINGS["max_threads"]} if restricted else {}) | dict(request.query_params)
+        statement = await self._parsed(request, query)
+        if restricted:
+            check_auditor(statement)
+        return statement
+
+    async def _parsed(self, request: Request, query: dict[str, str]) -> Statement:
         default = request.headers.get("x-clickhouse-format", "TabSeparated")
         if request.method == "GET":
             if not query.get("query"):
@@ -71,20 +80,19 @@ class Server:
             query, body = query | parse_form(kind, body), b""
         return parse_request(query, body, readonly=False, default_format=default)
 
-    def _is_allowed(self, request: Request) -> bool:
-        user, password = _credentials(request)
-        good_user = hmac.compare_digest(user.encode(), USER.encode())
-        return hmac.compare_digest(password.encode(), self._password.encode()) and good_user
+    def _is_allowed(self, user: str, password: str) -> bool:
+        wanted = self._passwords.get(user, "")
+        return hmac.compare_digest(password.encode(), wanted.encode()) and wanted != ""
 
-    async def _answer(self, request: Request, statement: Statement) -> Response:
+    async def _answer(self, request: Request, statement: Statement, *, restricted: bool) -> Response:
         database = request.query_params.get("database") or request.headers.get("x-clickhouse-database") or "default"
         if not database.replace("_", "").isalnum():
             raise BadRequest(81, f"Database {database!r} does not exist")
         headers = {**_SERVER, "X-ClickHouse-Format": statement.format, "X-ClickHouse-Query-Id": request.query_params.get("query_id", "")}
         if not statement.streams:
-            result = await self._in_thread(lambda: self._engine.execute(database, statement))
+            result = await self._in_thread(lambda: self._engine.execute(database, statement, restricted=restricted))
             return Response(result, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
-        blocks = self._engine.stream(database, statement)
+        blocks = self._engine.stream(database, statement, restricted=restricted)
         # The first block before the status: most errors show there and become an honest status.
         first = await self._in_thread(lambda: next(blocks, b""))
         name, encode = _encoding(request)

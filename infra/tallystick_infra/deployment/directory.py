@@ -99,6 +99,11 @@ class Deployment:
     def keys(self) -> Path:
         return self.path / "keys"
 
+    @property
+    def auditor_password(self) -> Path:
+        """The file with the password of user `auditor`, who may only read the embedded ClickHouse."""
+        return self.keys / "clickhouse-auditor.password"
+
     def embedded(self) -> EmbeddedSettings:
         return build(EmbeddedSettings, "embedded", self._table("embedded"), self.env)
 
@@ -192,6 +197,7 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
     for name in BUILT_IN_AGENTS:
         make_key(keys / "agents" / f"{name}.key")
     make_secret(keys / "clickhouse.password")
+    make_secret(keys / "clickhouse-auditor.password")
     make_secret(keys / "console.secret")
     log = {
         "deployment": f"tallystick-{secrets.token_hex(4)}",

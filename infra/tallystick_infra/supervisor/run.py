@@ -17,7 +17,7 @@ from ..clickhouse.command import clickhouse_command
 from ..clickhouse.migrate import migrate
 from ..deployment import Deployment, RunFile
 from ..deployment.directory import BUILT_IN_AGENTS
-from ..deployment.keyfiles import make_key, read_key
+from ..deployment.keyfiles import make_key, make_secret, read_key
 from ..deployment.runfile import read_run, write_run
 from ..enrolment import enrolled_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
@@ -143,7 +143,9 @@ class Supervisor:
         embedded, path = self.deployment.embedded(), self.deployment.path
         if embedded.clickhouse:
             port = self._ports["clickhouse"]
-            command = clickhouse_command(path / "clickhouse", port, path / "keys" / "clickhouse.password")
+            make_secret(self.deployment.auditor_password)  # deployments of earlier versions have none
+            password = path / "keys" / "clickhouse.password"
+            command = clickhouse_command(path / "clickhouse", port, password, self.deployment.auditor_password)
             self._start(Part("clickhouse", command, lambda: listens(port)))
         if embedded.kafka:
             self._start_kafka()

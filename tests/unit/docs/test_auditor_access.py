@@ -1,0 +1,29 @@
+"""The operator's page gives the auditor what the verifier reads, in SQL that ClickHouse reads."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tallystick_audit.verify import clickhouse
+
+ROOT = Path(__file__).parents[3]
+[SQL] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "operator.md").read_text(), re.S)
+STATEMENTS = [part.strip() for part in SQL.split(";\n") if part.strip()]
+
+
+def test_what_is_granted_is_what_the_verifier_reads() -> None:
+    source = Path(clickhouse.__file__).read_text()
+    read = set(re.findall(r"FROM ([a-z_]+)", source)) | set(clickhouse._TABLES)
+    assert set(re.findall(r"GRANT SELECT ON tallystick\.(\w+) TO auditor", SQL)) == read
+    assert len(STATEMENTS) == 1 + len(read)
+
+
+@pytest.mark.embedded
+def test_clickhouse_reads_the_statements() -> None:
+    # In a process of its own: the engine holds one for good.
+    ask = "import sys, chdb; sys.stdout.write(''.join(str(chdb.query('EXPLAIN AST ' + one)) for one in sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", ask, *STATEMENTS], capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^\"(\w+Query)", done.stdout, re.M) == ["CreateUserQuery", *["GrantQuery"] * (len(STATEMENTS) - 1)]
