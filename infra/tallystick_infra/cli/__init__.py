@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from tallystick_schemas import __version__
-from tallystick_schemas.errors import SettingsError, TallystickError
+
+from .telling import tell, told, wants_json
 
 _COMMANDS = {
     "demo": ("demo", "demo", "A theft, start to finish, on real parts of its own."),
@@ -62,35 +63,14 @@ def cli() -> None:
     """Keep a tamper-evident record of who touches shared models and datasets, stop the thief, prove the story."""
 
 
-def _store_of(error: Exception) -> str | None:
-    """Whose client library an error is of. By its module's name: importing the libraries to ask takes as long as a command."""
-    families = {base.__module__.partition(".")[0] for base in type(error).__mro__}
-    return next((store for family, store in (("kafka", "Kafka"), ("clickhouse_connect", "ClickHouse")) if family in families), None)
-
-
 def main(argv: list[str] | None = None) -> None:
     """Entry point: every error that we raise on purpose is a sentence and an exit code, never a traceback."""
     try:
         outcome: Any = cli.main(args=argv, prog_name="tallystick", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("stopped", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code if error.exit_code != 1 else 3)
-    except SettingsError as error:
-        click.echo("error: these settings cannot be used:", err=True)
-        for mistake in error.mistakes:
-            click.echo(f"  - {mistake}", err=True)
-        sys.exit(3)
-    except TallystickError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
-        sys.exit(getattr(error, "exit_code", 1))
     except Exception as error:
-        store = _store_of(error)
-        if store is None:
+        what = told(error)
+        if what is None:
             raise
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {store}: {said}; `tallystick doctor` tells what is wrong", err=True)
-        sys.exit(1)
+        tell(error, what, as_json=wants_json(sys.argv[1:] if argv is None else argv))
+        sys.exit(what.exit)
     sys.exit(outcome if isinstance(outcome, int) else 0)

@@ -40,7 +40,7 @@ def data_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """`--json`, given to the command as `as_json: bool`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line, also of an error.")(command)
 
 
 def emit_json(value: object) -> None:
