@@ -82,9 +82,13 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
     if kind in known:
         return
     refusal = UnseenSubject(subject, f"{min(known)}:{name}" if known else None)
-    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (ask and _somebody_is_there()):
         raise refusal
     click.confirm(f"{refusal}. Lock it now?", abort=True, err=True)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def kinds_in_tokens(deployment: Deployment, name: str) -> set[str]:

@@ -216,6 +216,17 @@ def test_who_was_seen_is_locked(subject: str, kinds: set[str], taking: Taking, m
     assert (ordered("lock", subject), [order["action"] for order in taking.orders]) == (0, ["credential.suspend"])
 
 
+@pytest.mark.parametrize(("answer", "made", "code"), [("y", 1, 0), ("n", 0, 130), ("", 0, 130)])
+def test_on_a_terminal_who_was_never_seen_is_asked_about(
+    answer: str, made: int, code: int, taking: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(monkeypatch, set())
+    monkeypatch.setattr(respond_look, "_somebody_is_there", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: answer)
+    assert (ordered("lock", "ann"), len(taking.orders)) == (code, made)
+    assert (ordered("lock", "ann", "--json"), len(taking.orders)) == (1, made), "a program is asked nothing"
+
+
 def test_a_token_that_was_never_used_can_be_locked(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
     store(monkeypatch, set())
     monkeypatch.setattr(respond_look, "kinds_in_tokens", lambda *_: {"credential"})
