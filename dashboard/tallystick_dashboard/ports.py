@@ -67,6 +67,8 @@ class ShardRow:
     verdicts: Mapping[int, int] = field(default_factory=dict)
     forked: int = 0
     """Indexes, among the newest, at which two different entries stand. More than 0 is tampering or two notaries."""
+    missing: int = 0
+    """Indexes, among the newest, at which no entry stands. The notary leaves none out."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tallystick_schemas.entries import entry_leaf
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
 from tallystick_schemas.evidence import read_cited
+from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import Place
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
@@ -107,16 +108,20 @@ class ClickHouseSources:
             self._newest = dict(self._query("SELECT shard, max(index) FROM ledger_entries GROUP BY shard"))
         rows = self._query(
             "SELECT shard, max(index) AS top, toUnixTimestamp64Milli(max(append_time)), argMax(offset, index),"  # noqa: S608  # numbers of ours
-            " uniqExact(index, leaf) - uniqExact(index), groupUniqArray((index, verdict))"
+            " uniqExact(index, leaf) - uniqExact(index), max(index) - min(index) + 1 - uniqExact(index), min(index), groupUniqArray((index, verdict))"
             f" FROM ledger_entries WHERE {self._newer_than(NEWEST)} GROUP BY shard ORDER BY shard"
         )
-        for shard, top, ms, offset, forked, verdicts in rows:
-            self._newest[shard] = top
-            yield ShardRow(shard, top + 1, ms, offset, dict(Counter(verdict for _, verdict in verdicts)), int(forked))
+        for shard, top, ms, offset, forked, gaps, low, verdicts in rows:
+            seen = self._newest.get(shard, top)
+            missing = int(gaps) + low - max(0, seen - NEWEST + 1) + max(0, seen - top)
+            self._newest[shard] = max(seen, top)
+            yield ShardRow(shard, top + 1, ms, offset, dict(Counter(verdict for _, verdict in verdicts)), int(forked), missing)
 
     def _newest_entries(self) -> list[EntryRow]:
-        where = self._newer_than(SHOWN_ENTRIES)
-        return [_entry(row) for row in self._query(f"{_ENTRY}{where} ORDER BY shard, index DESC LIMIT 1 BY shard, index, leaf")]
+        """Without seals: four of them come each two seconds, and say nothing that the tiles do not."""
+        once = f"{_ENTRY}{self._newer_than(NEWEST)} AND kind != {Kind.SEAL:d} LIMIT 1 BY shard, index, leaf"
+        newest = f"SELECT * FROM ({once}) ORDER BY shard, index DESC LIMIT {SHOWN_ENTRIES} BY shard"  # noqa: S608  # numbers of ours
+        return [_entry(row) for row in self._query(newest)]
 
     def _newer_than(self, count: int) -> str:
         """The newest `count` indexes of each shard and whatever came since: a few rows of a table sorted by (shard, index), whatever its size."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.deployment import check_exactly_once, check_history, cli, ids_in_history, record, running, wait_confirmed
+from tests.support.deployment import check_exactly_once, check_history, cli, doctor, ids_in_history, record, running, wait_confirmed
 
 from tallystick_infra.cli.respond_look import kinds_in_history
 from tallystick_infra.errors import AlreadyRunning
@@ -234,8 +234,8 @@ def test_a_plan_shows_whom_a_lock_would_hit(supervisor):
 def test_doctor_sees_what_runs(supervisor):
     """Once the ledger is sealed: the sealer may have died with the broker above, and doctor looks at how old its last checkpoint is."""
     check_history(supervisor)
-    checks = cli(supervisor, "doctor")["checks"]
-    well = {check["name"] for check in checks if check["ok"]}
+    checks = doctor(supervisor)
+    well = {name for name, check in checks.items() if check["ok"]}
     assert {"supervisor", "kafka", "clickhouse", "notary", "sealer", "responder"} <= well, checks
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 import clickhouse_connect
 import pytest
-from tests.support.deployment import check_history, cli, running, wait_confirmed
+from tests.support.deployment import check_history, cli, doctor, running, wait_confirmed
 
 from tallystick_dashboard.group_lag import GroupLag
 from tallystick_dashboard.health import Waiting
 from tallystick_dashboard.store import ClickHouseSources
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
+from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import Finding
 from tallystick_stream_jobs.responder.client import read_findings
 
@@ -161,7 +162,7 @@ def test_a_person_changes_the_file_and_stands_in_the_history(supervisor, tmp_pat
     assert cli(supervisor, "detect", "policy", "set", str(new), "--by", "ann", "--reason", "too loud")["changed"]
     wait_for(supervisor, lambda: len(history(supervisor, "policy.update")) > before, "the change in the history")
     assert cli(supervisor, "detect", "policy")["policy"]["detectors"]["D01"]["parameters"] == {"alert": 20.0}
-    assert {check["name"]: check["ok"] for check in cli(supervisor, "doctor")["checks"]}["policy"]
+    assert doctor(supervisor)["policy"]["ok"]
     os.killpg(supervisor.children["detectors"].pid, signal.SIGKILL)
     pull(supervisor, "fay", 20)
     wait_for(supervisor, lambda: found(supervisor, "fay"), "fay's finding, after a kill")
@@ -187,7 +188,7 @@ def test_detectors_that_stand_still_are_seen_to_be_behind(supervisor) -> None:
             assert waiting.records >= 1
             assert waiting.since is not None
             assert began - 1 < waiting.since < time.time() + 1
-            [check] = [one for one in cli(supervisor, "doctor")["checks"] if one["name"] == "detectors"]
+            check = doctor(supervisor)["detectors"]
             assert re.match(r"[1-9]\d* verified records? waiting, the oldest for \d+\.\d s", check["seen"]), check
         finally:
             os.killpg(group, signal.SIGCONT)
@@ -217,3 +218,11 @@ def test_evidence_that_was_changed_or_removed_in_the_store_is_not_vouched_for(su
     beside = [(s, i) == (shard, index) for s, i, _ in one.evidence]
     removed = ["removed", *("unproven" if near else "holds" for near in beside[1:])]
     assert told() == (removed, removed)
+    before = {row.shard: row.missing for row in sources.history().shards}
+    client.command(f"ALTER TABLE ledger_entries DELETE WHERE shard = {shard} AND index = {index} SETTINGS mutations_sync = 1")
+    after = {row.shard: row.missing for row in sources.history().shards}
+    assert (set(before.values()), after) == ({0}, {**before, shard: 1})
+    assert all(entry.kind != Kind.SEAL for entry in sources.history().entries)
+    client.command(f"ALTER TABLE ledger_entries DELETE WHERE shard = {shard} AND index >= {index} SETTINGS mutations_sync = 1")
+    gone = {row.shard: row.missing for row in sources.history().shards}
+    assert gone[shard] > 1, "a tail that was seen and is gone"

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import tomli_w
 from msgspec.structs import replace as changed
-from tests.support.deployment import TABLES, check_history, cli, running
+from tests.support.deployment import TABLES, check_history, cli, doctor, running
 from tests.support.signals import decision, free_port, served, settings_in, until
 
 from tallystick_schemas.signing import wire_time
@@ -156,7 +156,7 @@ def test_keys_rotate_while_it_runs(both):
     assert {row["state"] for row in rows} == {"signs", "comes"}
     assert {key["kid"] for key in httpx.get(f"{url}/ssf/jwks.json").json()["keys"]} == {row["kid"] for row in rows} > before
     status = cli(supervisor, "signals", "status")
-    checks = {check["name"]: check for check in cli(supervisor, "doctor")["checks"]}
+    checks = doctor(supervisor)
     assert (checks["signals"]["ok"], checks["signals"]["seen"].partition(",")[0]) == (True, "1 stream")
     assert (status["signer"], status["enabled"], status["heard"], status["wrong"]) == (*before, True, {"there": 1}, [])
 

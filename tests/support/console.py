@@ -20,6 +20,7 @@ from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.used_links import UsedLinks, sign_in_link
 from tallystick_schemas.blast_radius import Hit, Plan
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, Why, encode_event, event_leaf
+from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import (
     HEARTBEAT_KEY,
     Decision,
@@ -182,7 +183,7 @@ class Simulator:
         for shard, top in sorted(self.indexes.items()):
             newest = self.times.get(shard, now)
             shards.append(ShardRow(shard, top + 1, int(newest * 1000), top, {0: min(1000, top + 1) - 3, 1: 2, 2: 1}))
-            entries += [self.entry(shard, top - n, newest - 0.7 * n) for n in range(20) if n <= top]
+            entries += [one for n in range(20) if n <= top and (one := self.entry(shard, top - n, newest - 0.7 * n)).kind != Kind.SEAL]
             checkpoints += [self.checkpoint(LOG.origin(shard), top - 5 * n, now - 2.0 * n) for n in range(3)]
         if shards:
             checkpoints += [self.checkpoint(LOG.root_origin, 400 - n, now - 2.0 * n) for n in range(4)]

@@ -97,6 +97,16 @@ def cli(supervisor, *arguments, code=0):
     return json.loads(out.splitlines()[-1])
 
 
+def doctor(supervisor):
+    """Name -> line of `tallystick doctor`, whose exit code must say what they say. A deployment without detectors is behind, and told so."""
+    command = [sys.executable, "-m", "tallystick_infra.cli", "doctor", "--data", str(supervisor.deployment.path), "--json"]
+    ended, out, err = watched(supervisor, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), 120)
+    told = json.loads(out.splitlines()[-1])
+    checks = {check["name"]: check for check in told["checks"]}
+    assert (ended == 0) == told["ok"] == all(check["ok"] for check in checks.values()), err
+    return checks
+
+
 def watched(supervisor, started, seconds):
     """(exit code, standard output, standard error) of a process, once it is over. Meanwhile parts that die are started again."""
     deadline = time.monotonic() + seconds

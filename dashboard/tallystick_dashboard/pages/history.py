@@ -63,6 +63,8 @@ def _shard(row: ShardRow, now: float) -> Component:
     ]
     if row.forked:
         counts.append(badge(f"{counted(row.forked, 'index holds', 'indexes hold')} two entries", "critical"))
+    if row.missing:
+        counts.append(badge(f"{counted(row.missing, 'entry', 'entries')} missing", "critical"))
     return html.Div(
         [
             html.Div([html.H3(f"Shard {row.shard}"), html.Span(f"newest {age_text(now - row.newest_ms / 1000)} ago", className="quiet")]),
@@ -83,7 +85,11 @@ def _entries(view: HistoryView, shard: str) -> Component:
     heads = ["Time (UTC)", "Place", "Kind", "Verdict", "Agent", "Events", "Leaf", "Chain"]
     widths = ["136px", "76px", "80px", "180px", "auto", "68px", "108px", "108px"]
     return html.Div(
-        [html.H2("Newest entries"), table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths)], className="card"
+        [
+            html.H2(["Newest entries ", html.Span("seals left out", className="quiet")]),
+            table(heads, [_entry(e) for e in rows[:_SHOWN]], "Newest entries", widths),
+        ],
+        className="card",
     )
 
 
@@ -92,7 +98,7 @@ def _entry(row: EntryRow) -> list[Component]:
     leaf = mono(row.leaf[:10], f"leaf {row.leaf}, chain {row.chain}") if row.sound else badge("wrong leaf", "critical")
     return [
         seconds_time(row.append_ms / 1000),
-        mono(f"{row.shard}/{row.index}"),
+        mono(f"{row.shard}:{row.index}"),
         kind,
         html.Span("accepted", className="quiet")
         if row.verdict == Verdict.ACCEPTED

@@ -13,10 +13,10 @@ from tallystick_schemas.vocabulary import DISPOSITIONS
 from ..deployment import Deployment
 from ..errors import ManyFindings, NoFinding
 from .common import data_option, emit_json, json_option, knock, open_running, out
+from .reasons import MIN_REASON, checked_reason
 from .respond_show import findings as _listing
 
 _AGENT = "cli"
-_MIN_REASON = 8
 LEAST_PREFIX = 8
 """Digits of a finding's id that may stand for all of it."""
 
@@ -40,15 +40,15 @@ findings = click.Group(
 @json_option
 @click.argument("finding")
 @click.option("--disposition", required=True, type=click.Choice(DISPOSITIONS), help="What it was.")
-@click.option("--reason", required=True, help=f"Why, in at least {_MIN_REASON} characters; it stands in the history.")
+@click.option(
+    "--reason", required=True, callback=checked_reason, help=f"Why, in {MIN_REASON} characters or more; it stands in the history."
+)
 @click.option("--by", default=getpass.getuser, show_default="your user name", help="Who says so; it stands in the history.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait until the history has confirmed it.")
 def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str, by: str, timeout: float) -> None:
     """Close FINDING (an id of `tallystick findings`, or its first digits: 8 or more). Closing it again replaces what was said; both stay in the history."""
     from tallystick_producers import Actor, Recorder, Resource, Why
 
-    if len(reason.strip()) < _MIN_REASON:
-        raise click.UsageError(f"--reason {reason!r} is too short: say in a few words how you know")
     deployment = open_running(data, "Kafka", so="Nothing was recorded.")
     one = find_finding(deployment, finding)
     with Recorder.open(deployment.agent(_AGENT)) as recorder:
@@ -56,7 +56,7 @@ def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str
             "incident.close",
             actor=Actor(by, "human"),
             resource=Resource("finding", one.id),
-            why=Why(text=reason.strip()[:1000]),
+            why=Why(text=reason),
             attrs={"disposition": disposition, "detector": one.detector, "version": str(one.version)},
             durable=True,
         )

@@ -24,7 +24,7 @@ class Store:
             return SimpleNamespace(result_rows=[(1,) for _, index in self.closed if index >= since][:1])
         if sql.startswith("SELECT shard, max(index) FROM"):
             return SimpleNamespace(result_rows=[(0, self.top)])
-        return SimpleNamespace(result_rows=[(0, self.top, 0, 0, 0, [])])
+        return SimpleNamespace(result_rows=[(0, self.top, 0, 0, 0, 0, 0, [])])
 
 
 def test_the_whole_history_is_read_again_only_for_a_new_closing() -> None:
