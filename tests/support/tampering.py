@@ -326,7 +326,7 @@ CASES = (
     Tampering("a shard cut off", truncate_entries, (3, 0, 13)),
     Tampering("events cut off", truncate_events, (6, 0, 16)),
     Tampering("a tail rewritten", drop_a_record_and_rewrite, (3, 0, 12)),
-    Tampering("a tail rewritten and signed with another key", rewrite_and_sign_with_another_key, (1, None, 6), 3),
+    Tampering("a tail rewritten and signed with another key", rewrite_and_sign_with_another_key, (1, None, 6)),
     Tampering("a shard dropped", drop_shard, (3, 1, 0)),
     Tampering("a shard dropped with its checkpoints", drop_shard_with_its_notes, (2, None, 2)),
     Tampering("a shard dropped from the topology too", drop_shard_from_the_topology, (2, None, 0)),

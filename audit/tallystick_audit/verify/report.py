@@ -120,16 +120,14 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all pass, 1 a failure, 2 unknown, 3 settings that fit no part of the history."""
-        if self.unjudged:
-            return 3
+        """0 all pass, 1 a failure, 2 unknown."""
         verdicts = (self.integrity, self.completeness, self.freshness)
         if Outcome.FAIL in verdicts:
             return 1
         return 2 if Outcome.UNKNOWN in verdicts else 0
 
     def to_json(self) -> dict[str, Any]:
-        """One JSON object; the keys are a contract, more may come. `error` and `exit` stand in it when the pinned keys fit nothing."""
+        """One JSON object; the keys are a contract, more may come. `error` stands in it when the pinned keys fit nothing."""
         fields = asdict(self)
         if unjudged := fields.pop("unjudged"):
             fields |= {"error": unjudged, "exit": self.exit_code}

@@ -1,4 +1,4 @@
-"""Pinned keys that fit nothing: one sentence with both readings, integrity fails, and the exit code is the settings'."""
+"""Pinned keys that fit nothing: one sentence with both readings, and a failure: nobody may take replaced checkpoints for a slip."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ def judged(history: History, log: LogSettings | None = None) -> Report:
 
 def sentence(report: Report) -> str:
     """The one failure of a history that the pinned keys cannot judge; it never passes."""
-    assert (report.exit_code, report.integrity, report.completeness) == (3, "fail", "unknown")
+    assert (report.exit_code, report.integrity, report.completeness) == (1, "fail", "unknown")
     assert (len(report.failures), report.failure_count) == (1, 1)
     assert report.to_json()["error"] == report.failures[0].reason
-    assert report.to_json()["exit"] == 3
+    assert report.to_json()["exit"] == 1
     return report.failures[0].reason
 
 
