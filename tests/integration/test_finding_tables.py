@@ -10,7 +10,7 @@ from tests.support.policies import finding
 
 from tallystick_dashboard.store import ClickHouseSources
 from tallystick_schemas.encoding import to_base64url
-from tallystick_schemas.events import Actor, Event, Resource, Why, encode_event, event_leaf
+from tallystick_schemas.events import Actor, Event, Resource, Why, encode_event, event_leaf, parse_event
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.triage.quality import wilson
@@ -148,7 +148,9 @@ def test_one_finding(store) -> None:
     assert read_decisions(settings, "F3") == []
     assert holds(settings, [(0, 0, 0), (0, 1, 0)])
     assert not holds(settings, [(0, 0, 0), (0, 99_999, 0)])
-    assert read_evidence(settings, [(0, 0, 0), (0, 99_999, 0)])[(0, 0, 0)][1:] == ("incident.open", "allowed", "F0")
+    cited = read_evidence(settings, [(0, 0, 0), (0, 99_999, 0)])
+    assert parse_event(cited[0, 0, 0].raw).resource.id == "F0"
+    assert [str(one.standing) for one in cited.values()] == ["unproven", "waiting"], "these entries are no segments' entries"
 
 
 def test_as_many_are_asked_for_as_ever_wait(store) -> None:

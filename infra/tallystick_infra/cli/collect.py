@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key, read_key
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .telling import Told, tell, told
 
 if TYPE_CHECKING:
     from tallystick_producers import Recorder
@@ -62,9 +63,12 @@ def collect(
             if follow:
                 _follow(collector, paths)
             late = _unconfirmed(recorder, timeout)
-    _show(report, rejected, as_json)
-    if late is not None:
-        raise late  # after the report: what was read and recorded stands, whatever the history has of it
+    # The report comes in any case: what was read and recorded stands, whatever the history has of it.
+    what = told(late) if late is not None else None
+    _show(report, rejected, what, as_json)
+    if late is not None and what is not None:
+        tell(late, what, as_json=False)
+        return what.exit
     return 1 if report.unreadable else 0
 
 
@@ -88,8 +92,8 @@ def _alone(spool: Path, agent: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            told = f"another collect of agent {agent} is running; wait for it, or give this one its own --agent"
-            raise click.ClickException(told) from error
+            said = f"another collect of agent {agent} is running; wait for it, or give this one its own --agent"
+            raise click.ClickException(said) from error
         yield
     finally:
         os.close(handle)
@@ -149,12 +153,13 @@ def _bar(paths: tuple[str, ...], as_json: bool) -> Iterator[Any]:
         yield progress
 
 
-def _show(report: "Report", rejected: Any, as_json: bool) -> None:
+def _show(report: "Report", rejected: Any, late: Told | None, as_json: bool) -> None:
     where = str(rejected.path) if report.refused else None
     if as_json:
         skipped = [*report.unreadable, *report.skipped]
         emit_json(
             {"read": report.read, "recorded": report.recorded, "skipped": skipped, "skipped_count": report.refused, "rejected": where}
+            | ({"error": late.sentence, "exit": late.exit} if late else {})
         )
         return
     from tallystick_schemas.words import counted

@@ -63,7 +63,9 @@ def test_a_history_that_confirms_late_takes_nothing_from_the_report(settings, ma
     log.write_bytes(lines(1, 2))
     code, shown = run(capsys, "jsonl", log, "--mapping", mapping, "--json")
     assert code == 1
-    assert json.loads(shown.out.splitlines()[-1])["recorded"] == 2
+    said = json.loads(shown.out.splitlines()[-1])
+    assert (said["recorded"], said["exit"]) == (2, 1)
+    assert "3 segments have no receipt" in said["error"]
     assert "3 segments have no receipt" in shown.err
 
 
