@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from tallystick_schemas.events import Actor, Resource, Why
 from tallystick_schemas.signing import wire_time
 
-from .boards import Order, OrderBoard
+from .boards import Order, OrderBoard, Verb
 from .errors import BadOrder
 from .ports import ActRecorder
 from .sessions import Session
@@ -16,9 +16,17 @@ from .sessions import Session
 MIN_REASON: Final = 8
 MAX_REASON: Final = 1_000
 SUBJECT_KINDS: Final = ("principal", "credential")
+_RECORDED: Final[dict[Verb, tuple[str, dict[str, str]]]] = {
+    "suspend": ("credential.suspend", {}),
+    "resume": ("credential.resume", {}),
+    "step-up": ("credential.suspend", {"level": "step-up"}),
+    "revoke": ("credential.revoke", {}),
+    "withdraw": ("credential.resume", {"withdraw": "true"}),
+}
+"""What an order is recorded as: action and attributes."""
 
 
-def make_order(verb: Literal["suspend", "resume"], subject: str, reason: str, session: Session, now: float) -> Order:
+def make_order(verb: Verb, subject: str, reason: str, session: Session, now: float) -> Order:
     """A new order, or BadOrder."""
     kind, _, name = subject.partition(":")
     if kind not in SUBJECT_KINDS or not name:
@@ -31,7 +39,7 @@ def make_order(verb: Literal["suspend", "resume"], subject: str, reason: str, se
 
 def order_attrs(order: Order, until: float | None, finding: str | None, principal: str | None = None) -> dict[str, str]:
     """The event's attributes: by `command` the responder's lock is recognised as this order's; `principal`: whose credential it is."""
-    attrs = {"command": order.command}
+    attrs = {"command": order.command} | _RECORDED[order.verb][1]
     if principal:
         attrs["principal"] = principal
     if until is not None:
@@ -48,7 +56,7 @@ async def give_order(
     board.put(order)
     kind, _, name = order.subject.partition(":")
     record = recorder.record_async(
-        f"credential.{order.verb}",
+        _RECORDED[order.verb][0],
         actor=Actor(principal=session.who, kind="human", session=session.id),
         resource=Resource(kind=kind, id=name),
         why=Why(text=order.reason),

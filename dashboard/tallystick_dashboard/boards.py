@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
 from tallystick_schemas.notices import notices, pending
@@ -122,6 +122,9 @@ class DecisionBoard:
         return notices(self._by_id.copy().values(), now)
 
 
+Verb = Literal["suspend", "resume", "step-up", "revoke", "withdraw"]
+VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
+"""What a person may order here. `withdraw`: that what waits for a second person waits no longer."""
 Step = Literal["ordering", "ordered", "applied", "held", "failed"]
 
 
@@ -130,7 +133,7 @@ class Order:
     """One act that somebody ordered here. `event` is the recorded event's name; `at` and `applied_at` are seconds since 1970."""
 
     command: str
-    verb: Literal["suspend", "resume"]
+    verb: Verb
     subject: str
     by: str
     reason: str

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, LockHeartbeat, Point, parse_batch, parse_finding, parse_lock, parse_message
-from tallystick_schemas.notices import breaker_held
+from tallystick_schemas.notices import breaker_held, withdrawn
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
 from .hub import Hub
@@ -48,7 +48,9 @@ def _take_lock(hub: Hub, key: bytes | None, value: bytes | None) -> None:
 def _take_decision(hub: Hub, decision: Decision) -> None:
     hub.decisions.add(decision)
     hub.locks.version += 1  # the page of locks shows what waits for people, too
-    if decision.lock is None:
+    if withdrawn(decision):
+        hub.orders.applied(decision.id, hub.clock())
+    elif decision.lock is None:
         hub.orders.held(decision.id, decision.reason)
     if breaker_held(decision):
         hub.seen.breaker_at = max(seconds_of(decision.at) or 0.0, hub.seen.breaker_at or 0.0)

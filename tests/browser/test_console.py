@@ -8,6 +8,7 @@ from tests.support.browser import Watched
 from tests.support.console import CREDENTIAL, THIEF, RunningConsole, Simulator, make_event
 
 from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.notices import WITHDRAWS
 from tallystick_schemas.signing import wire_time
 
 pytestmark = pytest.mark.browser
@@ -111,6 +112,37 @@ def test_the_dialog_shows_whom_a_lock_hits_and_a_held_order_says_why(console: Ru
     expect(page.locator("table[aria-label='Waiting for a second person'] tbody tr")).to_have_count(1)
     page.get_by_role("button", name="Second it").click()
     expect(page.get_by_role("dialog", name="Lock")).to_contain_text(subject.partition(":")[2])
+
+
+def test_a_revocation_is_seconded_or_withdrawn_from_the_page(console: RunningConsole, watched: Watched) -> None:
+    page, simulator, now = watched.page, console.simulator, console.hub.clock()
+    subject = "principal:mallory@example.org"
+    lock = Lock(subject=subject, state="locked", command="cli-1", reason="sold our weights", by="ana", at=wire_time(now), level="revoke")
+    said = {"at": wire_time(now), "by": "ana", "subject": subject, "reason": "by hand"}
+    ordered = Decision(**said, id="cli-1", choice="recommend", proposed=lock, expires=wire_time(now + 900))
+    simulator.send_decision(ordered)
+    page.locator("#nav-locks").click()
+    waiting = page.get_by_role("table", name="Waiting for a second person")
+    expect(waiting).to_contain_text("revoke for good: sold our weights")
+    for button, title, word, action, attrs in (
+        ("Second it", "Revoke for good", "Revoke", "credential.revoke", {}),
+        ("Withdraw", "Withdraw what waits", "Withdraw", "credential.resume", {"withdraw": "true"}),
+    ):
+        waiting.get_by_role("button", name=button).click()
+        dialog = page.get_by_role("dialog", name=title)
+        dialog.get_by_role("textbox", name="Reason").fill("Talked to both of them")
+        dialog.get_by_role("button", name=word).click()
+        expect(dialog).to_contain_text("signed and durable in the record")
+        act = simulator.acts[-1]
+        assert act["action"] == action
+        assert f"{act['resource'].kind}:{act['resource'].id}" == subject
+        assert {name: value for name, value in act["attrs"].items() if name != "command"} == attrs
+        if button == "Withdraw":
+            gone = Decision(**said, id=act["attrs"]["command"], choice="note", policy={WITHDRAWS: "cli-1"})
+            simulator.send_decision(gone)
+            expect(dialog).to_contain_text("it waits no longer after")
+        dialog.get_by_role("button", name="Done").click()
+    expect(waiting).to_have_count(0)
 
 
 def test_a_record_that_fails_is_shown(console: RunningConsole, watched: Watched) -> None:

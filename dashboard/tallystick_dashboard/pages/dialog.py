@@ -1,7 +1,7 @@
 """The dialog that locks and unlocks: opened by any act button, confirmed with a reason, and then it shows how far the order got."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, no_update
@@ -9,7 +9,7 @@ from dash import ALL, Input, Output, State, no_update
 from tallystick_schemas.errors import ParseError
 
 from ..acts import give_order, make_order, order_attrs
-from ..boards import Order
+from ..boards import VERBS, Order
 from ..errors import BadOrder, SourceUnavailable
 from ..guard import current_session
 from ..hub import Hub
@@ -25,6 +25,16 @@ def register(app: App, hub: Hub) -> None:
     _plan(app, hub)
     _confirm(app, hub)
     _follow_and_close(app, hub)
+
+
+_WORDS: Final = {
+    "suspend": ("Lock", "Lock", "the lock is in force"),
+    "resume": ("Lift the lock", "Unlock", "the lock is lifted"),
+    "step-up": ("Ask for a fresh token", "Ask", "a fresh token is asked for"),
+    "revoke": ("Revoke for good", "Revoke", "it is revoked"),
+    "withdraw": ("Withdraw what waits", "Withdraw", "it waits no longer"),
+}
+"""Verb -> the dialog's title, the button's word, and what is so once it is applied."""
 
 
 def _open(app: App, hub: Hub) -> None:
@@ -47,18 +57,17 @@ def _open(app: App, hub: Hub) -> None:
             return [no_update] * 10
         verb, subject, finding = (str(click.get(key, "")) for key in ("verb", "subject", "finding"))
         choices = _subjects(hub, verb, subject, finding)
-        locking = verb == "suspend"
-        title, word = ("Lock", "Lock") if locking else ("Lift the lock", "Unlock")
+        title, word, _ = _WORDS.get(verb, _WORDS["resume"])
         draft = {"verb": verb, "subject": subject, "finding": finding}
         radios = dmc.Stack([dmc.Radio(label=label, value=value) for value, label in choices], gap=8, mt=4)
-        return [True, title, draft, radios, choices[0][0], "", word, {} if locking else {"display": "none"}, None, ""]
+        return [True, title, draft, radios, choices[0][0], "", word, {} if verb == "suspend" else {"display": "none"}, None, ""]
 
 
 def _plan(app: App, hub: Hub) -> None:
     @app.callback(Output("act-plan", "children"), Input("act-subject", "value"), Input("act-draft", "data"), prevent_initial_call=True)
     async def show(subject: str | None, draft: dict[str, str] | None) -> Any:
         """What the lock would hit, before anybody approves it."""
-        if not subject or not draft or draft["verb"] != "suspend":
+        if not subject or not draft or draft["verb"] not in ("suspend", "step-up", "revoke"):
             return None
         try:
             return plan_view(await asyncio.to_thread(hub.sources.plan, subject, hub.clock()))
@@ -81,10 +90,10 @@ def _confirm(app: App, hub: Hub) -> None:
     )
     async def confirm(clicks: int | None, draft: dict[str, str] | None, subject: str, reason: str | None, until: str) -> Any:
         session = current_session.get()
-        if not clicks or not draft or session is None or draft["verb"] not in ("suspend", "resume"):
+        if not clicks or not draft or session is None or draft["verb"] not in VERBS:
             return no_update, no_update
         try:
-            order = make_order(draft["verb"], subject or "", reason or "", session, hub.clock())  # type: ignore[arg-type]  # checked above
+            order = make_order(draft["verb"], subject or "", reason or "", session, hub.clock())
         except BadOrder as error:
             return no_update, str(error)
         seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
@@ -135,13 +144,12 @@ def _waits(order: Order) -> str:
 
 
 def _progress(order: Order) -> Component:
-    locking = order.verb == "suspend"
     took = f"after {order.applied_at - order.at:.1f} s" if order.applied_at is not None else ""
     steps = [
         ("Ordered", "signed and durable in the record" if order.event else "waiting for the record", order.step in ("ordered", "applied")),
         (
             "Applied",
-            f"the lock is {'in force' if locking else 'lifted'} {took}" if took else _waits(order),
+            f"{_WORDS[order.verb][2]} {took}" if took else _waits(order),
             order.step == "applied",
         ),
     ]

@@ -60,7 +60,7 @@ def _waiting(hub: Hub) -> list[Component]:
         *notices,
         html.H2("Waiting for a second person", className="first"),
         html.Div(
-            table(heads, rows, "Waiting for a second person", ["248px", "auto", "136px", "136px", "152px", "112px"]), className="card"
+            table(heads, rows, "Waiting for a second person", ["248px", "auto", "136px", "136px", "152px", "196px"]), className="card"
         ),
         html.H2("In force", className="apart"),
     ]
@@ -68,9 +68,9 @@ def _waiting(hub: Hub) -> list[Component]:
 
 def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
     if lock.level == "revoke":
-        what, button = "revoke for good", mono("tallystick revoke")
+        what, button = "revoke for good", act_button("revoke", order.subject, "", "Second it")
     elif lock.level == "step-up" and lock.state == "locked":
-        what, button = "ask for a fresh token", mono("tallystick lock --step-up")
+        what, button = "ask for a fresh token", act_button("step-up", order.subject, "", "Second it")
     elif lock.state == "unlocked":
         what, button = "lift the lock", act_button("resume", order.subject, "", "Second it")
     else:
@@ -82,7 +82,7 @@ def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
         mono(lock.by),
         clock_time(order.at),
         clock_time(order.expires or ""),
-        button,
+        html.Span([button, act_button("withdraw", order.subject, "", "Withdraw")], className="pair"),
     ]
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tallystick_stream_jobs.triage.store import Closed
 
 _RECENT = 2_000
+_LOOKED_THROUGH = 10_000
+"""So many of the newest findings are looked through when only some are wanted."""
+SEVERITIES = ("critical", "high", "medium", "low", "info")
 _SEVERITIES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 _UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
 LEVEL_WORDS = {"step-up": "step-up", "suspend": "suspended", "revoke": "revoked"}
@@ -170,13 +173,26 @@ def _print_points(points: "list[Standing]") -> None:
 @data_option
 @json_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
-def findings(data: Path, as_json: bool, limit: int) -> None:
+@click.option("--open", "open_only", is_flag=True, help="Only those that nobody has closed.")
+@click.option("--severity", multiple=True, type=click.Choice(SEVERITIES), help="Only of this severity; may be given several times.")
+@click.option("--detector", multiple=True, help="Only of this detector, as D03; may be given several times.")
+@click.option("--about", "principal", help="Only about this principal or agent.")
+def findings(
+    data: Path, as_json: bool, limit: int, open_only: bool, severity: tuple[str, ...], detector: tuple[str, ...], principal: str | None
+) -> None:
     """What the detectors found, newest first, and how people closed it."""
     from tallystick_stream_jobs.responder.client import read_findings
 
     deployment = open_running(data, "Kafka")
-    found = read_findings(deployment.kafka(), limit)
+    narrowed = open_only or severity or detector or principal
+    seen = read_findings(deployment.kafka(), _LOOKED_THROUGH if narrowed else limit)
+    found = [
+        one for one in seen if _wanted(one.severity, severity) and _wanted(one.detector, detector) and principal in (None, one.principal)
+    ]
     closed = _closed(deployment, [one.id for one in found])
+    if open_only and closed is not None:  # else a word says that it is not known, and all stand there
+        found = [one for one in found if one.id not in closed]
+    found = found[:limit]
     if as_json:
         told = [{**msgspec.to_builtins(one), "closed": (closed or {}).get(one.id)} for one in found]
         emit_json({"findings": told, "closed_known": closed is not None})
@@ -188,11 +204,17 @@ def findings(data: Path, as_json: bool, limit: int) -> None:
         how = None if closed is None else closed.get(one.id)
         state = "?" if closed is None else "closed" if how else "open"
         said = f"{one.text} Closed as {how.disposition} by {how.by}." if how else one.text
-        severity = Text(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
+        label = Text(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
         value = f"{amount(one.value)} / {amount(one.threshold)}"
-        row = (one.id[:ID_SHOWN], short_time(one.time), severity, one.detector, Text(one.principal), value, state, Text(said))
+        row = (one.id[:ID_SHOWN], short_time(one.time), label, one.detector, Text(one.principal), value, state, Text(said))
         table.add_row(*row, style="dim" if how else None)
-    out().print(table if found else "Nothing was found.")
+    out().print(
+        table if found else f"Nothing of that is among the newest {_LOOKED_THROUGH:,} findings." if narrowed else "Nothing was found."
+    )
+
+
+def _wanted(value: str, among: tuple[str, ...]) -> bool:
+    return not among or value in among
 
 
 def _closed(deployment: Deployment, ids: list[str]) -> "dict[str, Closed] | None":

@@ -105,6 +105,9 @@ class Somewhere:
         return LogSettings(deployment="example")
 
 
+SOME = finding()
+
+
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[..., Result]:
     """`tallystick findings` of two findings, of which a person closed the second."""
@@ -133,6 +136,24 @@ def test_findings_say_which_are_closed_how_and_by_whom(listed: Callable[..., Res
         None,
         {"disposition": "false-positive", "by": "ann", "reason": "nightly copy", "at": "2026-11-24T00:00:00Z"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (("--open",), [IDS[0]]),
+        (("--severity", "critical"), []),
+        (("--severity", "critical", "--severity", SOME.severity), [IDS[0], IDS[2]]),
+        (("--detector", SOME.detector), [IDS[0], IDS[2]]),
+        (("--detector", "D99"), []),
+        (("--about", SOME.principal, "--limit", "1"), [IDS[0]]),
+        (("--about", "nobody"), []),
+    ],
+)
+def test_findings_can_be_narrowed(listed: Callable[..., Result], options: tuple[str, ...], shown: list[str]) -> None:
+    assert [one["id"] for one in json.loads(listed("--json", *options).stdout)["findings"]] == shown
+    if not shown:
+        assert listed(*options).stdout == "Nothing of that is among the newest 10,000 findings.\n"
 
 
 def test_findings_without_the_store_do_not_pass_as_open(listed: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
