@@ -82,18 +82,19 @@ class Bucket:
         found = [name for name, packed in self._resting.items() if key in state_of(packed, rule)]
         return found + [name for name, states in self._awake.items() if key in states.get(rule, {})]
 
-    def encoded(self, most: int = MAX_BYTES) -> bytes:
-        """As it is kept. Who was silent longest is forgotten when that is more than `most` bytes."""
-        raw = self._encoded()
+    def encoded(self) -> bytes:
+        """As it is kept."""
+        awake = {name: pack(states) for name, states in self._awake.items()}
+        return encode_kept(Kept(self.seen, {**self._resting, **awake}, self.peers, self.collections, FORM))
+
+    def fitted(self, most: int = MAX_BYTES) -> bytes:
+        """As it is kept, in at most `most` bytes: who was silent longest is forgotten until it is."""
+        raw = self.encoded()
         while len(raw) > most and len(self) > 1:
             for _ in range(1 + len(self) // 8):
                 self._forget_one()
-            raw = self._encoded()
+            raw = self.encoded()
         return raw
-
-    def _encoded(self) -> bytes:
-        awake = {name: pack(states) for name, states in self._awake.items()}
-        return encode_kept(Kept(self.seen, {**self._resting, **awake}, self.peers, self.collections, FORM))
 
     def _make_room(self, day: int) -> None:
         while len(self) and (len(self) >= self._most or self._oldest_day(day) < day - FORGET_DAYS):

@@ -227,7 +227,7 @@ class Engine:
 
     def snapshot(self, number: int) -> bytes:
         """One bucket, to be kept."""
-        return self._bucket(number).encoded()
+        return self._bucket(number).fitted()
 
     def restore(self, number: int, raw: bytes) -> None:
         """A bucket that was kept; ParseError when it is not one."""

@@ -71,7 +71,9 @@ def test_a_bucket_that_no_message_holds_forgets_the_silent_ones_first():
     for number in range(100):
         bucket.states(f"user-{number:02d}", 5)["D01"] = {"n": number}
         bucket.rest()
-    raw = bucket.encoded(600)
+    assert len(bucket.encoded()) > 600
+    assert len(bucket) == 100, "to look at it changes nothing"
+    raw = bucket.fitted(600)
     assert len(raw) <= 600
     assert 10 < len(bucket) < 40
     assert list(decode_kept(raw, "it").principals) == [f"user-{number:02d}" for number in range(100 - len(bucket), 100)]
