@@ -1,8 +1,10 @@
-"""One load process: `python -m tallystick_infra.bench.driver DATA EVENTS RATE AGENT…`. Prints one JSON object."""
+"""One load process: `python -m tallystick_infra.bench.driver DATA EVENTS RATE AGENT…`. Ends early on SIGTERM. Prints one JSON object."""
 
+import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ _SOURCE = Source(ip="203.0.113.9", user_agent="hf-xet/1.2")
 _ATTRS = {"request_id": "0123456789abcdef"}
 
 
-def _feed(recorder: Recorder, count: int, rate: float) -> None:
-    """`count` events of about 500 bytes; `rate` a second, 0 as fast as it goes."""
+def _feed(recorder: Recorder, count: int, rate: float, enough: threading.Event) -> int:
+    """Events of about 500 bytes, `count` at the most; `rate` a second, 0 as fast as it goes. How many they were."""
     began = time.monotonic()
     for number in range(count):
         if rate and number % 10 == 0:
+            if enough.is_set():
+                return number
             time.sleep(max(0.0, number / rate - (time.monotonic() - began)))
         recorder.record(
             "artifact.read",
@@ -35,6 +39,7 @@ def _feed(recorder: Recorder, count: int, rate: float) -> None:
             source=_SOURCE,
             attrs=_ATTRS,
         )
+    return count
 
 
 def main(data: str, events: str, rate: str, *agents: str) -> dict[str, Any]:
@@ -42,12 +47,11 @@ def main(data: str, events: str, rate: str, *agents: str) -> dict[str, Any]:
     deployment = Deployment.open(Path(data))
     recorders = [Recorder.open(deployment.agent(agent)) for agent in agents]
     share = int(events) // len(agents)
+    enough = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: enough.set())
     began = time.time()
-    threads = [threading.Thread(target=_feed, args=(recorder, share, float(rate) / len(agents))) for recorder in recorders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(agents)) as pool:
+        counts = list(pool.map(lambda recorder: _feed(recorder, share, float(rate) / len(agents), enough), recorders))
     recorded = time.time()
     for recorder in recorders:
         recorder.wait_receipts(900)
@@ -57,7 +61,7 @@ def main(data: str, events: str, rate: str, *agents: str) -> dict[str, Any]:
         recorder.close()
     cpu = time.process_time()
     return {
-        "events": share * len(agents),
+        "events": sum(counts),
         "began": began,
         "recorded": recorded,
         "ended": ended,

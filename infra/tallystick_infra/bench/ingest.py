@@ -30,8 +30,10 @@ def start_drivers(
     return [subprocess.Popen([*command, *agents[number::processes]], stdout=subprocess.PIPE) for number in range(processes)]
 
 
-def finish_drivers(drivers: list[subprocess.Popen[bytes]]) -> list[dict[str, Any]]:
-    """Their results, when all are done."""
+def finish_drivers(drivers: list[subprocess.Popen[bytes]], *, early: bool = False) -> list[dict[str, Any]]:
+    """Their results, when all are done; `early`: they record no more."""
+    for driver in drivers if early else []:
+        driver.terminate()
     return [msgspec.json.decode(driver.communicate()[0]) for driver in drivers]
 
 

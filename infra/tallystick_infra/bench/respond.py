@@ -21,6 +21,8 @@ from .scratch import machine, percentile
 
 BACKGROUND = 2000
 _PAUSE_S = 0.25
+_ASK_S = 0.01
+"""Between an answer and the next request. Each request is a decision that is written down: asking without a pause would be a load of its own."""
 _GIVE_UP_S = 20.0
 _FLOWS_S = 60.0
 
@@ -32,21 +34,29 @@ def respond(supervisor: Supervisor, trials: int) -> dict[str, Any]:
     run = read_run(deployment.path)
     assert run is not None
     tokens = _tokens(Path(deployment.gateway().tokens_file), trials)
-    seconds = trials * (_PAUSE_S + 0.3) + 10
-    drivers = start_drivers(supervisor, int(BACKGROUND * seconds), BACKGROUND, AGENTS[:8], processes=1)
+    longest_s = trials * (_PAUSE_S + _GIVE_UP_S) + _FLOWS_S
+    drivers = start_drivers(supervisor, int(BACKGROUND * longest_s), BACKGROUND, AGENTS[:8], processes=1)
+    try:
+        began, denied = _trials(supervisor, urlsplit(run.gateway).netloc, tokens)
+    finally:
+        [flowed] = finish_drivers(drivers, early=True)
+    figures = _figures(supervisor, began, denied)
+    return figures | {"background_events_per_s": round(flowed["events"] / (flowed["recorded"] - flowed["began"]))}
+
+
+def _trials(supervisor: Supervisor, gateway: str, tokens: dict[str, str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Credential -> when the decoy's read was recorded, and when it was denied first; seconds since 1970."""
     began: dict[str, float] = {}
     denied: dict[str, float] = {}
-    connection = http.client.HTTPConnection(urlsplit(run.gateway).netloc, timeout=30)
-    with Recorder.open(deployment.agent("bench-respond")) as recorder:
+    connection = http.client.HTTPConnection(gateway, timeout=30)
+    with Recorder.open(supervisor.deployment.agent("bench-respond")) as recorder:
         _until(connection, next(iter(tokens.values())), 200)
         _wait_background(supervisor)
         for credential, token in tokens.items():
             began[credential] = _decoy(recorder, credential)
             denied[credential] = _until(connection, token, 403)
             time.sleep(_PAUSE_S)
-    [flowed] = finish_drivers(drivers)
-    figures = _figures(supervisor, began, denied)
-    return figures | {"background_events_per_s": round(flowed["events"] / (flowed["recorded"] - flowed["began"]))}
+    return began, denied
 
 
 def _wait_background(supervisor: Supervisor) -> None:
@@ -96,7 +106,7 @@ def _until(connection: http.client.HTTPConnection, token: str, status: int) -> f
             return time.time()
         if time.monotonic() > deadline:
             return float("inf")
-        time.sleep(0.002)
+        time.sleep(_ASK_S)
 
 
 def _figures(supervisor: Supervisor, began: dict[str, float], denied: dict[str, float]) -> dict[str, Any]:
