@@ -27,6 +27,18 @@ def _consumer_class(positions: Positions) -> type[driver.Consumer]:
     return PositionedConsumer
 
 
+class _QuietMonitor(faust.Monitor):
+    """Counts no messages: nobody asks it, and it took 5 % of the detectors' CPU under a flow of small messages."""
+
+    def on_message_in(self, *_: Any) -> None: ...
+
+    def on_stream_event_in(self, *_: Any) -> None: ...
+
+    def on_stream_event_out(self, *_: Any) -> None: ...
+
+    def on_message_out(self, *_: Any) -> None: ...
+
+
 def make_app(name: str, kafka: KafkaSettings, positions: Positions, instance: str = "") -> Any:
     """An application without web server, tables or log redirection. What is set was measured or has bitten."""
     app = faust.App(
@@ -59,6 +71,7 @@ def make_app(name: str, kafka: KafkaSettings, positions: Positions, instance: st
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         worker_redirect_stdouts=False,
+        Monitor=_QuietMonitor,
     )
     app.transport.Consumer = _consumer_class(positions)  # type: ignore[misc]  # the transport is this app's own
     return app

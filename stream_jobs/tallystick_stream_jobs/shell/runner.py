@@ -21,7 +21,11 @@ from .outlet import Outlet
 log = logging.getLogger(__name__)
 _TICK_S = 0.1
 WITHIN_S = 0.003
-"""How long a batch gathers after its first message. Under heavy load the next one has filled by then."""
+"""How long a batch gathers after its first message, at the least."""
+MOST_WITHIN_S = 0.025
+_TIMES = 3
+"""A batch gathers so many times as long as the one before it took. A batch costs as much as several messages: on a full machine, where all takes
+longer, there are fewer of them then, and it is full no more."""
 
 
 def run_job(
@@ -57,16 +61,19 @@ class _Lane:
 
     async def gather(self, current: Callable[[Any], bool]) -> None:
         """Batches of what came, without what was fetched under an assignment that is over."""
+        within = WITHIN_S
         while True:
             events = [await self._waiting.get()]
             if self._waiting.qsize() < self._take - 1:
-                await asyncio.sleep(WITHIN_S)
+                await asyncio.sleep(within)
+            began = time.monotonic()
             while len(events) < self._take and not self._waiting.empty():
                 events.append(self._waiting.get_nowait())
             messages = [
                 Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
             ]
             commit = await self.job.process(messages) if messages else None
+            within = min(MOST_WITHIN_S, max(WITHIN_S, _TIMES * (time.monotonic() - began)))
             await self.commits.put((commit, events))
 
     async def drain(self) -> None:
