@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tallystick_schemas.errors import ParseError
@@ -19,6 +20,8 @@ log: Final = logging.getLogger(__name__)
 FLYING_BYTES: Final = 32 << 20
 """Bytes in the hands of the producer, of all recorders: it has no bound of its own."""
 _AGAIN_S: Final = 1.0
+_LOOK_S: Final = 1.0
+"""Nobody is left alone for longer."""
 _CLOSE_S: Final = 5.0
 
 
@@ -41,7 +44,12 @@ class Hub:
         self._kafka = kafka
         self._members: list[Member] = []
         self._wake = threading.Condition(threading.Lock())
-        self._awake = False
+        self._called: set[Member] = set()
+        """Who may have something to send."""
+        self._due_at: dict[Member, float] = {}
+        """When each may have something again if nobody calls it: the work of a wake must not grow with the number of members."""
+        self._short = False
+        """Somebody waits for room."""
         self._stopping = threading.Event()
         self._followed: frozenset[int] = frozenset()
         """Partitions whose receipts are being read: whoever sends before would miss the answer."""
@@ -71,7 +79,7 @@ class Hub:
     def join(self, member: Member) -> None:
         with self._wake:
             self._members = [*self._members, member]
-        self.wake()
+        self.wake(member)
 
     def leave(self, member: Member) -> bool:
         """Whether it was the last; then the hub stops, see `stopped`."""
@@ -80,7 +88,7 @@ class Hub:
             last = not self._members
         if last:
             self._stopping.set()
-            self.wake()
+            self.wake(member)
         return last
 
     def stopped(self, timeout_s: float) -> None:
@@ -89,19 +97,26 @@ class Hub:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def wake(self) -> None:
-        """There is something to send."""
-        if self._awake:
+    def wake(self, member: Member) -> None:
+        """It may have something to send."""
+        if member in self._called:
             return
         with self._wake:
-            self._awake = True
+            self._called.add(member)
+            self._wake.notify()
+
+    def _wake_all(self) -> None:
+        with self._wake:
+            self._called.update(self._members)
             self._wake.notify()
 
     def room(self) -> int:
-        """Bytes that may be handed over now."""
-        return FLYING_BYTES - self._flying
+        """Bytes that may be handed over now. Who finds none is called when there is some."""
+        room = FLYING_BYTES - self._flying
+        self._short = self._short or room <= 0
+        return room
 
-    def send(self, agent: str, record: bytes, done: Callable[[Exception | None], None]) -> None:
+    def send(self, member: Member, record: bytes, done: Callable[[Exception | None], None]) -> None:
         """Hand one record to Kafka; a receipt, not this, says that it is in the history."""
         producer, size = self._producer, len(record)
         assert producer is not None
@@ -112,12 +127,15 @@ class Hub:
             if error is not None and producer is self._producer:
                 self._failed(error)
             done(error)
-            self.wake()
+            self.wake(member)
+            if self._short:
+                self._short = False
+                self._wake_all()
 
         with self._wake:
             self._flying += size
         try:
-            producer.send(agent.encode(), record, landed)
+            producer.send(member.agent.encode(), record, landed)
         except BaseException:
             with self._wake:
                 self._flying -= size
@@ -134,30 +152,33 @@ class Hub:
     def _send_loop(self) -> None:
         turn = 0
         while not self._stopping.is_set():
+            with self._wake:
+                called, self._called = self._called, set()
             try:
                 self._connect()
                 turn += 1
-                wait = self._round(turn)
+                wait = self._round(turn, called)
             except Exception as error:  # noqa: BLE001 - whatever a client library raises, the next round tries again
                 self._failed(error)
-                wait = _AGAIN_S
+                wait = 0.0
                 self._stopping.wait(_AGAIN_S)
+                self._wake_all()
             with self._wake:
-                if not self._awake and not self._stopping.is_set():
-                    self._wake.wait(min(max(wait, 0.0), 1.0))
-                self._awake = False
+                if not self._called and not self._stopping.is_set():
+                    self._wake.wait(max(wait, 0.0))
         if self._producer is not None:
             self._producer.close(_CLOSE_S)
 
-    def _round(self, turn: int) -> float:
-        """One turn for each member, beginning with another one each time; seconds until there may be more."""
+    def _round(self, turn: int, called: set[Member]) -> float:
+        """One turn for each that was called or whose time has come, beginning with another one each time; seconds until there may be more."""
         members = self._members
         first = turn % len(members) if members else 0
-        wait = 1.0
+        now = time.monotonic()
         for member in members[first:] + members[:first]:
-            if member.partition in self._followed:
-                wait = min(wait, member.send_due(self))
-        return wait
+            if member.partition in self._followed and (member in called or self._due_at.get(member, 0.0) <= now):
+                self._due_at[member] = now + min(_LOOK_S, member.send_due(_Slot(self, member)))
+        self._due_at = {member: self._due_at.get(member, now + _LOOK_S) for member in self._members}
+        return min(self._due_at.values(), default=now + _LOOK_S) - time.monotonic()
 
     def _connect(self) -> None:
         if self._broken and self._producer is not None:
@@ -192,7 +213,7 @@ class Hub:
         if wanted and wanted != reader.partitions:
             reader.follow(wanted)
             self._followed = wanted
-            self.wake()
+            self._wake_all()
         elif not wanted:
             self._stopping.wait(0.05)
             return
@@ -216,8 +237,7 @@ class Hub:
         for member in members:
             if mine := by_agent[member.agent.encode()]:
                 member.take_receipts(mine)
-        if receipts:
-            self.wake()
+                self.wake(member)
 
     def forget(self) -> None:
         """In a forked child: connections and threads are the parent's."""
@@ -225,6 +245,20 @@ class Hub:
             if client is not None:
                 client.forget()
         keep_forever(self)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The hub as one member's turn sees it."""
+
+    hub: Hub
+    member: Member
+
+    def room(self) -> int:
+        return self.hub.room()
+
+    def send(self, record: bytes, done: Callable[[Exception | None], None]) -> None:
+        self.hub.send(self.member, record, done)
 
 
 _hubs: dict[KafkaSettings, Hub] = {}

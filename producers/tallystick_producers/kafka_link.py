@@ -51,6 +51,7 @@ class Producer:
             # Kafka's answer must come before we would send again: until then the segment counts as flying.
             delivery_timeout_ms=20_000,
             allow_auto_create_topics=False,
+            metrics_enabled=False,
         )
 
     def send(self, key: bytes, record: bytes, done: Done) -> None:
@@ -87,6 +88,7 @@ class ReceiptReader:
             fetch_max_wait_ms=500,
             bootstrap_timeout_ms=_CONNECT_MS,
             allow_auto_create_topics=False,
+            metrics_enabled=False,
         )
         self.partitions: frozenset[int] = frozenset()
 

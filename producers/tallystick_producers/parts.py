@@ -31,7 +31,7 @@ class Parts:
         try:
             self.writer.close(timeout_s)
         finally:
-            self.hub.wake()
+            self.hub.wake(self.sending)
             if self.hub.hopeful:
                 self.sending.wait_idle(min(timeout_s, receipts_s))
             leave_hub(settings.kafka, self.hub, self.sending, min(timeout_s, receipts_s))
@@ -53,7 +53,7 @@ def start_parts(settings: AgentSettings, key: Ed25519PrivateKey) -> Parts:
     def committed(segments: Sequence[SignedSegment]) -> None:
         sending.added(segments)
         for hub in hubs:
-            hub.wake()
+            hub.wake(sending)
 
     def seen() -> Seen | None:
         return sending.seen

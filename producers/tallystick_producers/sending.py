@@ -35,7 +35,7 @@ class Outlet(Protocol):
     def room(self) -> int:
         """Bytes that may be handed over now."""
 
-    def send(self, agent: str, record: bytes, done: Callable[[Exception | None], None]) -> None:
+    def send(self, record: bytes, done: Callable[[Exception | None], None]) -> None:
         """Hand one over. `done` is called later, from any thread: None when Kafka has it."""
 
 
@@ -160,7 +160,7 @@ class Sending:
             # Another process of this agent had its receipt: as good as ours.
             self._take([Receipt(self.agent, key[0], key[1], Verdict.SEEN, 0, 0, "", "")])
             return
-        outlet.send(self.agent, record, lambda error: self._done(key, error))
+        outlet.send(record, lambda error: self._done(key, error))
 
     def _done(self, key: Key, error: Exception | None) -> None:
         """Kafka's answer, from any thread."""

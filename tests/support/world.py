@@ -276,9 +276,8 @@ class World:
     def room(self) -> int:
         return 1 << 30
 
-    def send(self, agent: str, record: bytes, done: Callable[[Exception | None], None]) -> None:
+    def send(self, record: bytes, done: Callable[[Exception | None], None]) -> None:
         """The outlet of the sending half: the broker."""
-        assert agent == self.settings.agent
         try:
             self.faults.do("produce", lambda: self._append(record))
         except Failed as error:
