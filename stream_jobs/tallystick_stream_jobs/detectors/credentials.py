@@ -13,13 +13,16 @@ def one_credential(state: State, credential: str, at: float, window_s: float) ->
     spoke: list[Any] | None = state.get("spoke")
     if spoke is None:
         state["spoke"] = [credential, at]
-    elif len(spoke) == 2 and spoke[0] == credential:
-        if at > spoke[1]:  # noqa: PLR1730 - asked seven times an event, and max() takes twice as long
+        return credential or None
+    # Names and types before anything is compared: asked seven times an event, and compiled it is a third of the time.
+    known: str = spoke[0]
+    if len(spoke) == 2 and known == credential:
+        last: float = spoke[1]
+        if at > last:
             spoke[1] = at
-    else:
-        spoke = state["spoke"] = _newest_two(spoke, credential, at, window_s)
-        return None if len(spoke) > 2 else spoke[0] or None
-    return credential or None
+        return credential or None
+    spoke = state["spoke"] = _newest_two(spoke, credential, at, window_s)
+    return None if len(spoke) > 2 else spoke[0] or None
 
 
 def _newest_two(spoke: list[Any], credential: str, at: float, window_s: float) -> list[Any]:

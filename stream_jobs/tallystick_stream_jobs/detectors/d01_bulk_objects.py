@@ -1,7 +1,7 @@
 """D01: many distinct objects in an hour. On real downloads (EDGAR), distinct objects told harvesters best; bytes and z-scores far worse."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
@@ -51,14 +51,15 @@ class BulkObjects:
         return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        key = fact.object
+        key: Any = fact.object
         if key is None:
             return None
         credential = one_credential(state, fact.credential, fact.time, WINDOW_S)
         pane = fact.pane
         bound = _PANES.add(state, pane, key, fact.place)
         day = pane // PANES_DAY
-        today = state.get("d", _NONE).get(day)
+        days: dict[int, int] | None = state.get("d")
+        today = None if days is None else days.get(day)
         if today is None:
             self._raise(state, fact, day, self._low)
         elif bound <= today and bound < self._alert:
@@ -103,6 +104,3 @@ class BulkObjects:
                 missing=[label for label, figure in (("own maximum", own), ("peers", peers)) if figure is None],
             )
         return None
-
-
-_NONE: Final[dict[int, int]] = {}

@@ -49,7 +49,8 @@ class Volume:
         size = usage.bytes if usage is not None else None
         if not size or fact.outcome != "allowed":
             return None
-        pane, newest = fact.pane // _FACT_PANES, state.get("n")
+        pane = fact.pane // _FACT_PANES
+        newest: int | None = state.get("n")
         if newest is None:
             newest = state["n"] = pane
             state["p"], state["t"] = {}, 0
@@ -57,19 +58,23 @@ class Volume:
             return None
         panes: dict[int, int] = state["p"]
         panes[pane] = panes.get(pane, 0) + size
-        state["t"] += size
+        total: int = state["t"] + size
+        state["t"] = total
         if pane > newest:
             state["n"] = newest = pane
             _close(state, panes, pane)
-        if 4 * state["t"] <= self._floor:
+            total = state["t"]
+        if 4 * total <= self._floor:
             return None
         credential = one_credential(state, fact.credential, fact.time, _PANE_S * _PANES)
-        places: list[Any] = state.setdefault("e", [])
+        places: list[Any] | None = state.get("e")
+        if places is None:
+            places = state["e"] = []
         place = fact.place
         places.append((pane, place[0], place[1], place[2]))
         if len(places) > _MAX_EVIDENCE:
             del places[0]
-        if state["t"] <= self._floor:
+        if total <= self._floor:
             return None
         value = max(_window(panes, end) for end in range(pane, min(newest, pane + _PANES - 1) + 1))
         return self._judge(state, fact, value, credential) if value > self._floor else None

@@ -1,7 +1,7 @@
 """D03: nearly all parts of one model, by somebody who neither deploys nor trains it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
@@ -15,6 +15,8 @@ _MAX_PARTS: Final = 4096
 _EACH: Final = 64
 """How often the parts of all models together are counted; the model with the least coverage goes when they are too many."""
 _EXEMPT_ROLES: Final = frozenset({"deploy", "train"})
+_counts: Final[dict[str, int]] = {}
+_MOST_COUNTS: Final = 1000
 
 META: Final = Meta(
     id="D03",
@@ -43,31 +45,35 @@ class WholeModel:
         return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event, attrs = fact.event, fact.attrs
+        attrs, part = fact.attrs, fact.object
         text = attrs.get("parts") if attrs else None
-        resource, roles = event.resource, event.actor.roles
-        if text is None or not resource.part or fact.object is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        if text is None or part is None:
             return None
-        total = int(text)
-        if total < self._least or (roles and not _EXEMPT_ROLES.isdisjoint(roles)):
+        total, resource = _count(text), fact.resource
+        if total < self._least or not resource.part or _exempt(fact.event.actor.roles):
             return None
-        models: dict[str, State] = state.setdefault("models", {})
+        models: dict[str, State] | None = state.get("models")
+        if models is None:
+            models = state["models"] = {}
         name = f"{resource.id}@{resource.version or ''}"
         model = models.get(name)
         if model is None:
             if models:
                 _make_room(models, fact.time)
             model = models[name] = {"parts": {}, "at": fact.time, "told": 0.0}
-        if len(model["parts"]) % _EACH == _EACH - 1 and sum(len(one["parts"]) for one in models.values()) > _MAX_PARTS:
-            del models[min((one for one in models if one != name), key=lambda one: (len(models[one]["parts"]), one), default=name)]
-        return self._cover(model, fact, fact.object, total)
+        parts: dict[Any, Sequence[Any]] = model["parts"]
+        if len(parts) % _EACH == _EACH - 1:
+            _fit(models, name)
+        return self._cover(model, parts, fact, part, total)
 
-    def _cover(self, model: State, fact: Fact, part: int, total: int) -> Finding | None:
-        parts: dict[int, Sequence[int]] = model["parts"]
+    def _cover(self, model: State, parts: dict[Any, Sequence[Any]], fact: Fact, part: Any, total: int) -> Finding | None:
+        """`part` is a number that stays an object."""
         time = fact.time
         second = int(time)
         credential = one_credential(model, fact.credential, time, WINDOW_S)
-        model["at"] = max(model["at"], time)
+        at: float = model["at"]
+        if time > at:
+            model["at"] = time
         known = parts.get(part)
         if known is None:
             if len(parts) >= _MAX_PARTS:
@@ -79,7 +85,8 @@ class WholeModel:
         elif known[0] < second:
             # A part that is read again counts from now on; last in the evidence, too.
             del parts[part]
-            parts[part] = (second, *fact.place)
+            place = fact.place
+            parts[part] = (second, place[0], place[1], place[2])
         if len(parts) < self._line * total or time - model["told"] < WINDOW_S:
             return None
         _forget(model)
@@ -104,6 +111,26 @@ class WholeModel:
         )
 
 
+def _count(text: str) -> int:
+    """The number of parts that a door says; 0 when it says none."""
+    known = _counts.get(text)
+    if known is None:
+        if len(_counts) >= _MOST_COUNTS:
+            _counts.clear()
+        known = _counts[text] = int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
+    return known
+
+
+def _exempt(roles: list[str] | None) -> bool:
+    return roles is not None and any(role in _EXEMPT_ROLES for role in roles)
+
+
+def _fit(models: dict[str, State], name: str) -> None:
+    """All models' parts together have a bound; the other one with the least coverage goes."""
+    if sum(len(one["parts"]) for one in models.values()) > _MAX_PARTS:
+        del models[min((one for one in models if one != name), key=lambda one: (len(models[one]["parts"]), one), default=name)]
+
+
 def _make_room(models: dict[str, State], time: float) -> None:
     """Models that nobody touched for a day, and when there are too many others, the ones with the least coverage."""
     for old in [name for name, model in models.items() if time - model["at"] > WINDOW_S]:
@@ -115,6 +142,6 @@ def _make_room(models: dict[str, State], time: float) -> None:
 
 def _forget(model: State) -> None:
     """Parts that nobody touched for a day."""
-    parts: dict[int, Sequence[int]] = model["parts"]
+    parts: dict[Any, Sequence[Any]] = model["parts"]
     for old in [name for name, seen in parts.items() if model["at"] - seen[0] > WINDOW_S]:
         del parts[old]

@@ -49,12 +49,14 @@ class LowAndSlow:
         return touches(action, outcome)
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        key = fact.object
+        key: Any = fact.object
         if key is None:
             return None
         found = None
-        if (settled := settled_day(fact.time)) > state.get("s", -1):
-            found = self._month_over(state, fact, settled) if "s" in state else None
+        settled = settled_day(fact.time)
+        last: int | None = state.get("s")
+        if last is None or settled > last:
+            found = self._month_over(state, fact, settled) if last is not None else None
             state["s"] = settled
         pane = fact.pane // _FACT_PANES
         bound = _PANES.add(state, pane, key, fact.place)

@@ -11,6 +11,8 @@ from .facts import Fact
 from .places import COUNTRIES, Spot, distance_km
 
 _MOST: Final = 8
+_COUNTRY: Final = 2
+"""Letters of a country's code; the name of a spot has more."""
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _AGAIN_S: Final = 3600
@@ -42,28 +44,28 @@ class Travel:
         self._distance, self._speed, self._countries = values["distance"], values["speed"], values["countries"]
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event, spoke = fact.event, fact.credential
-        if event.source is None or not spoke:
+        source, spoke = fact.event.source, fact.credential
+        if source is None or not spoke:
             return None
-        where = _where(fact.attrs, event.source.country)
+        credentials: dict[str, dict[str, list[Any]]] | None = state.get("c")
+        places = None if credentials is None else credentials.get(spoke)
+        if places is not None and _stays(places, fact, source.country):
+            return None
+        where = _where(fact.attrs, source.country)
         if where is None:
             return None
-        name, spot = where
-        credentials: dict[str, dict[str, Any]] = state.setdefault("c", {})
-        places = credentials.get(spoke)
+        if credentials is None:
+            credentials = state["c"] = {}
         if places is None:
-            if len(credentials) >= _MOST:
-                del credentials[min(credentials, key=lambda one: (max(place[0] for place in credentials[one].values()), one))]
-            places = credentials[spoke] = {}
+            places = _begin(credentials, spoke)
+        name, spot = where
         known = places.get(name)
         if known is not None:
             known[0] = max(known[0], fact.time)
             if len(places) == 1:
                 return None
         else:
-            places[name] = [fact.time, *spot, event.source.country or "", *fact.place]
-            while len(places) > _MOST:
-                del places[min(places, key=lambda one: (places[one][0], one))]
+            _put(places, name, [fact.time, *spot, source.country or "", *fact.place])
         return self._judge(state, fact, name, spot, places)
 
     def _judge(self, state: State, fact: Fact, name: str, spot: Spot, places: dict[str, Any]) -> Finding | None:
@@ -106,6 +108,33 @@ class Travel:
             credential=credential,
             features=features,
         )
+
+
+def _stays(places: dict[str, list[Any]], fact: Fact, country: str | None) -> bool:
+    """Whether it speaks from the one country that it always spoke from: most do, and there is nothing to reckon."""
+    attrs = fact.attrs
+    if len(places) != 1 or country is None or len(country) != _COUNTRY or (attrs and "lat" in attrs):
+        return False
+    known = places.get(country)
+    if known is None:
+        return False
+    last: float = known[0]
+    if fact.time > last:
+        known[0] = fact.time
+    return True
+
+
+def _begin(credentials: dict[str, dict[str, list[Any]]], spoke: str) -> dict[str, list[Any]]:
+    if len(credentials) >= _MOST:
+        del credentials[min(credentials, key=lambda one: (max(place[0] for place in credentials[one].values()), one))]
+    places = credentials[spoke] = {}
+    return places
+
+
+def _put(places: dict[str, list[Any]], name: str, place: list[Any]) -> None:
+    places[name] = place
+    while len(places) > _MOST:
+        del places[min(places, key=lambda one: (places[one][0], one))]
 
 
 def _where(attrs: Mapping[str, str] | None, country: str | None) -> tuple[str, Spot] | None:

@@ -1,7 +1,7 @@
 """D10: a model asked so often, and so differently each time, that it can be rebuilt from its answers."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Finding
 
@@ -43,28 +43,34 @@ class Extraction:
         self._hour, self._day, self._distinct = values["hour"], values["day"], values["distinct"]
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event = fact.event
-        if event.outcome != "allowed":
+        if fact.outcome != "allowed":
             return None
-        models: dict[str, State] = state.setdefault("m", {})
-        name = f"{event.resource.id}@{event.resource.version or ''}"
+        models: dict[str, State] | None = state.get("m")
+        if models is None:
+            models = state["m"] = {}
+        resource = fact.resource
+        name = f"{resource.id}@{resource.version or ''}"
         model = models.get(name)
         if model is None:
-            if len(models) >= _MODELS:
-                del models[min(models, key=lambda one: (sum(models[one]["b"].values()), one))]
-            model = models[name] = {"p": {}, "b": {}, "h": {}}
+            model = _begin(models, name)
         pane, block = fact.pane, fact.pane // _FACT_PANES
-        blocks, sketches = model["b"], model["h"]
-        _count(model["p"], pane, _HOUR + 3)
+        panes: dict[int, int] = model["p"]
+        blocks: dict[int, int] = model["b"]
+        sketches: dict[int, list[Any]] = model["h"]
+        _count(panes, pane, _HOUR + 3)
         if _count(blocks, block, _BLOCKS + 1):
             for old in [one for one in sketches if one not in blocks]:
                 del sketches[old]
-        prompt = event.usage.prompt_hash if event.usage else None
+        usage = fact.event.usage
+        prompt = usage.prompt_hash if usage else None
         if prompt and block in blocks:
-            gather(sketches.setdefault(block, [b"", []]), number_of(prompt))
+            held = sketches.get(block)
+            if held is None:
+                held = sketches[block] = [b"", []]
+            gather(held, number_of(prompt))
         credential = one_credential(model, fact.credential, fact.time, DAY_S)
         # What is kept bounds every window that it holds: most calls are far below both lines, and no window is summed up for them.
-        if sum(model["p"].values()) < self._hour and sum(blocks.values()) < self._day:
+        if _calls(panes) < self._hour and _calls(blocks) < self._day:
             return None
         return self._judge(model, fact, pane, block, credential)
 
@@ -109,6 +115,21 @@ class Extraction:
             credential=credential,
             features={"calls_1h": hour, "calls_24h": day},
         )
+
+
+def _begin(models: dict[str, State], name: str) -> State:
+    if len(models) >= _MODELS:
+        del models[min(models, key=lambda one: (sum(models[one]["b"].values()), one))]
+    model: State = {"p": {}, "b": {}, "h": {}}
+    models[name] = model
+    return model
+
+
+def _calls(panes: dict[int, int]) -> int:
+    calls = 0
+    for count in panes.values():
+        calls += count
+    return calls
 
 
 def _count(panes: dict[int, int], pane: int, kept: int) -> bool:

@@ -40,12 +40,14 @@ class Recon:
         self._keep_s = self._within + _BURST_S + LATENESS_S
 
     def observe(self, state: State, fact: Fact) -> Finding | None:
-        event, thing, kind = fact.event, fact.object, "r"
+        thing: Any = fact.object
+        kind = "r"
         if thing is None:
+            event = fact.event
             if event.action != "artifact.list" or event.outcome != "allowed":
                 return None
             thing, kind = number_of(f"{event.resource.id}\0{event.resource.part or ''}"), "l"
-        things: dict[int, Sequence[Any]] | None = state.get(kind)
+        things: dict[Any, Sequence[Any]] | None = state.get(kind)
         if things is None:
             things = state[kind] = {}
         known = things.get(thing)
@@ -58,7 +60,11 @@ class Recon:
             things[thing] = (fact.time, *known[1:])
         if kind == "l":
             state["b"] = self._bursts(things)
-        if len(state.get("l", ())) < self._lists or len(state.get("r", ())) < self._reads:
+        other: dict[Any, Sequence[Any]] | None = state.get("r" if kind == "l" else "l")
+        if other is None:
+            return None
+        lists, reads = (things, other) if kind == "l" else (other, things)
+        if len(lists) < self._lists or len(reads) < self._reads:
             return None
         return self._judge(state, fact)
 

@@ -10,9 +10,9 @@ greater of the two does not.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.messages import Finding
 
 from .base import Meta, Parameter, State, in_force, make_finding
 from .credentials import one_credential
@@ -81,28 +81,32 @@ class Hijack:
             if age < _DAY:
                 before = panes.get(pane, 0)
                 panes[pane] = before + 1
-                sums[1] += age < _HALF_DAY
-                sums[2] += _STEP[before] if before < _MOST else 0
-                places: list[Place] = state["places"]
+                if age < _HALF_DAY:
+                    sums[1] += 1
+                if before < _MOST:
+                    sums[2] += _STEP[before]
+                places: list[Any] = state["places"]
                 places.append(fact.place)
                 if len(places) > _EVIDENCE:
                     del places[0]
         return sums[1] + sums[2] / _SCALE
 
     @staticmethod
-    def _counts(last: list[float], fact: Fact) -> bool:
+    def _counts(last: list[Any], fact: Fact) -> bool:
         """Whether it is a request of its own: refused ones too, but no decision that a download follows, and no second piece of the same object."""
-        key, time = fact.object, fact.time
+        key: Any = fact.object
+        time = fact.time
         if key is None:
-            event, resource = fact.event, fact.event.resource
+            event, resource = fact.event, fact.resource
             if event.action == "access.check" and event.outcome == "allowed":
                 return False
             key = number_of(f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}")
-        known, at = last
+        known: Any = last[0]
+        at: float = last[1]
         last[0] = key
         if time > at:
             last[1] = time
-        return key != known or abs(time - at) >= _REPEAT_S
+        return abs(time - at) >= _REPEAT_S or bool(key != known)
 
     def _finding(self, state: State, fact: Fact, score: float, credential: str | None) -> Finding:
         _, volume, steady = state["sums"]

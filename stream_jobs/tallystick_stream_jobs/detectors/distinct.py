@@ -11,7 +11,7 @@ from typing import Any, Final
 from tallystick_schemas.messages import Place
 
 from .base import State
-from .facts import DAY_S, LATENESS_S
+from .facts import DAY_S, LATENESS_S, Boxed
 from .sketches import sketch_add, sketch_add_all, sketch_count, sketch_union
 
 EXACT: Final = 64
@@ -41,40 +41,48 @@ class Distinct:
         self._kept = panes + ceil(LATENESS_S / pane_s) + 1
         self._mask = (1 << self._kept) - 1
 
-    def add(self, state: State, pane: int, key: int, place: Place) -> int:
-        """Take one in. 0 when that changes no window; else no window holds more than the number that comes back."""
-        keys: dict[int, Entry] | None = state.get("k")
+    def add(self, state: State, pane: int, key: Any, place: Boxed) -> int:
+        """Take one in. 0 when that changes no window; else no window holds more than the number that comes back.
+
+        `key` is a number that stays an object: it is looked for and kept, and never reckoned with.
+        """
+        keys: dict[Any, Entry] | None = state.get("k")
         if keys is None:
             keys = state["k"] = {}
             state["n"] = pane
-        newest = state["n"]
+        newest: int = state["n"]
+        sketched = "h" in state
         if pane > newest:
             state["n"] = pane
             if pane - newest >= self._kept:
                 keys.clear()
-            if "h" in state:
+            if sketched:
                 self._expire(state, pane)
+                sketched = "h" in state
         elif newest - pane >= self._kept:
             return 0
-        if "h" in state:
+        if sketched:
             return self._add_sketched(state, pane, key, place)
         entry = keys.get(key)
         if entry is None:
             keys[key] = (pane, 1, place[0], place[1], place[2])
             return len(keys) if len(keys) <= EXACT else self._spill(state)
-        top, mask, *first = entry
+        return self._add_again(keys, pane, key, place, entry)
+
+    def _add_again(self, keys: dict[Any, Entry], pane: int, key: Any, place: Boxed, entry: Entry) -> int:
+        top, mask = entry[0], entry[1]
         shift = pane - top
         if shift > 0:
             if shift >= self._kept:
                 del keys[key]
                 keys[key] = (pane, 1, place[0], place[1], place[2])
             else:
-                keys[key] = (pane, (mask << shift | 1) & self._mask, *first)
+                keys[key] = (pane, (mask << shift | 1) & self._mask, entry[2], entry[3], entry[4])
             return len(keys)
         bit = 1 << -shift
         if mask & bit:
             return 0
-        keys[key] = (top, mask | bit, *first)
+        keys[key] = (top, mask | bit, entry[2], entry[3], entry[4])
         return len(keys)
 
     def counts(self, state: State, pane: int) -> list[tuple[int, int]]:
@@ -145,7 +153,7 @@ class Distinct:
         keys.clear()
         return count
 
-    def _add_sketched(self, state: State, pane: int, key: int, place: Place) -> int:
+    def _add_sketched(self, state: State, pane: int, key: int, place: Boxed) -> int:
         sketches: dict[int, bytes] = state["h"]
         before = sketches.get(pane)
         after = sketches[pane] = sketch_add(before, key)

@@ -140,7 +140,10 @@ class Engine:
                 last, states = principal, self._states(home, bucket, principal, day)
                 self._turn_to(bucket)
                 if groups is not None:
-                    waiting = groups.setdefault(id(states), (home, states, []))[2]
+                    group = groups.get(id(states))
+                    if group is None:
+                        group = groups[id(states)] = (home, states, [])
+                    waiting = group[2]
             fact = make_fact(event, append_ms, (shard, index, pos), peers, raw)
             kind = (event.action, event.outcome)
             at_once, alone, beats = self._dispatch.get(kind) or self._asked(kind)

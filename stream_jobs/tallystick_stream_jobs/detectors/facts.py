@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final, final
+from typing import Any, Final, final
 
 from tallystick_schemas.messages import Place
 
@@ -17,22 +17,28 @@ PANES_HOUR: Final = 3600 // PANE_S
 PANES_DAY: Final = DAY_S // PANE_S
 
 
+Boxed = tuple[Any, Any, Any]
+"""A place whose numbers stay objects: six rules put it into their states, and none makes three numbers anew."""
+
+
 @final
 class Fact:
     """One verified event, which nobody changes. What most rules ask for stands here, and not in `event`: compiled, it is read in a tenth of the time."""
 
     def __init__(self, event: Event, time: float, place: Place, append: float, ahead: float, peers: Peers, raw: bytes) -> None:
-        resource = event.resource
+        actor, resource = event.actor, event.resource
         self.event: Final = event
         self.time: Final = time
         """Seconds since 1970."""
-        self.place: Final = place
+        self.place: Final[Boxed] = place
         """Where the history has it."""
-        self.pane: Final = int(time // PANE_S)
+        self.pane: Final = int(time) // PANE_S
         """The five minutes in which it happened, counted from 1970: what longer panes, hours and days are made of."""
-        self.credential: Final = event.actor.credential or ""
+        self.principal: Final = actor.principal
+        self.credential: Final = actor.credential or ""
         """The one that spoke; empty where the door named none."""
         self.outcome: Final = event.outcome
+        self.resource: Final = resource
         self.collection: Final = resource.collection
         self.attrs: Final = event.attrs
         self.raw: Final = raw
@@ -57,15 +63,25 @@ def touches(action: str, outcome: str) -> bool:
 
 def claimed_time(text: str) -> float | None:
     """The agent's clock in seconds since 1970; None for a day that no calendar has, which the format lets pass."""
+    exact = len(text) == _LENGTH and text.endswith("Z")
+    minute = _minutes.get(text[:_TO_MINUTES]) if exact else None
     try:
-        return datetime.fromisoformat(text).timestamp()
+        # Of a minute that is known, the seconds are cut out: the calendar takes twice as long, for the same number, since both divide microseconds.
+        if minute is not None and text[17] < "6":
+            return (minute + int(text[17:19]) * 1_000_000 + int(text[20:26])) / 1_000_000
+        found = datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
+    if exact:
+        if len(_minutes) >= _MOST_MINUTES:
+            _minutes.clear()
+        _minutes[text[:_TO_MINUTES]] = int(found // 60) * 60_000_000
+    return found
 
 
 def settled_day(time: float) -> int:
     """The day (UTC, counted from 1970) before which nothing can come in any more when an event of this time is read."""
-    return int((time - LATENESS_S) // DAY_S)
+    return int(time - LATENESS_S) // DAY_S
 
 
 def number_of(text: str) -> int:
@@ -83,7 +99,7 @@ def object_key(event: Event) -> str | None:
     action = event.action
     if event.outcome != "allowed" or action not in OBJECT_ACTIONS:
         return None
-    if action == "access.check" and not (event.usage and event.usage.objects):
+    if action == "access.check" and not ((usage := event.usage) and usage.objects):
         return None
     resource = event.resource
     return f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}"
@@ -103,3 +119,8 @@ def make_fact(event: Event, append_ms: int, place: Place, peers: Peers = NOBODY,
 
 _numbers: Final[dict[str, int]] = {}
 _MOST_NUMBERS: Final = 50_000
+_minutes: Final[dict[str, int]] = {}
+"""`YYYY-MM-DDThh:mm` -> microseconds since 1970."""
+_MOST_MINUTES: Final = 10_000
+_TO_MINUTES: Final = 16
+_LENGTH: Final = 27

@@ -21,7 +21,8 @@ _FORGET_DAYS: Final = 30
 
 def observe_harvest(state: State, fact: Fact) -> None:
     """Take one touch in. New is who touched a collection first within two days, or not for thirty."""
-    key, collection = fact.object, fact.collection
+    key: Any = fact.object
+    collection = fact.collection
     if key is None or not collection:
         return
     number, day = number_of(collection), fact.pane // PANES_DAY
@@ -31,15 +32,23 @@ def observe_harvest(state: State, fact: Fact) -> None:
     seen = mine.get(number)
     if seen is None or day - seen[1] > _FORGET_DAYS:
         seen = mine[number] = [day, day]
-        while len(mine) > _COLLECTIONS_EACH:
-            del mine[min(mine, key=lambda one: (mine[one][1], one))]
+        _fit(mine)
     elif seen[1] < day:
         seen[1] = day
-    one = fact.peers.collections.get(collection) or _entry(fact, collection, day)
-    one["z"] = max(one["z"], day)
+    one = fact.peers.collections.get(collection)
+    if one is None:
+        one = _entry(fact, collection, day)
+    newest: int = one["z"]
+    if day > newest:
+        one["z"] = day
     gather(one["s"], key)
     if day - seen[0] <= 1:
         _newcomer(fact, key, collection, one["b"])
+
+
+def _fit(mine: dict[int, list[int]]) -> None:
+    while len(mine) > _COLLECTIONS_EACH:
+        del mine[min(mine, key=lambda one: (mine[one][1], one))]
 
 
 def _entry(fact: Fact, collection: str, day: int) -> dict[str, Any]:
@@ -51,7 +60,7 @@ def _entry(fact: Fact, collection: str, day: int) -> dict[str, Any]:
     return one
 
 
-def _newcomer(fact: Fact, key: int, collection: str, blocks: dict[int, list[Any]]) -> None:
+def _newcomer(fact: Fact, key: Any, collection: str, blocks: dict[int, list[Any]]) -> None:
     number = fact.pane // _FACT_PANES
     block = blocks.get(number)
     if block is None:
@@ -60,6 +69,6 @@ def _newcomer(fact: Fact, key: int, collection: str, blocks: dict[int, list[Any]
             del blocks[old]
     gather(block, key)
     names: dict[str, list[int]] = block[2]
-    if len(names) < _NAMES and (principal := fact.event.actor.principal) not in names:
+    if len(names) < _NAMES and (principal := fact.principal) not in names:
         names[principal] = list(fact.place)
     fact.peers.changed.add(collection)

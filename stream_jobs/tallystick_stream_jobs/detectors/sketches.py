@@ -44,9 +44,9 @@ def sketch_count(sketches: Iterable[bytes]) -> int:
     return int(union.get_estimate() + 0.5)
 
 
-def gather(held: list[Any], key: int) -> None:
+def gather(held: list[Any], key: Any) -> None:
     """Things wait in a list of 64 on their way into the sketch: [sketch, waiting]. One more that is there already changes no count."""
-    waiting: list[int] = held[1]
+    waiting: list[Any] = held[1]
     waiting.append(key)
     if len(waiting) >= _WAITING:
         held[0] = sketch_add_all(held[0] or None, waiting)
