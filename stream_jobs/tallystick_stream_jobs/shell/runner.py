@@ -21,11 +21,11 @@ from .outlet import Outlet
 log = logging.getLogger(__name__)
 _TICK_S = 0.1
 WITHIN_S = 0.003
-"""How long a batch gathers after its first message, at the least."""
-MOST_WITHIN_S = 0.025
+"""How long a batch gathers after its first message."""
+MOST_PAUSE_S = 0.025
 _TIMES = 3
-"""A batch gathers so many times as long as the one before it took. A batch costs as much as several messages: on a full machine, where all takes
-longer, there are fewer of them then, and it is full no more."""
+"""Before the next messages are fetched it takes so many times as long as the last batch took. A fetch and a batch cost as much as several messages: on
+a full machine, where all takes longer, there are fewer of them then, and it is full no more."""
 
 
 def run_job(
@@ -53,6 +53,8 @@ class _Lane:
         self._waiting: asyncio.Queue[Any] = asyncio.Queue(take)
         self.commits: asyncio.Queue[tuple[Commit | None, list[Any]]] = asyncio.Queue(max_in_flight)
         self.partitions: set[int] = set()
+        self.pause_s = 0.0
+        """Until the next fetch."""
 
     async def agent(self, stream: Any) -> None:
         """Faust's agent. Its own `take` looks 1 / WITHIN_S times a second whether anything comes or not: measured at 25 ms of CPU a second."""
@@ -61,11 +63,10 @@ class _Lane:
 
     async def gather(self, current: Callable[[Any], bool]) -> None:
         """Batches of what came, without what was fetched under an assignment that is over."""
-        within = WITHIN_S
         while True:
             events = [await self._waiting.get()]
             if self._waiting.qsize() < self._take - 1:
-                await asyncio.sleep(within)
+                await asyncio.sleep(WITHIN_S)
             began = time.monotonic()
             while len(events) < self._take and not self._waiting.empty():
                 events.append(self._waiting.get_nowait())
@@ -73,7 +74,7 @@ class _Lane:
                 Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
             ]
             commit = await self.job.process(messages) if messages else None
-            within = min(MOST_WITHIN_S, max(WITHIN_S, _TIMES * (time.monotonic() - began)))
+            self.pause_s = min(MOST_PAUSE_S, _TIMES * (time.monotonic() - began))
             await self.commits.put((commit, events))
 
     async def drain(self) -> None:
@@ -94,9 +95,12 @@ class _Runner:
         self._lanes = {topic: _Lane(job, take, max_in_flight) for topic, job in jobs.items()}
         self._outlet = outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
-        self._app = make_app(name, settings.kafka, self._positions, settings.instance)
+        self._app = make_app(name, settings.kafka, self._positions, self._pause_s, settings.instance)
         for topic, lane in self._lanes.items():
             self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(lane.agent)
+
+    def _pause_s(self) -> float:
+        return max(lane.pause_s for lane in self._lanes.values())
 
     def _is_current(self, message: Any) -> bool:
         """A seek after a rebalance reads messages again; those fetched before it must not be taken a second time out of order."""
