@@ -22,9 +22,11 @@ class Inserts:
 
     def __init__(self) -> None:
         self.at: list[float] = []
+        self.takes_s = 0.0
 
     def insert(self, _: Rows) -> None:
         self.at.append(time.monotonic())
+        time.sleep(self.takes_s)
 
 
 def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tuple[NotaryJob, Inserts]:
@@ -57,6 +59,18 @@ def test_what_comes_after_a_silence_goes_at_once_and_the_rest_gathers(monkeypatc
     assert inserts.at[0] - began < 0.15
     assert len(inserts.at) == 2, "two batches in one insert"
     assert inserts.at[1] - inserts.at[0] >= 0.19
+
+
+def test_a_slow_store_is_given_fewer_inserts(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, inserts = make(monkeypatch, 0.0)
+    inserts.takes_s = 0.05
+
+    async def play() -> None:
+        await job._commit(await take(job))
+        await job._commit(await take(job))
+
+    asyncio.run(play())
+    assert inserts.at[1] - inserts.at[0] >= 0.19, "four times what the first took, from its beginning"
 
 
 def test_enough_events_for_an_insert_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
