@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .policy_view import show_policy
 
 _AGENT = "cli"
 
@@ -48,8 +49,7 @@ def _show(deployment: Deployment, as_json: bool) -> int:
     out().print(f"[bold]{escape(str(known.path))}[/] ({what})")
     for mistake in known.mistakes:
         out().print(f"[red]not used:[/] {escape(mistake)}")
-    for line in msgspec.json.format(msgspec.json.encode(_builtins(known.policy)), indent=2).decode().splitlines():
-        out().print(escape(line))
+    show_policy(out(), known.policy)
     return 1 if known.mistakes else 0
 
 

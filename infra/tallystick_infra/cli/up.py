@@ -46,7 +46,9 @@ def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, art
     """Start everything; a part that dies is started again. Makes the deployment when there is none."""
     check_answers("--kafka", "Kafka", kafka)
     check_answers("--clickhouse", "ClickHouse", clickhouse)
-    deployment = Deployment.create(data, _tables(kafka, clickhouse, artifacts))
+    tables = _tables(kafka, clickhouse, artifacts)
+    _check_same(data, tables)
+    deployment = Deployment.create(data, tables)
     if found := mistakes(deployment) or away(deployment):
         # Before anything starts: a process that cannot use its section would end and be started again for ever.
         raise SettingsError(found)
@@ -70,6 +72,24 @@ def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, art
         console.print("stopping …")
         supervisor.stop()
     sys.exit(0)
+
+
+def _check_same(data: Path, tables: dict[str, dict[str, Any]]) -> None:
+    """The options go into the settings of a new deployment: one that is there and says otherwise is not changed behind its owner's back."""
+    path = data / "tallystick.toml"
+    if not tables or not path.exists():
+        return
+    have = Deployment.open(data).tables
+    other = [
+        f"{name} in [{section}]"
+        for section, table in tables.items()
+        for name, value in table.items()
+        if have.get(section, {}).get(name) != value
+    ]
+    if other:
+        raise click.UsageError(
+            f"{path} is there already and says something else about {' and '.join(other)}: change it there, or leave the option out"
+        )
 
 
 def _tables(kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,8 @@ It is never served. `roles`: a token needs one of them; without the key, every v
 it closes the repository for everybody.
 """
 
+import json
+from collections import Counter
 from typing import Annotated, Final
 
 import msgspec
@@ -40,9 +42,18 @@ def parse_meta(raw: bytes) -> RepoMeta:
     if len(raw) > MAX_META_BYTES:
         raise RepoMetaError(f"it has more than {MAX_META_BYTES} bytes")
     try:
-        return msgspec.json.decode(raw, type=RepoMeta)
+        meta = msgspec.json.decode(raw, type=RepoMeta)
+        json.loads(raw, object_pairs_hook=_check_once)
+        return meta
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise RepoMetaError(_showable(str(error))) from error
+
+
+def _check_once(pairs: list[tuple[str, object]]) -> None:
+    """Of a word that is said twice, nobody knows which one is meant."""
+    times = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in times.items() if count > 1]:
+        raise RepoMetaError(f"it says {' and '.join(sorted(twice))} twice")
 
 
 def _showable(text: str) -> str:

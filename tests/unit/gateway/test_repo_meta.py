@@ -33,6 +33,7 @@ MISTAKES = {
     "nothing": (b"", "truncated"),
     "no UTF-8": (b'{"roles":["\xff"]}', "utf-8"),
     "too long a label": (b'{"version":"' + b"3" * 1001 + b'"}', "version"),
+    "said twice": (b'{"roles":["deploy"],"sensitivity":"internal","roles":["everybody"]}', "says roles twice"),
     "too large": (b'{"canary":["' + b"a" * MAX_META_BYTES + b'"]}', f"more than {MAX_META_BYTES} bytes"),
 }
 

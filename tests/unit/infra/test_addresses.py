@@ -58,6 +58,17 @@ def test_an_address_where_nothing_answers_is_told_and_not_kept(tmp_path: Path, c
     assert not (tmp_path / "d").exists()
 
 
+def test_an_option_that_an_existing_deployment_contradicts_is_told_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], listening: int
+) -> None:
+    deployment = Deployment.create(tmp_path / "d", {"kafka": {"bootstrap": "127.0.0.1:1"}, "embedded": {"kafka": False}})
+    before = (deployment.path / "tallystick.toml").read_bytes()
+    code, said = ended(["up", "--data", str(deployment.path), "--kafka", f"127.0.0.1:{listening}"], capsys)
+    assert code == 2
+    assert "is there already and says something else about bootstrap in [kafka]: change it there" in said
+    assert (deployment.path / "tallystick.toml").read_bytes() == before
+
+
 def test_a_kept_address_where_nothing_answers_names_its_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tables = {"embedded": {"kafka": False, "clickhouse": False}, "kafka": {"bootstrap": "nonsense"}, "clickhouse": {"port": free_port()}}
     Deployment.create(tmp_path / "d", tables)
