@@ -110,6 +110,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
         bar, mode = f"{known.bar(one.detector).precision:g}", known.mode(one.detector)
         table.add_row(f"{one.detector} v{one.version}", str(one.findings), str(one.verdicts), share, bar, false, median, mode)
     out().print(table if found else f"Nothing was found in the last {days} days.")
+    out().print("[dim]Findings about drills' principals are left out.[/]")
 
 
 @detect.command()
