@@ -53,7 +53,8 @@ def test_nobody_is_left_alone_for_longer_than_a_second(hub: Hub) -> None:
     assert 0.0 < hub._round(1, set()) <= 1.0
 
 
-def test_who_found_no_room_is_called_when_there_is_some(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def flying(hub: Hub) -> tuple[Member, Member, list[Any]]:
+    """Two members whom nobody calls, and the answers to what the first one handed over."""
     landed: list[Any] = []
     first, second = Member(60.0), Member(60.0)
     hub.join(first)
@@ -61,8 +62,13 @@ def test_who_found_no_room_is_called_when_there_is_some(hub: Hub, monkeypatch: p
     hub._called = set()
     producer: Any = type("Producer", (), {"send": lambda _, key, record, done: landed.append(done)})()
     hub._producer = producer
-    monkeypatch.setattr(module, "FLYING_BYTES", 4)
     hub.send(first, b"four", lambda _: None)
+    return first, second, landed
+
+
+def test_who_found_no_room_is_called_when_there_is_some(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FLYING_BYTES", 4)
+    first, second, landed = flying(hub)
     assert hub.room() == 0
     landed[0](None)
     assert hub._called == {first, second}
@@ -70,13 +76,6 @@ def test_who_found_no_room_is_called_when_there_is_some(hub: Hub, monkeypatch: p
 
 
 def test_who_has_room_is_called_alone(hub: Hub) -> None:
-    landed: list[Any] = []
-    first, second = Member(60.0), Member(60.0)
-    hub.join(first)
-    hub.join(second)
-    hub._called = set()
-    producer: Any = type("Producer", (), {"send": lambda _, key, record, done: landed.append(done)})()
-    hub._producer = producer
-    hub.send(first, b"four", lambda _: None)
+    first, _, landed = flying(hub)
     landed[0](None)
     assert hub._called == {first}
