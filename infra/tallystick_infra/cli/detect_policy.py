@@ -11,7 +11,6 @@ from rich.markup import escape
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
-from .policy_view import show_policy
 
 _AGENT = "cli"
 
@@ -30,6 +29,8 @@ def policy(ctx: click.Context, data: Path, as_json: bool) -> int:
 
 def _show(deployment: Deployment, as_json: bool) -> int:
     from tallystick_stream_jobs.policy import Reloader
+
+    from .policy_view import show_policy
 
     jobs = deployment.jobs()
     known = Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda _: None)

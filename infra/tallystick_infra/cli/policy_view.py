@@ -1,21 +1,17 @@
 """A detection policy in words, for people; `--json` has it as data."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.policy.model import Bar, DetectionPolicy, Exemption, Grant, Suppression, to_minutes
 
 from .tables import Listing
 
-if TYPE_CHECKING:
-    from tallystick_stream_jobs.policy.model import Bar, DetectionPolicy, Exemption, Grant, Suppression
 
-
-def show_policy(console: Console, known: "DetectionPolicy") -> None:
+def show_policy(console: Console, known: DetectionPolicy) -> None:
     """What the file says, and the defaults that matter where it is silent."""
     console.print(f"Detectors that are not named below: mode [bold]{known.default_mode}[/], bar {_bar(known.bar_default)}.")
     named = sorted({*known.detectors, *known.demoted})
@@ -38,7 +34,7 @@ def show_policy(console: Console, known: "DetectionPolicy") -> None:
             console.print(f"[bold]{title}[/]: {escape(line)}", soft_wrap=True)
 
 
-def _detectors(known: "DetectionPolicy", named: Sequence[str]) -> Listing:
+def _detectors(known: DetectionPolicy, named: Sequence[str]) -> Listing:
     table = Listing("detector", "mode", "bar", "thresholds of the file", whole=("detector", "mode"))
     for name in named:
         thresholds = known.parameters.get(name, {})
@@ -48,29 +44,29 @@ def _detectors(known: "DetectionPolicy", named: Sequence[str]) -> Listing:
     return table
 
 
-def _bar(bar: "Bar") -> str:
+def _bar(bar: Bar) -> str:
     return f"{bar.precision:.0%} of {bar.verdicts} verdicts"
 
 
-def _exemption(one: "Exemption") -> str:
+def _exemption(one: Exemption) -> str:
     whom = one.principal if one.principal is not None else f"role {one.role}"
-    return f"{whom} from {_all(one.detectors)} until {wire_time(one.until)}, by {one.owner}: {one.reason}"
+    return f"{whom} from {_all(one.detectors)} until {to_minutes(one.until)}, by {one.owner}: {one.reason}"
 
 
-def _suppression(one: "Suppression") -> str:
+def _suppression(one: Suppression) -> str:
     about = " ".join(_about(("principal", one.principal), ("resource", one.resource)))
-    return f"{_all(one.detectors)}{' about ' + about if about else ''} until {wire_time(one.until)}, by {one.owner}: {one.reason}"
+    return f"{_all(one.detectors)}{' about ' + about if about else ''} until {to_minutes(one.until)}, by {one.owner}: {one.reason}"
 
 
 def _about(*pairs: tuple[str, str | None]) -> Iterator[str]:
     return (f"{name} {value}" for name, value in pairs if value is not None)
 
 
-def _grant(one: "Grant") -> str:
-    since = f"from {wire_time(one.since)} " if one.since is not None else ""
+def _grant(one: Grant) -> str:
+    since = f"from {to_minutes(one.since)} " if one.since is not None else ""
     objects = f", at most {one.objects} objects each" if one.objects is not None else ""
     return (
-        f"{one.kind} {one.id}: {', '.join(one.principals)} on {', '.join(one.resources)}{objects}, {since}until {wire_time(one.until)}; "
+        f"{one.kind} {one.id}: {', '.join(one.principals)} on {', '.join(one.resources)}{objects}, {since}until {to_minutes(one.until)}; "
         f"{_all(one.detectors)} stay silent; by {one.owner}: {one.reason}"
     )
 

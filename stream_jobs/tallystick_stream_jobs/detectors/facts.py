@@ -67,7 +67,7 @@ def claimed_time(text: str) -> float | None:
     minute = _minutes.get(text[:_TO_MINUTES]) if exact else None
     try:
         # Of a minute that is known, the seconds are cut out: the calendar takes twice as long, for the same number, since both divide microseconds.
-        if minute is not None and text[17] < "6":
+        if minute is not None and _has_seconds(text):
             return (minute + int(text[17:19]) * 1_000_000 + int(text[20:26])) / 1_000_000
         found = datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -77,6 +77,11 @@ def claimed_time(text: str) -> float | None:
             _minutes.clear()
         _minutes[text[:_TO_MINUTES]] = int(found // 60) * 60_000_000
     return found
+
+
+def _has_seconds(text: str) -> bool:
+    """Whether `:ss.ffffff` stands where the format has it. `int` alone would take blanks and signs."""
+    return text[16] == ":" and text[17] < "6" and text[17:19].isdigit() and text[19] == "." and text[20:26].isdigit()
 
 
 def settled_day(time: float) -> int:

@@ -29,7 +29,7 @@ MAX_FLYING = 32 * TAKE
 """Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it."""
 _INSERT_EVERY_S = 0.3
 """While events flow, at the least. A part of a few hundred rows costs the store as much to write, sync and merge as one of thousands."""
-_INSERT_SHARE = 4
+_INSERT_TIMES = 4
 """From one insert to the next it takes so many times as long as the one before took: where all is slow, there are fewer of them."""
 _MOST_BETWEEN_S = 2.0
 
@@ -117,7 +117,7 @@ class NotaryJob:
         await asyncio.gather(*(send for one in taken for send in one.sends))
         began = time.monotonic()
         await self._insert([batch for one in taken for batch in one.batches])
-        self._insert_at = began + min(_MOST_BETWEEN_S, max(_INSERT_EVERY_S, _INSERT_SHARE * (time.monotonic() - began)))
+        self._insert_at = began + min(_MOST_BETWEEN_S, max(_INSERT_EVERY_S, _INSERT_TIMES * (time.monotonic() - began)))
         # If we crash here, the agents send again what has no receipt, and the fold calls it seen.
         receipts = [receipt for one in taken for batch in one.batches for receipt in batch.receipts]
         sends = [await self._outlet.send(RECEIPTS, receipt.agent.encode(), encode_receipt(receipt)) for receipt in receipts]

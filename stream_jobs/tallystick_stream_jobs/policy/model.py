@@ -46,7 +46,7 @@ class Exemption:
         if not about or not _named(self.detectors, finding.detector) or now >= self.until:
             return None
         whom = self.principal if self.principal is not None else f"role {self.role}"
-        return f"exempt: {whom}, until {_day(self.until)}, by {self.owner}: {self.reason}"
+        return f"exempt: {whom}, until {to_minutes(self.until)}, by {self.owner}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Suppression:
             return None
         if self.resource is not None and not matches(self.resource, finding.resource or ""):
             return None
-        return f"suppressed until {_day(self.until)}, by {self.owner}: {self.reason}"
+        return f"suppressed until {to_minutes(self.until)}, by {self.owner}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Grant:
         return finding.principal in self.principals and _named(self.detectors, finding.detector)
 
     def sentence(self) -> str:
-        return f"covered by {self.kind} {self.id} until {_day(self.until)}, by {self.owner}: {self.reason}"
+        return f"covered by {self.kind} {self.id} until {to_minutes(self.until)}, by {self.owner}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -156,5 +156,6 @@ def _named(detectors: tuple[str, ...], detector: str) -> bool:
     return EVERY in detectors or detector in detectors
 
 
-def _day(seconds: float) -> str:
+def to_minutes(seconds: float) -> str:
+    """A time as people read it: `YYYY-MM-DDThh:mmZ`."""
     return wire_time(seconds)[:16] + "Z"

@@ -15,7 +15,21 @@ def test_every_time_of_a_minute_is_the_calendars(start: datetime, second: int, m
         assert claimed_time(moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")) == moment.replace(tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize("text", ["2026-02-30T10:00:00.000000Z", "2026-11-23T10:00:60.000000Z", "2026-11-23T10:00:0x.000000Z", "never", ""])
+NO_TIMES = [
+    "2026-02-30T10:00:00.000000Z",
+    "2026-11-23T10:00:60.000000Z",
+    "2026-11-23T10:00:0x.000000Z",
+    "2026-11-23T10:00: 5.000000Z",
+    "2026-11-23T10:00:+5.000000Z",
+    "2026-11-23T10:00:05.1_0000Z",
+    "2026-11-23T10:00:05.00000²Z",
+    "2026-11-23T10:00x05.000000Z",
+    "never",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
 def test_what_no_calendar_has_is_none_also_in_a_minute_that_is_known(text: str) -> None:
     assert claimed_time("2026-11-23T10:00:00.000000Z") is not None
     assert claimed_time(text) is None
