@@ -1,7 +1,5 @@
 """`bench ingest`: events over 16 agents from processes of their own, from the first record() to the last receipt."""
 
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -15,41 +13,27 @@ from tallystick_schemas.topics import DETECTOR_STATE, VERIFIED, VERIFIED_PARTITI
 from tallystick_stream_jobs.detectors.job import FENCE, Fence, read_compacted
 
 from ..supervisor import Supervisor
+from .load import driving, results
 from .scratch import costs, machine
 
 AGENTS = [f"bench-{number:02d}" for number in range(16)]
 _PROCESSES = 2
 
 
-def start_drivers(
-    supervisor: Supervisor, events: int, rate: float, agents: list[str], processes: int = _PROCESSES
-) -> list[subprocess.Popen[bytes]]:
-    """Load processes that share the agents."""
-    data = str(supervisor.deployment.path)
-    command = [sys.executable, "-m", f"{__package__}.driver", data, str(events // processes), str(rate / processes)]
-    return [subprocess.Popen([*command, *agents[number::processes]], stdout=subprocess.PIPE) for number in range(processes)]
-
-
-def finish_drivers(drivers: list[subprocess.Popen[bytes]], *, early: bool = False) -> list[dict[str, Any]]:
-    """Their results, when all are done; `early`: they record no more."""
-    for driver in drivers if early else []:
-        driver.terminate()
-    return [msgspec.json.decode(driver.communicate()[0]) for driver in drivers]
-
-
 def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
     """Events a second, and what they cost. `lost` is counted by id in the store, not believed."""
     rest = costs(supervisor)
-    results = finish_drivers(start_drivers(supervisor, events, 0, AGENTS))
+    with driving(supervisor, events, 0, AGENTS, _PROCESSES) as drivers:
+        driven = results(drivers)
     after = costs(supervisor)
-    recorded = sum(result["events"] for result in results)
-    seconds = max(result["ended"] for result in results) - min(result["began"] for result in results)
+    recorded = sum(result["events"] for result in driven)
+    seconds = max(result["ended"] for result in driven) - min(result["began"] for result in driven)
     client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
     stored, event_bytes = client.query(
         "SELECT uniqExact(shard, index, pos), avg(length(raw)) FROM events WHERE action = 'artifact.read' AND purpose = 'evaluation'"
     ).result_rows[0]
     cpu = {name: (after[name][0] - rest[name][0]) / recorded * 1e6 for name in after}
-    cpu["drivers"] = sum(result["cpu_s"] for result in results) / recorded * 1e6
+    cpu["drivers"] = sum(result["cpu_s"] for result in driven) / recorded * 1e6
     return {
         "events": recorded,
         "seconds": round(seconds, 2),

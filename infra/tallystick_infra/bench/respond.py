@@ -16,7 +16,8 @@ from tallystick_stream_jobs.responder.client import read_findings, read_locks
 from ..demo.artifacts import MODEL, make_artifacts
 from ..deployment import read_run
 from ..supervisor import Supervisor
-from .ingest import AGENTS, finish_drivers, start_drivers
+from .ingest import AGENTS
+from .load import driving, results
 from .scratch import machine, percentile
 
 BACKGROUND = 2000
@@ -35,11 +36,9 @@ def respond(supervisor: Supervisor, trials: int) -> dict[str, Any]:
     assert run is not None
     tokens = _tokens(Path(deployment.gateway().tokens_file), trials)
     longest_s = trials * (_PAUSE_S + _GIVE_UP_S) + _FLOWS_S
-    drivers = start_drivers(supervisor, int(BACKGROUND * longest_s), BACKGROUND, AGENTS[:8], processes=1)
-    try:
+    with driving(supervisor, int(BACKGROUND * longest_s), BACKGROUND, AGENTS[:8], processes=1) as drivers:
         began, denied = _trials(supervisor, urlsplit(run.gateway).netloc, tokens)
-    finally:
-        [flowed] = finish_drivers(drivers, early=True)
+        [flowed] = results(drivers, early=True)
     figures = _figures(supervisor, began, denied)
     return figures | {"background_events_per_s": round(flowed["events"] / (flowed["recorded"] - flowed["began"]))}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .common import emit_json, json_option, out
+from .common import emit_json, end_on_sigterm, json_option, out
 
 _EVENTS = 1_000_000
 
@@ -64,6 +64,7 @@ def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: s
     from ..bench import verify as verifying
     from ..bench.scratch import scratch
 
+    end_on_sigterm()
     console = out(as_json)
     results: dict[str, dict[str, Any]] = {}
     if "detect" in what:

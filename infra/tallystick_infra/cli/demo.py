@@ -15,7 +15,7 @@ from ..demo.artifacts import MODEL, make_artifacts
 from ..demo.story import Outcome, Story
 from ..deployment import Deployment
 from ..supervisor import Supervisor
-from .common import emit_json, json_option, out, timed
+from .common import emit_json, end_on_sigterm, json_option, out, timed
 from .console_settings import sign_in
 from .up import fetch_progress
 
@@ -34,7 +34,7 @@ FREE_PORTS = {"embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_po
 def demo(as_json: bool, headless: bool, artifacts: Path | None, data: Path | None) -> int:
     """A theft, start to finish: four readers, a stolen token, finding, lock, 403, and the proof."""
     headless = headless or not sys.stdout.isatty()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     scratch = data or Path(tempfile.mkdtemp(prefix="tallystick-demo-"))
     try:
         return _run(scratch, artifacts, as_json=as_json, headless=headless)

@@ -1,8 +1,6 @@
 """Exercises: `tallystick drill list / run / report / clean`."""
 
 import contextlib
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +8,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from .common import data_option, emit_json, json_option, open_deployment, out, timed
+from .common import data_option, emit_json, end_on_sigterm, json_option, open_deployment, out, timed
 from .tables import Listing
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ def run(data: Path, as_json: bool, names: tuple[str, ...], everything: bool, hea
 
     if not names and not everything:
         raise click.UsageError("name a drill (`tallystick drill list` shows them), or give --all")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     console = out(as_json)
     drills = [catalogue.find(name) for name in (*names, *(catalogue.names() if everything else ()))]
 
