@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.vocabulary import ACTIONS, no_action
 
 from .access import Access, access
+from .errors import InvalidEvent
 from .recorder import Recorder
 
 P = ParamSpec("P")
@@ -27,7 +29,12 @@ def recorded(
     resource: Resource | Callable[..., Resource],
     why: Why | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Record each call of a function or a coroutine function; `actor` and `resource` are given, or made from its arguments."""
+    """Record each call of a function or a coroutine function; `actor` and `resource` are given, or made from its arguments.
+
+    InvalidEvent at once for an action that is none, and for a generator function: its call does no work yet, so it would be recorded too early.
+    """
+    if action not in ACTIONS:
+        raise InvalidEvent(f"{action}: {no_action(action)}")
 
     def begin(*args: Any, **kwargs: Any) -> Any:
         who = actor(*args, **kwargs) if callable(actor) else actor
@@ -35,6 +42,9 @@ def recorded(
         return access(recorder, action, actor=who, resource=what, why=why)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = getattr(function, "__qualname__", repr(function))
+            raise InvalidEvent(f"{name} is a generator function, whose call does no work: use `with recorder.access(…)` inside it")
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

@@ -46,6 +46,8 @@ class Encoder:
         except IndexError:
             salt = self._more_salts()
         if attrs is not None and type(attrs) is not dict:
+            if not isinstance(attrs, Mapping):
+                raise InvalidEvent(f"{action}: attrs are a mapping of text to text, not {type(attrs).__name__}")
             attrs = dict(attrs)
         event = Event(1, salt, time or self._now(), action, actor, resource, outcome, why, usage, source, attrs or None)
         try:

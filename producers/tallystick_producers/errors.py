@@ -3,6 +3,7 @@
 TallystickError
 └── ProducerError
     ├── InvalidEvent       what the caller gave is not an event
+    ├── InvalidQuestion    what `is_locked` was asked is no principal or credential
     ├── RecorderClosed     the caller used a recorder after closing it
     ├── SpoolFull          the spool's bound is reached, and the setting says to raise
     ├── SpoolFailed        the disk did not take a segment
@@ -27,6 +28,10 @@ class ProducerError(TallystickError):
 
 class InvalidEvent(ProducerError):
     """Not recorded: the event breaks section 2 of the format."""
+
+
+class InvalidQuestion(ProducerError):
+    """Not answered: a wrong question must not be told that nobody is locked."""
 
 
 class RecorderClosed(ProducerError):

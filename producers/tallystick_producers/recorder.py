@@ -17,6 +17,7 @@ from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.headers import AGENT_PATTERN
 from tallystick_schemas.settings import AgentSettings
+from tallystick_schemas.settings_check import mistakes_of
 from tallystick_schemas.vocabulary import Outcome
 
 from .access import Access, access
@@ -25,6 +26,7 @@ from .errors import ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefus
 from .forking import forget_in_children, keep_forever
 from .keyfile import load_key
 from .parts import Parts, start_parts
+from .questions import check_question
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Recorder:
     """Thread-safe; safe after fork (the child begins a run of its own). Use as a context manager, or call `close`."""
 
     def __init__(self, settings: AgentSettings) -> None:
+        if mistakes := mistakes_of(settings):
+            raise SettingsError(mistakes)
         if not AGENT_PATTERN.fullmatch(settings.agent):
             raise SettingsError([f"agent {settings.agent!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ : @ / -"])
         self.settings = settings
@@ -136,6 +140,22 @@ class Recorder:
         """The event's bytes for `record_batch_at`, made once and checked as the notary will; `time` in the format's form, now by default."""
         return self._encode(action, actor, resource, outcome, why, usage, source, attrs, time)
 
+    def check(
+        self,
+        action: str,
+        *,
+        actor: Actor,
+        resource: Resource,
+        why: Why | None = None,
+        usage: Usage | None = None,
+        source: Source | None = None,
+        attrs: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing when `record` would take this; else InvalidEvent or RecorderClosed, before the work that it is about."""
+        if self._closed:
+            raise RecorderClosed(self.settings.agent)
+        self._encode(action, actor, resource, "allowed", why, usage, source, attrs, None)
+
     def access(
         self, action: str, *, actor: Actor, resource: Resource, why: Why | None = None, source: Source | None = None
     ) -> AbstractContextManager[Access]:
@@ -197,8 +217,9 @@ class Recorder:
         The first call makes this process an enforcement point: it reads the locks from then on, says that it is there and acknowledges each lock.
         It waits `wait_s` at the most until it knows; later calls look into memory. Once so long has passed without a word of the responder, the
         answer (locked, not known) comes at once, until one is heard. `issued` (Unix seconds): when the credential was issued, which
-        passes a step-up of before. RecorderClosed.
+        passes a step-up of before. InvalidQuestion for what is no principal, credential or time; RecorderClosed.
         """
+        check_question(principal, credential, issued, wait_s)
         locks = self._locks or self._start_locks()
         return locks.check(principal, credential, issued, wait_s)
 

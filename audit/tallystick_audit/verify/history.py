@@ -124,7 +124,7 @@ class Verification:
         failures = sorted(findings.kept, key=_place)
         return Report(
             integrity=findings.outcome(Aspect.INTEGRITY),
-            completeness=_at_best(findings, Aspect.COMPLETENESS, judged=not unjudged),
+            completeness=_at_best(findings, Aspect.COMPLETENESS, judged=not unjudged and all(result.whole for result in by_shard.values())),
             freshness=_at_best(findings, Aspect.FRESHNESS, judged=not sealed.stranger),
             entries=sum(result.entries for result in by_shard.values()),
             events=sum(piece.events for piece in pieces),

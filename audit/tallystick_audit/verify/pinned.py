@@ -12,6 +12,7 @@ from tallystick_schemas.errors import ParseError, SettingsError, VerificationErr
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.notes import Note, Verifier, parse_note
 from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.settings_check import key_mistakes
 
 from .source import StoredCheckpoint, StoredLeaf
 
@@ -20,11 +21,16 @@ _NAMED: Final = 3
 
 
 def check_pinned(log: LogSettings) -> None:
-    """SettingsError when no key is pinned: then nothing could be proven, whatever the history holds."""
+    """SettingsError when no key is pinned, or one that is none: then nothing could be proven, whatever the history holds."""
     mistakes = [
         f"[log] {name} pins no key: put in the {whose}'s public key (64 hex digits), from somebody other than whoever keeps the store"
         for name, whose, keys in (("sealer_keys", "sealer", log.sealer_keys), ("operator_keys", "operator", log.operator_keys))
         if not keys
+    ]
+    mistakes += [
+        f"[log] {name} {wrong}: copy it whole, 64 hex digits"
+        for name, keys in (("sealer_keys", log.sealer_keys), ("operator_keys", log.operator_keys))
+        for wrong in key_mistakes(keys)
     ]
     if mistakes:
         raise SettingsError(mistakes)

@@ -93,6 +93,11 @@ class Refold:
             self._check_kept(row.index, entry, kept)
         return step
 
+    @property
+    def whole(self) -> bool:
+        """Whether every entry so far was judged."""
+        return self._running
+
     def broken(self) -> None:
         """Entries are missing (step 3 said so): what comes after cannot be judged again."""
         self._running = False

@@ -66,6 +66,8 @@ class ShardResult:
     """The signed time of the newest seal."""
     knows_operator: bool = False
     stranger: Stranger | None = None
+    whole: bool = True
+    """Whether the fold judged every entry: behind the place where it stopped, what is missing cannot be told."""
 
 
 def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResult:
@@ -99,7 +101,7 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     rejected.close(size)
     steps.runs.report(task.shard, steps.seals.newest_append_ms, findings)
     result.unproven, result.newest_seal = steps.fold.unproven, steps.seals.newest_time
-    result.knows_operator, result.stranger = steps.fold.knows_operator, steps.fold.stranger
+    result.knows_operator, result.stranger, result.whole = steps.fold.knows_operator, steps.fold.stranger, steps.fold.whole
     if steps.runs.repeats:
         result.forks += _compare_repeats(source, task.shard, size, steps.runs)
     return result

@@ -35,7 +35,7 @@ def audit() -> None:
 def verify(data: Path, seen: tuple[Path, ...], save_note: Path | None, as_json: bool) -> int:
     """Recompute every hash, signature and verdict of the history, read through SQL only.
 
-    Exit code: 0 all pass, 1 a failure, 2 unknown, 3 unusable input, or pinned keys that fit no part of the history.
+    Exit code: 0 all pass, 1 a failure (also pinned keys that fit no part of the history), 2 unknown, 3 unusable input.
     """
     from tallystick_audit.notes import kept_to_extend, open_kept, read_note
     from tallystick_audit.verify import verify_history

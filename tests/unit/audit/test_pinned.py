@@ -125,3 +125,16 @@ def test_nothing_sealed_yet_is_unknown() -> None:
     history = HistoryBuilder(1).history
     report = judged(history)
     assert (report.exit_code, report.unjudged) == (2, "")
+
+
+def test_a_key_that_was_copied_by_half_is_refused_and_not_taken_for_a_replaced_history() -> None:
+    history = make_history()
+    with pytest.raises(SettingsError, match="sealer_keys has a key of 2 bytes"):
+        judged(history, replace(history.log, sealer_keys=(b"\x3d\x40",)))
+
+
+def test_completeness_does_not_pass_where_an_entry_is_gone() -> None:
+    history = make_history()
+    history.entries.remove(next(row for row in history.entries if row[:2] == (0, 2)))
+    report = judged(history)
+    assert (report.integrity, report.completeness) == ("fail", "unknown")
