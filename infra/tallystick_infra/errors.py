@@ -9,7 +9,7 @@ TallystickError
     ├── StartFailed, PartFailed                         a part of ours
     ├── MigrationChanged, TopicsDiffer                  the stores
     ├── NoFinding, ManyFindings                         what a person asked about
-    ├── NotLocked, NothingWaits, UnseenSubject          what a person ordered that means nobody
+    ├── NotLocked, NothingWaits, UnseenSubject, WeakerLock  what a person ordered that means nobody
     ├── NoSuchKey                                       agents' keys
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderWaits                                      a lock, until somebody decides
@@ -20,9 +20,13 @@ TallystickError
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallystick_schemas.errors import TallystickError
 from tallystick_schemas.words import counted
+
+if TYPE_CHECKING:
+    from tallystick_schemas.messages import Lock
 
 _NAMED = 3
 """Examples that a sentence names."""
@@ -218,7 +222,19 @@ class UnseenSubject(InfraError):
             what = f"{name} is a {other.partition(':')[0]}; did you mean {other}?"
         else:
             what = f"no {kind} {name} was ever seen, nor anything else of that name; a typo?"
-        super().__init__(f"{what} Nobody was locked; --unseen locks {subject} all the same")
+        super().__init__(f"{what} No order was recorded; --unseen gives it for {subject} all the same")
+
+
+class WeakerLock(InfraError):
+    """A lock that stands is stronger than the one that was ordered, or ends later."""
+
+    def __init__(self, standing: "Lock", level: str, until: str | None) -> None:
+        ends = f"until {standing.until[:16]}Z" if standing.until else "until lifted"
+        instead = f"{level} until {until[:16]}Z" if until else level
+        super().__init__(
+            f"{standing.subject} has a lock already: {standing.level} {ends}, by {standing.by} ({standing.reason}). {instead} would weaken it. "
+            "No order was recorded; --replace puts it in that lock's place, --confirm keeps that lock"
+        )
 
 
 class NoSuchKey(InfraError):

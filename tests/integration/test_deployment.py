@@ -190,7 +190,7 @@ def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
 
 
 def test_two_people_revoke_and_nobody_lifts_it(supervisor):
-    order = ("revoke", "credential:cred-1", "--reason", "it was sold")
+    order = ("revoke", "credential:cred-1", "--unseen", "--reason", "it was sold")
     first = cli(supervisor, *order, "--by", "ann", code=4)
     assert first["decision"]["proposed"]["level"] == "revoke"
     assert [one["id"] for one in cli(supervisor, "locks")["pending"]] == [first["decision"]["id"]]

@@ -1,6 +1,5 @@
 """`tallystick detect policy`: what is in force, and changing it: each change is checked, written whole, and an event in the history."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from rich.markup import escape
 
 from ..deployment import Deployment
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .reasons import by_option
 
 _AGENT = "cli"
 
-by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who changes it; it stands in the history.")
+who_changes = by_option("Who changes it")
 reason_option = click.option("--reason", required=True, help="Why; it stands in the history.")
 
 
@@ -46,7 +46,7 @@ def _show(deployment: Deployment, as_json: bool) -> int:
         )
         return 1 if known.mistakes else 0
     what = f"sha256 {known.policy.sha256[:16]}…" if known.policy.sha256 else "no file: the defaults"
-    what = f"not used; in force is {known.instead}" if known.instead else what
+    what = f"not used; detectors that run keep the policy they have, and a start would take {known.instead}" if known.instead else what
     out().print(f"[bold]{escape(str(known.path))}[/] ({what})")
     for mistake in known.mistakes:
         out().print(f"[red]not used:[/] {escape(mistake)}")
@@ -61,7 +61,7 @@ def _builtins(known: Any) -> Any:
 @policy.command()
 @data_option
 @json_option
-@by_option
+@who_changes
 @reason_option
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 def set(data: Path, as_json: bool, by: str, reason: str, file: Path) -> None:
@@ -77,7 +77,7 @@ def set(data: Path, as_json: bool, by: str, reason: str, file: Path) -> None:
 
 @policy.command()
 @data_option
-@by_option
+@who_changes
 @reason_option
 def edit(data: Path, by: str, reason: str) -> None:
     """Edit detection.yaml with $EDITOR; it is put in force when nothing is wrong with it."""
@@ -122,7 +122,7 @@ def _put(deployment: Deployment, text: str, by: str, reason: str, as_json: bool)
 @policy.command()
 @data_option
 @json_option
-@by_option
+@who_changes
 @reason_option
 @click.argument("detector")
 def restore(data: Path, as_json: bool, by: str, reason: str, detector: str) -> int:

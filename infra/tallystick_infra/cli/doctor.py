@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tallystick_producers.gateway.folder_store import FolderStore, Repo
 
 _STALE_S = 30.0
+_HEARD_S = 5.0
+"""Heartbeats of the responder come each second."""
 _BEHIND_S = 10.0
 _FAULTS_SHOWN = 5
 _NEEDS: Final = {
@@ -71,6 +73,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _tokens,
         _repositories,
         _policy,
+        _rules,
         _signals,
     ):
         checks += _guarded(look, deployment, dead)
@@ -226,7 +229,7 @@ def _responder(deployment: Deployment) -> list[Check]:
     if not isinstance(newest, LockHeartbeat):
         return [Check("responder", False, "no heartbeat", "see logs/responder.log")]
     age = time.time() - datetime.fromisoformat(newest.at).timestamp()
-    return [Check("responder", age < _STALE_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away")]
+    return [Check("responder", age < _HEARD_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away")]
 
 
 def _points(deployment: Deployment) -> list[Check]:
@@ -348,6 +351,19 @@ def _meta_fault(store: "FolderStore", repo: "Repo") -> str:
     except RepoMetaError as error:
         return str(error)
     return ""
+
+
+def _rules(deployment: Deployment) -> list[Check]:
+    """Rules of one's own: one that is left out finds nothing, and the detectors say so in their log alone."""
+    from tallystick_stream_jobs.sigma.load import load_rules
+
+    from .rules import FOLDER
+
+    found, errors = load_rules(deployment.path / FOLDER)
+    if not found and not errors:
+        return []
+    seen = f"{counted(len(found), 'rule')} of {FOLDER}/" + (f", {len(errors)} left out: {errors[0]}" if errors else "")
+    return [Check("rules", not errors, seen, "`tallystick rules test` tells all of them; what is left out finds nothing")]
 
 
 def _policy(deployment: Deployment) -> list[Check]:

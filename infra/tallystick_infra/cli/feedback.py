@@ -1,6 +1,5 @@
 """`tallystick findings`, and `findings close`: what a person says about a finding becomes a signed event, and teaches how good its detector is."""
 
-import getpass
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tallystick_schemas.vocabulary import DISPOSITIONS
 from ..deployment import Deployment
 from ..errors import ManyFindings, NoFinding
 from .common import data_option, emit_json, json_option, knock, open_running, out
-from .reasons import MIN_REASON, checked_reason
+from .reasons import MIN_REASON, by_option, checked_reason
 from .respond_show import findings as _listing
 
 _AGENT = "cli"
@@ -43,7 +42,7 @@ findings = click.Group(
 @click.option(
     "--reason", required=True, callback=checked_reason, help=f"Why, in {MIN_REASON} characters or more; it stands in the history."
 )
-@click.option("--by", default=getpass.getuser, show_default="your user name", help="Who says so; it stands in the history.")
+@by_option("Who says so")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait until the history has confirmed it.")
 def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str, by: str, timeout: float) -> None:
     """Close FINDING (an id of `tallystick findings`, or its first digits: 8 or more). Closing it again replaces what was said; both stay in the history."""

@@ -1,6 +1,5 @@
 """`tallystick outbox`: what waits to be told elsewhere, what was given up, and whether locks hold where they must."""
 
-import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 from rich.text import Text
 
 from .common import data_option, emit_json, json_option, open_running, out
+from .reasons import by_option
 from .tables import Listing, short_time
 
 _AGENT = "cli"
@@ -97,7 +97,7 @@ def _orders(command: Callable[..., None]) -> Callable[..., None]:
     """What both orders are told."""
     for told in (
         click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until something changes."),
-        click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history."),
+        by_option("Who orders it"),
         click.option("--reason", required=True, help="Why; it stands in the history."),
         click.argument("delivery"),
         json_option,

@@ -1,6 +1,8 @@
-"""Why somebody orders something: the rule for `--reason`, in the console's words."""
+"""Who orders something, and why: `--by`, and the rule for `--reason` in the console's words."""
 
-from typing import Final
+import getpass
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
@@ -19,3 +21,17 @@ def checked_reason(_ctx: click.Context, _param: click.Parameter, given: str | No
     if not MIN_REASON <= len(reason) <= MAX_REASON:
         raise click.BadParameter(f"it has {len(reason):,}. {RULE}")
     return reason
+
+
+def by_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--by NAME`, given to the command as `by: str`; `what` begins its help."""
+    said = f"{what}; it stands in the history."
+    return click.option("--by", default=getpass.getuser, show_default="your user name", callback=_checked_name, help=said)
+
+
+def _checked_name(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
+    from tallystick_stream_jobs.responder.names import flaw_of
+
+    if flaw := flaw_of(given):
+        raise click.BadParameter(flaw)
+    return given

@@ -3,20 +3,19 @@
 Exit codes: 0 done; 1 nothing was decided in time, or there was nothing to lift; 4 it waits for a second person; 5 it was refused.
 """
 
-import getpass
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from ..deployment import Deployment
 from ..errors import NothingWaits, OrderWaits
 from .common import data_option, emit_json, json_option, open_running, out
-from .reasons import checked_reason
+from .reasons import by_option, checked_reason
 
 if TYPE_CHECKING:
     from tallystick_producers import Recorder
@@ -61,7 +60,7 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
     """The options that every order has."""
     for option in (
         click.option("--timeout", default=20.0, show_default=True, help="Seconds to wait until it is decided."),
-        click.option("--by", default=getpass.getuser, show_default="your user name", help="Who orders it; it stands in the history."),
+        by_option("Who orders it"),
         click.argument("subject", callback=_subject),
         json_option,
         data_option,
@@ -78,12 +77,13 @@ def _ordering(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--step-up", is_flag=True, help="Ask for a token issued after the lock instead of denying.")
 @click.option("--confirm", is_flag=True, help="Keep the lock that stands: it no longer ends by itself (or ends after --minutes).")
 @click.option("--unseen", is_flag=True, help="Lock a name that the history has never seen.")
+@click.option("--replace", is_flag=True, help="Put this order in the place of a lock that is stronger or ends later.")
 @click.option("--plan", is_flag=True, help="Only show what the lock would hit, by the last 24 hours.")
 def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan: bool, **order: Any) -> None:
     """Suspend SUBJECT: a principal's name, or credential:ID. --plan shows first whom that would hit."""
     from tallystick_stream_jobs.responder.client import suspend
 
-    from .respond_look import known_finding, must_be_seen
+    from .respond_look import known_finding, must_be_seen, must_not_weaken
 
     if plan:
         from .respond_show import show_plan
@@ -92,10 +92,13 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
         return
     if order["reason"] is None:
         raise click.UsageError("Missing option '--reason'.")
-    level = "step-up" if order["step_up"] else "suspend"
+    level: Literal["step-up", "suspend"] = "step-up" if order["step_up"] else "suspend"
     deployment = _open(data)
-    if not (order["unseen"] or order["confirm"]):
-        must_be_seen(deployment, subject, ask=not as_json)
+    if not order["confirm"]:
+        if not order["unseen"]:
+            must_be_seen(deployment, subject, ask=not as_json)
+        if not order["replace"]:
+            must_not_weaken(deployment, subject, level, order["minutes"])
     given = _Given(deployment, subject, order["reason"], by, timeout, known_finding(deployment, order["finding"]))
     given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
 
@@ -124,13 +127,16 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
 @_ordering
 @click.option("--reason", callback=checked_reason, required=True, help="Why; the locked person and the auditor will read it.")
 @click.option("--finding", help="Id of the finding that led to it, or its first digits: 8 or more.")
-def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, finding: str | None) -> None:
+@click.option("--unseen", is_flag=True, help="Revoke a name that the history has never seen.")
+def revoke(data: Path, as_json: bool, subject: str, by: str, timeout: float, reason: str, finding: str | None, unseen: bool) -> None:
     """Lock SUBJECT for good. Two people order it within half an hour; nobody lifts it: the way back is a new credential."""
     from tallystick_stream_jobs.responder.client import revoke as order_revoke
 
-    from .respond_look import known_finding
+    from .respond_look import known_finding, must_be_seen
 
     deployment = _open(data)
+    if not unseen:
+        must_be_seen(deployment, subject, ask=not as_json)
     _Given(deployment, subject, reason, by, timeout, known_finding(deployment, finding)).carry_out(order_revoke, as_json=as_json)
 
 

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from tallystick_schemas.signing import wire_time
+
 from ..deployment import Deployment
-from ..errors import NoFinding, NothingAnswers, NotLocked, UnseenSubject
+from ..errors import NoFinding, NothingAnswers, NotLocked, UnseenSubject, WeakerLock
 from .common import knock
 
 if TYPE_CHECKING:
-    from tallystick_schemas.messages import Decision
+    from tallystick_schemas.messages import Decision, Level, Lock
     from tallystick_schemas.settings import ClickHouseSettings
 
 T = TypeVar("T")
 NEWEST_FINDINGS = 10_000
 NEWEST = 2_000
 """Decisions that are read, from the newest back: what waits for a second person waits for half an hour."""
+_STRENGTH: "dict[Level, int]" = {"step-up": 0, "suspend": 1}
 LOOK_S = 2.0
 """Seconds that a lock waits for the store to say whether the name was ever seen."""
 _SEEN = """
@@ -72,19 +75,50 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
     """
     kind, _, name = subject.partition(":")
     known = kinds_in_tokens(deployment, name)
-    if kind in known:
+    if kind in known or _is_spoken_of(deployment, subject):
         return
     try:
         known |= _within(LOOK_S, deployment, lambda store: kinds_in_history(store, name))
     except _Unanswered as error:
-        click.echo(f"hint: whether {subject} was ever seen could not be checked ({error}); it is locked all the same", err=True)
+        click.echo(f"hint: whether {subject} was ever seen could not be checked ({error}); the order is given all the same", err=True)
         return
     if kind in known:
         return
     refusal = UnseenSubject(subject, f"{min(known)}:{name}" if known else None)
     if not (ask and _somebody_is_there()):
         raise refusal
-    click.confirm(f"{refusal}. Lock it now?", abort=True, err=True)
+    click.confirm(f"{refusal}. Order it now?", abort=True, err=True)
+
+
+def _is_spoken_of(deployment: Deployment, subject: str) -> bool:
+    """Whether a lock of it holds, or an order about it waits: somebody has answered the question before."""
+    from tallystick_schemas.notices import pending
+    from tallystick_stream_jobs.responder.topics import read_decisions
+
+    if standing_lock(deployment, subject) is not None:
+        return True
+    return any(one.subject == subject for one in pending(read_decisions(deployment.kafka(), NEWEST), time.time()))
+
+
+def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
+    """The lock of a subject that holds now."""
+    from tallystick_stream_jobs.responder.client import read_locks
+    from tallystick_stream_jobs.responder.policy import holds
+
+    now = time.time()
+    return next((lock for lock in read_locks(deployment.kafka()) if lock.subject == subject and holds(lock, now)), None)
+
+
+def must_not_weaken(deployment: Deployment, subject: str, level: "Level", minutes: float | None) -> None:
+    """WeakerLock when a lock stands that is stronger than the order, or ends later: whoever gave it counts on it."""
+    standing = standing_lock(deployment, subject)
+    if standing is None or standing.level == "revoke":
+        return  # the responder itself refuses to touch a revocation
+    until = None if minutes is None else wire_time(time.time() + 60 * minutes)
+    weaker = _STRENGTH[level] < _STRENGTH[standing.level]
+    sooner = until is not None and (standing.until is None or until < standing.until)
+    if weaker or sooner:
+        raise WeakerLock(standing, level, until)
 
 
 def _somebody_is_there() -> bool:

@@ -47,8 +47,8 @@ def test(data: Path, as_json: bool, paths: tuple[Path, ...]) -> int:
 @rules.command("list")
 @data_option
 @json_option
-def list_(data: Path, as_json: bool) -> None:
-    """The rules that the detectors of this deployment load, and the ones that they leave out."""
+def list_(data: Path, as_json: bool) -> int:
+    """The rules that the detectors of this deployment load, and the ones that they leave out. Exit code: 0 none is left out, 1 one is."""
     from tallystick_stream_jobs.sigma.load import load_rules
 
     found, errors = load_rules(data / FOLDER)
@@ -70,7 +70,7 @@ def list_(data: Path, as_json: bool) -> None:
                 "refused": [{"path": error.path, "part": error.part, "reason": error.reason} for error in errors],
             }
         )
-        return
+        return 1 if errors else 0
     table = Listing("rule", "severity", "asks for", "line", "title", whole=("rule",))
     for rule in found:
         line = rule.meta.parameters["line"]
@@ -78,3 +78,4 @@ def list_(data: Path, as_json: bool) -> None:
     out().print(table if found else f"No rules in {data / FOLDER}.")
     for error in errors:
         out().print(f"[red]left out[/] {error}")
+    return 1 if errors else 0

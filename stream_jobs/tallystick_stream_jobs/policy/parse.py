@@ -52,6 +52,8 @@ class _Known:
 
     def detector(self, node: Node) -> str:
         found = name(node)
+        if found.upper() != found and found.upper() in {*self.metas, *_NOT_RULES}:
+            raise ValueError(f"there is no detector {found}; did you mean {found.upper()}?")
         if found not in self.metas and found not in _NOT_RULES and _BUILT_IN.fullmatch(found):
             raise ValueError(f"there is no detector {found}; there are {', '.join(sorted({*self.metas, *_NOT_RULES}))}")
         return found

@@ -64,7 +64,7 @@ def test_a_good_name_goes_on_to_the_history(tmp_path: Path, sent: list[str], cap
 def test_revoking_what_the_format_forbids_sends_nothing(
     tmp_path: Path, sent: list[str], capsys: pytest.CaptureFixture[str], name: str, key: str, reason: str
 ) -> None:
-    deployment = Deployment.create(tmp_path / "d", {})
+    deployment = Deployment.create(tmp_path / "d", {"clickhouse": {"port": 1}, "embedded": {"clickhouse": False}})
     code, _ = ended(["agent", "revoke", "--yes", "--data", str(deployment.path), name, "--key", key, "--reason", reason], capsys)
     assert (code, sent) == (3, [])
 

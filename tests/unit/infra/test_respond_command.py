@@ -1,6 +1,7 @@
 """`tallystick lock`, `unlock`, `revoke`: what is refused before anything is asked or written."""
 
 import threading
+import time
 from contextlib import nullcontext
 from math import isfinite
 from pathlib import Path
@@ -20,6 +21,7 @@ from tallystick_producers.errors import SegmentsRefused
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Decision, Level, Lock
 from tallystick_schemas.notices import WITHDRAWS
+from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.errors import LockUnconfirmed
 from tallystick_stream_jobs.responder import client, topics
 from tallystick_stream_jobs.triage import store as stored
@@ -50,6 +52,16 @@ def test_a_reason_that_is_not_there_is_missed(order: str, tmp_path: Path) -> Non
     assert "Missing option '--reason'" in CliRunner().invoke(cli, [order, "ann", "--data", str(tmp_path)]).stderr
 
 
+@pytest.mark.parametrize("by", ["", "  ", "an\x1b[2Jn"])
+@pytest.mark.parametrize(
+    "order", [["lock", "ann"], ["unlock", "ann"], ["revoke", "ann"], ["findings", "close", "0123456789", "true-positive"]]
+)
+def test_who_orders_has_a_name(order: list[str], by: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, [*order, *WHY, "--by", by, "--data", str(tmp_path)])
+    assert (done.exit_code, type(done.exception)) == (2, SystemExit)
+    assert "'--by': the name" in done.stderr
+
+
 def test_the_console_has_the_same_rule() -> None:
     assert (MIN_REASON, MAX_REASON) == (acts.MIN_REASON, acts.MAX_REASON)
 
@@ -64,6 +76,7 @@ def test_who_is_named_can_be_seen(order: list[str], subject: str, tmp_path: Path
 
 
 NOW = "2026-01-01T00:00:00.000000Z"
+LATE = "2999-01-01T00:00:00.000000Z"
 UNSEEN = "hint: nobody of that name was seen in the last 24 hours; a typo?"
 
 
@@ -204,7 +217,7 @@ def test_who_was_never_seen_is_not_locked(
     store(monkeypatch, kinds)
     assert (ordered("lock", subject), taking.orders) == (1, [])
     assert said in (told := capsys.readouterr().err)
-    assert "Nobody was locked; --unseen locks" in told
+    assert "No order was recorded; --unseen gives it for" in told
     assert (ordered("lock", subject, "--unseen"), len(taking.orders)) == (0, 1)
 
 
@@ -214,6 +227,59 @@ def test_who_was_never_seen_is_not_locked(
 def test_who_was_seen_is_locked(subject: str, kinds: set[str], taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
     store(monkeypatch, kinds)
     assert (ordered("lock", subject), [order["action"] for order in taking.orders]) == (0, ["credential.suspend"])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"), [(set[str](), "was ever seen"), ({"credential"}, "ann is a credential; did you mean credential:ann?")]
+)
+def test_who_was_never_seen_is_not_revoked(
+    kinds: set[str], said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(monkeypatch, kinds)
+    assert (ordered("revoke", "ann"), taking.orders) == (1, [])
+    assert said in capsys.readouterr().err
+    assert (ordered("revoke", "ann", "--unseen"), len(taking.orders)) == (0, 1)
+
+
+def test_who_is_locked_counts_as_seen(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(monkeypatch, set())
+    taking.locks = [held("principal:ann", until=LATE)]
+    assert (ordered("revoke", "ann"), ordered("lock", "ann"), len(taking.orders)) == (0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("level", "until", "order", "weaker"),
+    [
+        ("suspend", None, ["--minutes", "60"], True),
+        ("suspend", None, ["--step-up"], True),
+        ("suspend", "late", ["--minutes", "60"], True),
+        ("suspend", "late", [], False),
+        ("suspend", None, [], False),
+        ("suspend", "soon", ["--minutes", "60"], False),
+        ("suspend", "soon", ["--minutes", "60", "--step-up"], True),
+        ("step-up", "soon", ["--minutes", "60"], False),
+        ("step-up", None, ["--minutes", "60"], True),
+        ("suspend", None, ["--minutes", "60", "--replace"], False),
+        ("suspend", None, ["--minutes", "60", "--confirm"], False),
+        ("revoke", None, ["--minutes", "60"], False),
+    ],
+)
+def test_a_lock_that_stands_is_not_weakened_by_the_way(
+    level: Level,
+    until: str | None,
+    order: list[str],
+    weaker: bool,
+    taking: Taking,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ends = {None: None, "late": LATE, "soon": wire_time(time.time() + 3_000)}[until]
+    taking.locks = [held("principal:ann", level=level, until=ends, by="ben"), held("principal:bob", until=LATE)]
+    assert ordered("lock", "ann", "--unseen", *order) == (1 if weaker else 0)
+    assert len(taking.orders) == (0 if weaker else 1)
+    if weaker:
+        assert "principal:ann has a lock already" in (told := capsys.readouterr().err)
+        assert "by ben" in told
+        assert "--replace" in told
 
 
 @pytest.mark.parametrize(("answer", "made", "code"), [("y", 1, 0), ("n", 0, 130), ("", 0, 130)])
@@ -247,7 +313,7 @@ def test_a_lock_does_not_wait_for_the_store(taking: Taking, monkeypatch: pytest.
     monkeypatch.setattr(respond_look, "kinds_in_history", lambda *_: asleep.wait(60) and set())
     assert (ordered("lock", "ann"), len(taking.orders)) == (0, 1)
     asleep.set()
-    assert "could not be checked (no answer in time); it is locked all the same" in capsys.readouterr().err
+    assert "could not be checked (no answer in time); the order is given all the same" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("events", "hint"), [(0, UNSEEN), (1, "")])
@@ -277,7 +343,7 @@ def test_a_lock_says_until_when(facts: dict[str, str], said: str, taking: Taking
     assert CliRunner().invoke(cli, ["lock", "ann", "--unseen", *WHY], catch_exceptions=False).stdout.startswith(said)
 
 
-@pytest.mark.parametrize("order", [["lock", "--unseen"], ["revoke"]])
+@pytest.mark.parametrize("order", [["lock", "--unseen"], ["revoke", "--unseen"]])
 def test_an_order_names_a_finding_that_there_is(
     order: list[str], taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,4 +78,7 @@ def test_detect_policy_tells_each_mistake_once(tmp_path: Path, caplog: pytest.Lo
         done = CliRunner().invoke(cli, ["detect", "policy", "--data", str(deployment.path)], standalone_mode=False)
     assert done.return_value == 1
     assert f"{done.output}{caplog.text}".count("there is no detector D99") == 1
-    assert "not used; in force is the defaults, and nothing acts by itself" in done.output
+    assert (
+        "not used; detectors that run keep the policy they have, and a start would take the defaults, and nothing acts by itself"
+        in done.output
+    )

@@ -58,6 +58,7 @@ def test_every_mistake_is_told_at_once_with_line_path_and_mend(tmp_path: Path) -
         "modes: auto\n"
         "detectors:\n"
         "  D99: {mode: auto}\n"
+        "  d03: {mode: observe}\n"
         "  D01: {mode: on, parameters: {alarm: 3, alert: -1}, colour: red}\n"
         "protected:\n"
         "  - {principal: 'root '}\n"
@@ -76,24 +77,25 @@ def test_every_mistake_is_told_at_once_with_line_path_and_mend(tmp_path: Path) -
         (1, "version: is 2"),
         (2, "modes: is not known here; there are bar, detectors"),
         (4, "detectors.D99: there is no detector D99; there are D01"),
-        (5, "detectors.D01.mode: is 'on'; it can be observe, recommend, auto"),
-        (5, "detectors.D01.parameters.alarm: D01 has no such parameter; it has alert, peers_share, step_up"),
-        (5, "detectors.D01.parameters.alert: D01.alert is -1 distinct objects"),
-        (5, "detectors.D01.colour: is not known"),
-        (7, "protected[1].principal: the name 'root ' begins or ends with a space"),
-        (7, "protected[1].reason: is missing"),
-        (9, "exemptions[1]: needs either a principal or a role"),
-        (9, "exemptions[1].until: is 'soon'; write a day (2026-12-31)"),
-        (11, "suppressions[1]: would silence everything"),
-        (11, "suppressions[1].until: is '2026-13-01'"),
-        (11, "suppressions[1].owner: is missing"),
-        (13, "grants[1].principals: the name 'a*' contains * or ?; names are exact here"),
-        (13, "grants[1].resources: the pattern '^x' contains '^'; a pattern knows only * and ?, regular expressions"),
-        (13, "grants[1].objects: is 0"),
-        (14, "noise.storm_findings: is 1"),
+        (5, "detectors.d03: there is no detector d03; did you mean D03?"),
+        (6, "detectors.D01.mode: is 'on'; it can be observe, recommend, auto"),
+        (6, "detectors.D01.parameters.alarm: D01 has no such parameter; it has alert, peers_share, step_up"),
+        (6, "detectors.D01.parameters.alert: D01.alert is -1 distinct objects"),
+        (6, "detectors.D01.colour: is not known"),
+        (8, "protected[1].principal: the name 'root ' begins or ends with a space"),
+        (8, "protected[1].reason: is missing"),
+        (10, "exemptions[1]: needs either a principal or a role"),
+        (10, "exemptions[1].until: is 'soon'; write a day (2026-12-31)"),
+        (12, "suppressions[1]: would silence everything"),
+        (12, "suppressions[1].until: is '2026-13-01'"),
+        (12, "suppressions[1].owner: is missing"),
+        (14, "grants[1].principals: the name 'a*' contains * or ?; names are exact here"),
+        (14, "grants[1].resources: the pattern '^x' contains '^'; a pattern knows only * and ?, regular expressions"),
+        (14, "grants[1].objects: is 0"),
+        (15, "noise.storm_findings: is 1"),
     ]:
         assert any(one.startswith(f"detection.yaml line {line}, {part}") for one in told), (part, told)
-    assert len(told) == 18, told
+    assert len(told) == 19, told
 
 
 @pytest.mark.parametrize(

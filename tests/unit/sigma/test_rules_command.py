@@ -41,7 +41,7 @@ def test_a_deployment_s_rules(tmp_path: Path) -> None:
     (tmp_path / "rules" / "two.yml").write_text("title: [")
     code, text = run("list", "--data", str(tmp_path), "--json")
     told = json.loads(text.splitlines()[-1])
-    assert code == 0
+    assert code == 1, "one is left out"
     assert [(one["id"], one["act"], one["techniques"]) for one in told["rules"]] == [("U-5a1d3f70", "alert", ["T1098", "T1530"])]
     assert [Path(one["path"]).name for one in told["refused"]] == ["two.yml"]
     assert "left out" in run("list", "--data", str(tmp_path))[1]
