@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.support.history import History, blocks_of
 
-from tallystick_audit.verify.source import EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
+from tallystick_audit.verify.source import Beyond, EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
 
 
 class MemorySource:
@@ -44,3 +44,9 @@ class MemorySource:
                 if row[0] >= shards:
                     found[table, row[0]] = min(row[1], found.get((table, row[0]), row[1]))
         return [Stranger(table, shard, index) for (table, shard), index in found.items()]
+
+    def beyond(self, shard: int, first: int) -> Beyond:
+        known = {row[1] for row in self._history.entries if row[0] == shard and row[1] >= first}
+        orphans = {row[1] for row in self._history.events if row[0] == shard and row[1] >= first} - known
+        whole = not known or max(known) - first + 1 == len(known)
+        return Beyond(tuple(sorted(orphans, reverse=True)[:1000]), None if whole else max(known))

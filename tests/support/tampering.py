@@ -167,6 +167,16 @@ def insert_second_entry_behind(history: History) -> None:
     history.entries.append((0, 5, other, entry_leaf(other), chain))
 
 
+def insert_event_above_the_seal(history: History) -> None:
+    shard, _, pos, raw, leaf = history.events[_event_at(history, 0, 4, 2)]
+    history.events.append((shard, 999, pos, raw, leaf))
+
+
+def insert_entry_above_the_seal(history: History) -> None:
+    shard, _, *rest = history.entries[_entry_at(history, 0, 4)]
+    history.entries.append((shard, 999, *rest))
+
+
 def insert_foreign_shard(history: History) -> None:
     history.entries += [(7, *row[1:]) for row in history.entries if row[0] == 1]
 
@@ -318,6 +328,8 @@ CASES = (
     Tampering("a second event at a place", insert_second_event, (6, 1, 3)),
     Tampering("a second entry at a place", insert_second_entry, (3, 0, 5)),
     Tampering("a second entry at a place, sorted behind", insert_second_entry_behind, (3, 0, 5)),
+    Tampering("an event inserted above the newest seal", insert_event_above_the_seal, (6, 0, 999), exit_code=2),
+    Tampering("an entry inserted above the newest seal", insert_entry_above_the_seal, (3, 0, 999)),
     Tampering("a shard that does not exist", insert_foreign_shard, (3, 7, 0)),
     Tampering("a rejected record that never was", insert_rejected, (5, 0, 4)),
     Tampering("two events swapped", swap_events, (6, 0, 13)),

@@ -13,7 +13,7 @@ from tallystick_schemas.settings import ClickHouseSettings
 
 from ..errors import UnusableHistory
 from .native import Column, blocks
-from .source import EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
+from .source import Beyond, EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
 
 _BUFFER: Final = 1 << 20
 _BLOCK_ROWS: Final = 4096
@@ -26,6 +26,7 @@ _SETTINGS: Final = {
 }
 _WHERE: Final = "shard = {shard:UInt32} AND index >= {first:UInt64} AND index < {end:UInt64}"
 _TABLES: Final = ("ledger_entries", "events", "rejected")
+_MOST_BEYOND: Final = 1000
 
 
 def open_source(settings: ClickHouseSettings) -> "ClickHouseSource":
@@ -84,6 +85,15 @@ class ClickHouseSource:
             for numbers, indexes in self._blocks(query, shards):
                 found += [Stranger(table, number, index) for number, index in zip(numbers, indexes, strict=True)]
         return found
+
+    def beyond(self, shard: int, first: int) -> Beyond:
+        known = "SELECT index FROM ledger_entries WHERE shard = {shard:UInt32} AND index >= {first:UInt64}"
+        of_events = "SELECT DISTINCT index FROM events WHERE shard = {shard:UInt32} AND index >= {first:UInt64}"
+        query = f"{of_events} AND index NOT IN ({known}) ORDER BY index DESC LIMIT {_MOST_BEYOND}"
+        orphans = [index for (indexes,) in self._blocks(query, shard, first) for index in indexes]
+        query = f"SELECT count(DISTINCT index), max(index) FROM ({known})"  # noqa: S608  # constants alone
+        [(count, highest)] = [row for columns in self._blocks(query, shard, first) for row in zip(*columns, strict=True)]
+        return Beyond(tuple(orphans), None if count in (0, highest - first + 1) else highest)
 
     def _blocks(self, query: str, shard: int = 0, first: int = 0, end: int = 0) -> Iterator[list[Column]]:
         parameters: dict[str, Any] = {"shard": shard, "first": first, "end": end}

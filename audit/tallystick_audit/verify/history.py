@@ -11,6 +11,7 @@ from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted, noun
 
+from .beyond import check_beyond
 from .clickhouse import open_source
 from .kept import Kept
 from .pinned import check_pinned, stranger_operator
@@ -58,6 +59,7 @@ def verify_history(
             results, checked = run_in_processes(source, clickhouse, shards, pieces, processes, tell)
         else:
             results, checked = run_inline(source, shards, pieces, tell)
+        verification.beyond(sealed, settle_s)
         return verification.report(sealed, results, checked)
 
 
@@ -66,6 +68,7 @@ def verify_source(source: HistorySource, log: LogSettings, now: float, kept: Seq
     verification = Verification(source, log, now, kept)
     sealed = verification.root_log(0.0)
     results, checked = run_inline(source, *verification.tasks(sealed), lambda *_: None)
+    verification.beyond(sealed, 0.0)
     return verification.report(sealed, results, checked)
 
 
@@ -102,6 +105,12 @@ class Verification:
             for first in range(0, sealed.sealed(task.shard), task.piece)
         ]
         return shards, pieces
+
+    def beyond(self, sealed: SealedHistory, settle_s: float) -> None:
+        """What stands above the seals. Not where no pinned key vouches for any."""
+        if not sealed.stranger:
+            sizes = {shard: sealed.sealed(shard) for shard in range(self._log.shards)}
+            check_beyond(self._source, sizes, self._findings, settle_s)
 
     def report(self, sealed: SealedHistory, shards: Iterable[ShardResult], pieces: Iterable[PieceResult]) -> Report:
         """Everything together. Failures in the order of step, shard and index."""

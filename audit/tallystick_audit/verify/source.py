@@ -56,6 +56,16 @@ class Stranger:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What stands above a shard's newest seal and cannot become history as it is: each by its indexes, the highest 1,000 of them."""
+
+    orphans: tuple[int, ...]
+    """Event rows without an entry. An insert writes events first, so some may have one a moment later."""
+    behind_gap: int | None
+    """The highest entry, when entries between the seal and it are missing."""
+
+
 class HistorySource(Protocol):
     """Where a history is read from."""
 
@@ -65,3 +75,4 @@ class HistorySource(Protocol):
     def events(self, shard: int, first: int, end: int) -> Iterator[EventRows]: ...
     def rejected(self, shard: int, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
     def strangers(self, shards: int) -> list[Stranger]: ...
+    def beyond(self, shard: int, first: int) -> Beyond: ...

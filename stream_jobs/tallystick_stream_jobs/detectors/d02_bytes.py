@@ -18,6 +18,8 @@ _HOURS: Final = 20
 _MIB: Final = 1 << 20
 _AGAIN_S: Final = 3600
 _MAX_EVIDENCE: Final = 16
+_MOST: Final = 1 << 56
+"""Bytes that ten minutes count up to: sums of all panes stay below the 64 bits that states and findings have, whatever an agent says."""
 META: Final = Meta(
     id="D02",
     title="Unusual volume of bytes",
@@ -57,8 +59,9 @@ class Volume:
         elif pane <= newest - _KEPT:
             return None
         panes: dict[int, int] = state["p"]
-        panes[pane] = panes.get(pane, 0) + size
-        total: int = state["t"] + size
+        before = panes.get(pane, 0)
+        panes[pane] = after = min(_MOST, before + size)
+        total: int = state["t"] + after - before
         state["t"] = total
         if pane > newest:
             state["n"] = newest = pane
