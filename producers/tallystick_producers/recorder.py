@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from tallystick_schemas.bulk import first_malformed
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.events import Actor, Resource, Source, Usage, Why
 from tallystick_schemas.headers import AGENT_PATTERN
@@ -22,9 +23,10 @@ from tallystick_schemas.vocabulary import Outcome
 
 from .access import Access, access
 from .encoding import Encoder
-from .errors import ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefused
+from .errors import InvalidEvent, ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefused
 from .forking import forget_in_children, keep_forever
 from .keyfile import load_key
+from .leaving import close_when_leaving
 from .parts import Parts, start_parts
 from .questions import check_question
 from .writer import Writer
@@ -73,6 +75,7 @@ class Recorder:
         self._heart = threading.Event()
         self._actor = Actor(settings.agent, "service")
         forget_in_children(self)
+        close_when_leaving(self)
 
     @classmethod
     def open(cls, settings: AgentSettings) -> "Recorder":
@@ -165,9 +168,14 @@ class Recorder:
     def record_batch_at(self, source: str, place: str, events: Sequence[bytes | Mapping[str, Any]]) -> None:
         """Events and the place in `source` that follows them: one transaction, on disk on return, so that each line counts once.
 
-        An event is what `encode` made, or its arguments. While the disk refuses, this waits: half of it is never recorded.
+        An event is what `encode` made, or its arguments. While the disk refuses, this waits: half of it is never recorded. InvalidEvent: bytes that
+        are no event would take all others of their segment with them.
         """
+        if not isinstance(source, str) or not isinstance(place, str):
+            raise InvalidEvent(f"a source and a place are text, not {source!r} and {place!r}")
         encoded = [one if isinstance(one, bytes) else self.encode(**one) for one in events]
+        if (wrong := first_malformed(encoded)) is not None:
+            raise InvalidEvent(f"event {wrong[0]} of the batch: {wrong[1]}")
         self._ready().put_at(source, place, encoded)
 
     def place(self, source: str) -> str | None:

@@ -48,6 +48,7 @@ class Supervisor:
         self, deployment: Deployment, parts: Sequence[str] = ALL_PARTS, say: Say = lambda _: None, progress: Progress | None = None
     ) -> None:
         self.deployment, self._say, self._progress = deployment, say, progress
+        self._started = wire_time(time.time())
         self.wanted = [name for name in parts if name != "signals" or _signals_on(deployment)]
         self.children: dict[str, Child] = {}
         self._parts: dict[str, Part] = {}
@@ -257,7 +258,7 @@ class Supervisor:
             self.deployment.path,
             RunFile(
                 pid=os.getpid(),
-                started=wire_time(time.time()),
+                started=self._started,
                 kafka=kafka,
                 clickhouse_port=self._ports.get("clickhouse", 0),
                 gateway=f"http://127.0.0.1:{self._ports['gateway']}",

@@ -53,6 +53,8 @@ class _Field:
     def __call__(self, row: Row) -> str:
         if not self.holes:
             return self.value
+        if not self.mapped and not any(map(row, self.holes)):
+            return str(self.default)  # text around nothing names nobody: a row without its user is not the principal "@example.org"
         whole = row(self.holes[0]) if self.value == f"{{{self.holes[0]}}}" else _HOLE.sub(lambda hole: row(hole[1]), self.value)
         if self.mapped:
             return str(self.map.get(whole, self.default))

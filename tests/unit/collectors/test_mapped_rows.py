@@ -182,3 +182,15 @@ def test_mappings_come_from_files_or_ship_with_us(tmp_path):
             load_mapping(missing)
     with pytest.raises(MappingUnusable, match="csv needs one"):
         log_format("csv")
+
+
+@pytest.mark.parametrize("user", ["", " "])
+def test_text_around_an_empty_column_names_nobody(user):
+    mapping = RowMapping(TABLE | {"principal": "{who}@example.org"})
+    assert mapping.event(ROW.get).actor.principal == "eva@example.org"
+    with pytest.raises(LineRefused, match="principal"):
+        mapping.event(lambda hole: user.strip() if hole == "who" else ROW[hole])
+
+
+def test_a_session_of_an_empty_column_is_none():
+    assert RowMapping(TABLE).event(lambda hole: "" if hole == "key" else ROW[hole]).actor.session is None
