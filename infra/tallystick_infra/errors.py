@@ -232,7 +232,7 @@ class WeakerLock(InfraError):
         ends = f"until {standing.until[:16]}Z" if standing.until else "until lifted"
         instead = f"{level} until {until[:16]}Z" if until else level
         super().__init__(
-            f"{standing.subject} has a lock already: {standing.level} {ends}, by {standing.by} ({standing.reason}). {instead} would weaken it. "
+            f"{standing.subject} has a lock already: {standing.level} {ends}, by {standing.by} ({standing.reason}). This order ({instead}) would weaken it. "
             "No order was recorded; --replace puts it in that lock's place, --confirm keeps that lock"
         )
 
