@@ -6,7 +6,8 @@ TallystickError
 ├── VerificationError     a history, note or proof does not hold: step, shard, index, reason
 └── FoldError             the notary cannot go on: what it reads does not continue what it knows
     ├── OffsetWentBack    offsets start again without a generation record
-    └── OffsetsMissing    records between the ledger's last entry and the next one are gone
+    ├── OffsetsMissing    records between the ledger's last entry and the next one are gone
+    └── RulesUnknown      the operator put rules in force that this version does not have
 """
 
 from collections.abc import Sequence
@@ -63,4 +64,14 @@ class OffsetsMissing(FoldError):
         self.shard, self.first, self.last = shard, first, last
         super().__init__(
             f"shard {shard}: offsets {first} to {last} are gone from Kafka and are not in the ledger; restore the ledger's newest copy"
+        )
+
+
+class RulesUnknown(FoldError):
+    """A directive asks for rules that came after this version."""
+
+    def __init__(self, shard: int, level: object) -> None:
+        super().__init__(
+            f"shard {shard}: the operator put the rules of level {level!r} in force, and this version has those up to level 2; "
+            "fold this history with the version that the directive was made by, or a later one"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .bodies import Body, examine_body
+from .directives import opens_level
 from .encoding import digest
 from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
 from .errors import OffsetWentBack, ParseError
@@ -16,11 +17,12 @@ from .facts import SealFacts, encode_facts
 from .headers import Generation, Kind, Seal, UnsupportedVersion, parse_header
 from .judge import apply, judge
 from .keys import key_id
-from .records import SIGNATURE_BYTES, Record, parse_frame, parse_record
+from .records import SIGNATURE_BYTES, Record, frame_record, parse_frame, parse_record
 from .state import State, copy_state, state_digest
 from .verdicts import Verdict
 
 NO_SIGNATURE = bytes(SIGNATURE_BYTES)
+_DIRECTIVE = bytes([Kind.DIRECTIVE])
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Fold:
     def fold(self, raw: bytes, offset: int, append_ms: int) -> Step:
         """One record from the partition. OffsetWentBack when offsets start again unannounced; nothing else is ever raised."""
         try:
+            if not self.knows(raw):
+                raise ParseError("a record of no known kind")
             record = parse_record(raw)
         except UnsupportedVersion as error:
             frame = parse_frame(raw)
@@ -103,12 +107,18 @@ class Fold:
             return self._finish(_Claimed(0, header, NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
         return self.fold_record(record, offset, append_ms, examine_body)
 
+    def knows(self, raw: bytes) -> bool:
+        """Whether the rules in force have records of this kind: a directive is one from the operator's own that says so on (step 1)."""
+        return raw[4:5] != _DIRECTIVE or bool(self.state.directives) or opens_level(raw, self.parameters.operators)
+
     def refold(self, entry: Entry, examine: Examine) -> Step:
         """One entry that a log already holds, judged again from its header and signature; `examine` says what is known of its body.
 
         Whoever calls compares `Step.raw` with the bytes that were stored. ParseError when no fold would have written such an entry.
         """
         claimed = _Claimed(entry.kind, entry.header, entry.sig)
+        if entry.kind == Kind.DIRECTIVE and not self.knows(frame_record(entry.kind, entry.header, entry.sig, b"")):
+            raise ParseError("a directive before the one that puts directives in force")
         if entry.kind == Kind.REJECTED:
             return self._finish(claimed, Verdict.MALFORMED, (entry.offset, entry.append_ms))
         kind = _known_kind(entry.kind)

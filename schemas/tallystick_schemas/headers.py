@@ -1,8 +1,8 @@
-"""Headers of the six kinds of record (SPEC sections 4 and 5), and their strict parser."""
+"""Headers of the seven kinds of record (SPEC sections 4 and 5), and their strict parser."""
 
 import re
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ AGENT_PATTERN: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,128}", re.ASCII)
 KEY_ID_PATTERN: Final = re.compile(r"[0-9a-f]{16}")
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_ABOUT: Final = re.compile(r"[a-z][a-z-]{0,31}")
+MAX_SUBJECT_CHARACTERS: Final = 256
 
 
 class Kind(IntEnum):
@@ -31,6 +33,7 @@ class Kind(IntEnum):
     ERASE = 4
     SEAL = 5
     GENERATION = 6
+    DIRECTIVE = 7
 
 
 class UnsupportedVersion(ParseError):
@@ -117,8 +120,20 @@ class Generation(msgspec.Struct, frozen=True):
     last_index: int
 
 
-Header = SegmentHeader | Enrol | Revoke | Erase | Seal | Generation
-H = TypeVar("H", SegmentHeader, Enrol, Revoke, Erase, Seal, Generation)
+class Directive(msgspec.Struct, frozen=True):
+    """Kind 7: what the operator says `about` something from here on. The highest `n` about one subject is in force."""
+
+    v: int
+    key: str
+    time: str
+    about: str
+    subject: str
+    n: int
+    value: dict[str, Any]
+
+
+Header = SegmentHeader | Enrol | Revoke | Erase | Seal | Generation | Directive
+H = TypeVar("H", SegmentHeader, Enrol, Revoke, Erase, Seal, Generation, Directive)
 
 _TYPES: Final[dict[Kind, type[Header]]] = {
     Kind.SEGMENT: SegmentHeader,
@@ -127,6 +142,7 @@ _TYPES: Final[dict[Kind, type[Header]]] = {
     Kind.ERASE: Erase,
     Kind.SEAL: Seal,
     Kind.GENERATION: Generation,
+    Kind.DIRECTIVE: Directive,
 }
 _decoders: Final = {kind: msgspec.json.Decoder(header) for kind, header in _TYPES.items()}
 encode_header: Final = msgspec.json.Encoder().encode
@@ -178,6 +194,10 @@ def _check_values(header: Header) -> None:
         _in_range(header.shard, 0, 2**32 - 1, "shard")
     elif isinstance(header, Seal):
         _in_range(header.epoch, 0, _MAX_NUMBER, "epoch")
+    elif isinstance(header, Directive):
+        _match(_ABOUT, header.about, "about")
+        _in_range(len(header.subject), 0, MAX_SUBJECT_CHARACTERS, "subject, in characters,")
+        _in_range(header.n, 0, _MAX_NUMBER, "n")
     else:
         _in_range(header.generation, 0, 2**32 - 1, "generation")
         _in_range(header.shard, 0, 2**32 - 1, "shard")

@@ -8,12 +8,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .bodies import Body, BodyRefused
+from .directives import RULES, level_of, place_of
 from .encoding import from_base64
-from .headers import Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
+from .errors import RulesUnknown
+from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
 from .keys import key_id
 from .records import Record, signed_bytes
 from .segments import genesis_link, segment_link
-from .state import MAX_RUNS, Agent, Key, Run, State, fill_gap, is_missing, open_gap
+from .state import MAX_RUNS, Agent, Key, Run, Said, State, fill_gap, is_missing, open_gap
 from .verdicts import Verdict
 
 Judgement = tuple[Verdict, Body | None, str]
@@ -106,6 +108,10 @@ def _place(pinned: Pinned, state: State, record: Record) -> tuple[Verdict, str]:
         known = _key_of(state, header.agent, header.agent_key)
         if known is not None and not known.active:
             return Verdict.SEEN, "the revocation is already there"
+    elif isinstance(header, Directive):
+        said = state.directives.get(place_of(header))
+        if said is not None and header.n <= said.n:
+            return Verdict.SEEN, f"directive {said.n} about the same is already there"
     return Verdict.ACCEPTED, ""
 
 
@@ -148,6 +154,10 @@ def apply(state: State, record: Record) -> None:
         state.epoch = header.epoch
     elif isinstance(header, Generation):
         state.generation, state.offset = header.generation, -1
+    elif isinstance(header, Directive):
+        if header.about == RULES and level_of(header) is None:
+            raise RulesUnknown(state.shard, header.value.get("level"))
+        state.directives[place_of(header)] = Said(header.n, record.header_raw.decode())
     else:
         assert isinstance(header, Erase)  # erasing is the store's act; the log keeps the record and changes nothing else
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from .errors import ParseError
+from .times import seconds_of
 
 Place = tuple[int, int, int]
 """(shard, index, pos): where an event is recorded."""
@@ -207,12 +208,20 @@ class Denial(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class LockHeartbeat(msgspec.Struct, frozen=True):
-    """Key `_heartbeat` on `locks`: the responder is alive and has written everything it decided before `at`."""
+    """Key `_heartbeat` on `locks`: the responder is alive and has written everything it decided before `at`.
+
+    Whoever read the topic so far must have the same: `count` and `digest` are of the locks that hold, `roles` of the keys with a role (SPEC section 12).
+    """
 
     at: str
+    count: int
+    digest: str
+    roles: str
 
 
 HEARTBEAT_KEY: Final = b"_heartbeat"
+ROLE_KEY: Final = b"_role/"
+"""How the Kafka key of an operator's directive about an agent's key begins on `locks`; agent and key id follow, with a slash between them."""
 
 encode_batch: Final = msgspec.msgpack.Encoder().encode
 encode_json: Final = msgspec.json.Encoder().encode
@@ -239,15 +248,20 @@ def parse_finding(raw: bytes) -> Finding:
 
 
 def parse_lock(key: bytes | None, raw: bytes) -> Lock | LockHeartbeat:
-    """A value of topic `locks` under its key, or ParseError. A lock's key is its subject: a value under another key is refused."""
+    """The body of a value of topic `locks` under its key, or ParseError: a lock's key is its subject, and its times are on the calendar."""
     try:
         if key == HEARTBEAT_KEY:
-            return _heartbeat.decode(raw)
+            beat = _heartbeat.decode(raw)
+            seconds_of(beat.at)
+            return beat
         lock = _lock.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ParseError(f"not a lock: {error}") from error
     if key != lock.subject.encode():
         raise ParseError("a lock stands under another subject's key")
+    seconds_of(lock.at)
+    if lock.until is not None:
+        seconds_of(lock.until)
     return lock
 
 

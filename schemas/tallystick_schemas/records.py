@@ -41,7 +41,7 @@ def parse_frame(raw: bytes) -> Frame:
     """The parts of `raw`; ParseError when it is not a record or a limit is broken."""
     if raw[:4] != MAGIC:
         raise ParseError("not a record: it does not begin with TSG1")
-    if len(raw) < 5 or not Kind.SEGMENT <= raw[4] <= Kind.GENERATION:
+    if len(raw) < 5 or not Kind.SEGMENT <= raw[4] <= Kind.DIRECTIVE:
         raise ParseError("a record of no known kind")
     header, at = read_lp(raw, 5, MAX_HEADER_BYTES, "the header")
     body, end = read_lp(raw, at + SIGNATURE_BYTES, MAX_BODY_BYTES, "the body")

@@ -5,13 +5,22 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from .headers import Enrol, Erase, Generation, Kind, Revoke, Seal, encode_header
+from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, encode_header
 from .records import frame_record, pack_items, signed_bytes
 
-_KINDS = {Enrol: Kind.ENROL, Revoke: Kind.REVOKE, Erase: Kind.ERASE, Seal: Kind.SEAL, Generation: Kind.GENERATION}
+_KINDS = {
+    Enrol: Kind.ENROL,
+    Revoke: Kind.REVOKE,
+    Erase: Kind.ERASE,
+    Seal: Kind.SEAL,
+    Generation: Kind.GENERATION,
+    Directive: Kind.DIRECTIVE,
+}
 
 
-def sign_record(header: Enrol | Revoke | Erase | Seal | Generation, private_key: Ed25519PrivateKey, items: Sequence[bytes] = ()) -> bytes:
+def sign_record(
+    header: Enrol | Revoke | Erase | Seal | Generation | Directive, private_key: Ed25519PrivateKey, items: Sequence[bytes] = ()
+) -> bytes:
     """The record that travels. `items` are an erasure's; every other kind has an empty body."""
     kind, raw = _KINDS[type(header)], encode_header(header)
     return frame_record(kind, raw, private_key.sign(signed_bytes(kind, raw)), pack_items(items))

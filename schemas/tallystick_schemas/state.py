@@ -40,6 +40,13 @@ class Agent(msgspec.Struct):
     runs: dict[str, Run]
 
 
+class Said(msgspec.Struct):
+    """The directive in force about one subject: its number, and its header as it was signed."""
+
+    n: int
+    header: str
+
+
 class State(msgspec.Struct):
     """A shard after entry `index` (-1: none yet). `generation` is -1 until the first generation record."""
 
@@ -53,6 +60,8 @@ class State(msgspec.Struct):
     first: Position | None = None
     last: Position | None = None
     agents: dict[str, Agent] = {}
+    directives: dict[str, Said] = {}
+    """By `about` and subject with a space between them."""
 
 
 encode_state: Final = msgspec.json.Encoder(order="sorted").encode
@@ -73,11 +82,16 @@ def copy_state(state: State) -> State:
 
 
 def state_digest(state: State) -> bytes:
-    """H over the sorted lines of keys and runs, each ended by one newline."""
+    """H over the sorted lines of keys, runs and directives, each ended by one newline."""
     lines: list[str] = []
     for name, agent in state.agents.items():
         lines += [f"key {name} {key_id} {'active' if key.active else 'revoked'}\n" for key_id, key in agent.keys.items()]
         lines += [_run_line(name, run_id, run) for run_id, run in agent.runs.items()]
+    # Hashed: a subject may hold anything, also what looks like a line of its own.
+    lines += [
+        f"directive {digest(subject.encode()).hex()} {said.n} {digest(said.header.encode()).hex()}\n"
+        for subject, said in state.directives.items()
+    ]
     return digest("".join(sorted(lines)).encode())
 
 

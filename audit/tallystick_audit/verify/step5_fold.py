@@ -23,7 +23,7 @@ from .source import StoredEntry
 
 STEP = 5
 _FOR_BODY = (Verdict.BODY_MISMATCH, Verdict.MALFORMED_EVENT)
-_BY_OPERATOR = (Kind.ENROL, Kind.REVOKE, Kind.ERASE, Kind.GENERATION)
+_BY_OPERATOR = (Kind.ENROL, Kind.REVOKE, Kind.ERASE, Kind.GENERATION, Kind.DIRECTIVE)
 _NO_FURTHER = "; entries after it were not judged again"
 
 
@@ -128,7 +128,7 @@ class Refold:
         """The kept bytes are the ones that the entry is about."""
         if entry.kind == Kind.REJECTED:
             header = b'{"length":%d,"sha256":"%b"}' % (len(kept), digest(kept).hex().encode())
-            fits = header == entry.header and not _is_record(kept)
+            fits = header == entry.header and not (self._fold.knows(kept) and _is_record(kept))
         else:
             try:
                 frame = parse_frame(kept)

@@ -173,7 +173,7 @@ class Responder:
         for lock in self._book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
             await self._carry_out(about_lock(lock, next(iter(self._memory.owners(lock.subject)), None), policy, now))
-        await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now))))
+        await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now), 0, "", "")))
 
 
 class Lane:

@@ -1,0 +1,62 @@
+"""Directives (SPEC section 5): what the operator says about rules and agents. This module reads them; the fold keeps them without reading on."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from .errors import ParseError
+from .headers import Directive, Kind
+from .records import Record, parse_record, signed_bytes
+
+RULES: Final = "rules"
+"""Which rules the fold follows from here on; subject empty, value `{"level":2}`. Level 1, without any such record, knows no directives."""
+AGENT: Final = "agent"
+"""What one key of an agent may say; subject `<agent> <key id>`, value as `roles.Mandate`."""
+ADOPT: Final = "adopt"
+"""State of an earlier version that may be read on, once; subject is the part's name."""
+LEVEL: Final = 2
+"""The newest rules that this version has."""
+
+
+def place_of(directive: Directive) -> str:
+    """The name under which the newest directive about one thing is kept."""
+    return f"{directive.about} {directive.subject}"
+
+
+def level_of(directive: Directive) -> int | None:
+    """The level that a directive about rules puts in force; None where this version does not have it."""
+    level = directive.value.get("level")
+    return level if isinstance(level, int) and not isinstance(level, bool) and 2 <= level <= LEVEL else None
+
+
+def opens_level(raw: bytes, operators: Mapping[str, bytes]) -> bool:
+    """Whether a record is a pinned operator's directive about rules: the one that may be the first of a shard."""
+    try:
+        record = parse_record(raw)
+        return signed_directive(record, operators).about == RULES
+    except ParseError:
+        return False
+
+
+def open_directive(raw: bytes, operators: Mapping[str, bytes]) -> Directive:
+    """The directive in a record's bytes, wherever they lay: its signature is checked here against the pinned keys. ParseError otherwise."""
+    return signed_directive(parse_record(raw), operators)
+
+
+def signed_directive(record: Record, operators: Mapping[str, bytes]) -> Directive:
+    """The record's header; ParseError unless it is a directive that a pinned operator key signed, with nothing behind it."""
+    header = record.header
+    if record.kind != Kind.DIRECTIVE or not isinstance(header, Directive):
+        raise ParseError("not a directive")
+    public = operators.get(header.key)
+    if public is None:
+        raise ParseError(f"a directive by key {header.key}, which is not pinned as an operator's")
+    if record.body:
+        raise ParseError("a directive with a body")
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(record.sig, signed_bytes(record.kind, record.header_raw))
+    except InvalidSignature as error:
+        raise ParseError("a directive whose signature does not fit") from error
+    return header

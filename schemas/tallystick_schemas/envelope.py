@@ -1,0 +1,127 @@
+"""The envelope of every message that makes somebody act (SPEC section 12): who made it, its number, and a signature over where it belongs.
+
+    "TSM1" || u64 fence || u64 n || LP(agent) || LP(key id) || 64 bytes of signature || body
+
+Deployment, topic and the message's Kafka key are signed and not written: a message that lies elsewhere has a signature that does not fit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from .encoding import lp, pae, read_lp
+from .errors import ParseError
+from .keys import key_id
+from .roles import SIGNERS, Holder, Keyring
+
+MAGIC: Final = b"TSM1"
+PAYLOAD: Final = "application/vnd.tallystick.message.v1"
+MAX_MESSAGE_BYTES: Final = 8 << 20
+_MAX_AGENT: Final = 128
+_MAX_KEY: Final = 16
+_SIGNATURE: Final = 64
+_NUMBERS_END: Final = 20
+
+
+class Number(NamedTuple):
+    """Where a message stands among all of its role: by fence (which owner) first, then by the owner's own count."""
+
+    fence: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A message whose signature, role and place hold."""
+
+    holder: Holder
+    number: Number
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One process that speaks for an agent: makes envelopes with the numbers that it is given."""
+
+    deployment: str
+    agent: str
+    private_key: Ed25519PrivateKey
+
+    @property
+    def key(self) -> str:
+        return key_id(self.private_key.public_key().public_bytes_raw())
+
+    def sign(self, topic: str, key: bytes | None, number: Number, body: bytes) -> bytes:
+        """The value to send under this key of the topic."""
+        agent = self.agent.encode()
+        head = number.fence.to_bytes(8, "big") + number.n.to_bytes(8, "big") + lp(agent) + lp(self.key.encode())
+        signature = self.private_key.sign(_signed(self.deployment, (topic, key), head, body))
+        return b"".join((MAGIC, head, signature, body))
+
+
+def _signed(deployment: str, place: tuple[str, bytes | None], head: bytes, body: bytes) -> bytes:
+    topic, key = place
+    # A message without a key is another one than a message with an empty key.
+    named = b"\0" if key is None else b"\1" + lp(key)
+    return pae(PAYLOAD, b"".join((lp(deployment.encode()), lp(topic.encode()), named, lp(head), body)))
+
+
+class Claim(NamedTuple):
+    """What an envelope says of itself, before anything is believed."""
+
+    agent: str
+    key: str
+    number: Number
+    head: bytes
+    signature: bytes
+    body: bytes
+
+
+def parse_claim(raw: bytes) -> Claim:
+    """The parts of an envelope; ParseError when it is none. Linear in its size, which has a bound."""
+    if raw[:4] != MAGIC:
+        raise ParseError("not signed: it does not begin with TSM1")
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise ParseError(f"a message has {len(raw)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
+    agent, at = read_lp(raw, _NUMBERS_END, _MAX_AGENT, "the message's agent")
+    key, at = read_lp(raw, at, _MAX_KEY, "the message's key id")
+    if len(raw) < at + _SIGNATURE:
+        raise ParseError("the message's signature is cut off")
+    number = Number(int.from_bytes(raw[4:12], "big"), int.from_bytes(raw[12:20], "big"))
+    try:
+        names = agent.decode("ascii"), key.decode("ascii")
+    except UnicodeError as error:
+        raise ParseError("the message's agent is not ASCII") from error
+    return Claim(*names, number, raw[4:at], raw[at : at + _SIGNATURE], raw[at + _SIGNATURE :])
+
+
+@lru_cache(maxsize=256)
+def _public_key(raw: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+class Opener:
+    """Opens messages of one deployment by what its keyring knows."""
+
+    def __init__(self, deployment: str, keyring: Keyring, signers: Mapping[str, tuple[str, ...]] = SIGNERS) -> None:
+        self.deployment, self.keyring, self._signers = deployment, keyring, signers
+
+    def open(self, topic: str, key: bytes | None, raw: bytes) -> Opened:
+        """The message under `key` of `topic`; ParseError says whose it is not. One look-up before one signature check."""
+        claim = parse_claim(raw)
+        holder = self.keyring.holder(claim.agent, claim.key)
+        if holder is None:
+            raise ParseError(f"signed by key {claim.key} of {claim.agent}, to which no operator gave a role")
+        if not holder.active:
+            raise ParseError(f"signed by key {claim.key} of {claim.agent}, which an operator revoked")
+        if holder.roles.isdisjoint(self._signers.get(topic, ())):
+            raise ParseError(f"{claim.agent} may say nothing on {topic}: its roles are {', '.join(sorted(holder.roles)) or 'none'}")
+        try:
+            _public_key(holder.public).verify(claim.signature, _signed(self.deployment, (topic, key), claim.head, claim.body))
+        except InvalidSignature as error:
+            raise ParseError(f"{claim.agent} did not sign this for this place: the signature does not fit") from error
+        return Opened(holder, claim.number, claim.body)

@@ -1,0 +1,160 @@
+"""Roles: which key may say what, as the operator's directives bind it (SPEC section 12). Pure; `Keyring` is a fold of signed records.
+
+A record is believed for its signature by a pinned operator key, wherever it lay. Of one agent's key the directive with the highest number is in force.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, Literal
+
+import msgspec
+
+from .directives import AGENT, open_directive
+from .encoding import digest, from_base64
+from .errors import ParseError
+from .headers import AGENT_PATTERN, KEY_ID_PATTERN, Directive
+from .keys import check_public_key, key_id
+from .topics import ACTS, DECISIONS, DETECTOR_STATE, ENFORCEMENT, FINDINGS, LOCKS, OUTBOX, PROOFS, RECEIPTS, VERIFIED
+
+Role = Literal["notary", "detectors", "responder", "outbox", "point", "commander", "recorder"]
+"""point: an enforcement point; commander: its events may be people's orders; recorder: it records, nothing else."""
+SIGNERS: Final[Mapping[str, tuple[Role, ...]]] = {
+    VERIFIED: ("notary",),
+    ACTS: ("notary",),
+    RECEIPTS: ("notary",),
+    FINDINGS: ("detectors", "responder", "outbox"),
+    LOCKS: ("responder",),
+    DECISIONS: ("responder",),
+    ENFORCEMENT: ("point", "outbox"),
+    OUTBOX: ("outbox",),
+    PROOFS: ("outbox",),
+    DETECTOR_STATE: ("detectors",),
+}
+"""Whose signature counts on which topic. `events` and `checkpoints` have signatures of their own (SPEC sections 4 and 7)."""
+_MAX_PATTERNS: Final = 64
+_PATTERN: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+
+
+class Scope(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an agent may vouch for: shell patterns (`*`, `?`), any of which fits. None: anything; an empty list: nothing."""
+
+    actions: list[str] | None = None
+    principals: list[str] | None = None
+    resources: list[str] | None = None
+
+    def covers(self, action: str, principal: str, resource: str) -> bool:
+        """Whether the agent may say that `principal` did `action` to `resource` (kind and id with a slash between them)."""
+        asked = ((self.actions, action), (self.principals, principal), (self.resources, resource))
+        return all(allowed is None or any(fnmatchcase(said, one) for one in allowed) for allowed, said in asked)
+
+
+class Mandate(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Value of a directive about an agent's key. `scope` None: it records on, and what it says leads to recommendations alone."""
+
+    public_key: str
+    roles: list[Role]
+    state: Literal["active", "revoked"] = "active"
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One key of an agent with what it may do; `n` is the number of the directive that says so, `raw` the signed record."""
+
+    agent: str
+    key: str
+    public: bytes
+    roles: frozenset[Role]
+    active: bool
+    scope: Scope | None
+    n: int
+    raw: bytes
+
+
+def subject_of(agent: str, key: str) -> str:
+    """The subject of a directive about one key of an agent."""
+    return f"{agent} {key}"
+
+
+def value_of(mandate: Mandate) -> dict[str, object]:
+    """A mandate as the directive's value."""
+    value: dict[str, object] = msgspec.to_builtins(mandate)
+    return value
+
+
+def holder_of(directive: Directive, raw: bytes) -> Holder:
+    """The holder in a directive about an agent's key; ParseError when it is another directive, or its parts do not fit each other."""
+    agent, _, key = directive.subject.rpartition(" ")
+    if directive.about != AGENT or not AGENT_PATTERN.fullmatch(agent) or not KEY_ID_PATTERN.fullmatch(key):
+        raise ParseError("not a directive about an agent's key")
+    try:
+        mandate = msgspec.convert(directive.value, Mandate)
+    except msgspec.ValidationError as error:
+        raise ParseError(f"the directive about {agent} cannot be read: {error}") from error
+    public = from_base64(mandate.public_key, 32, "public_key")
+    check_public_key(public)
+    if key_id(public) != key:
+        raise ParseError(f"the directive about {agent} names key {key} and holds another")
+    _check_scope(mandate.scope)
+    return Holder(agent, key, public, frozenset(mandate.roles), mandate.state == "active", mandate.scope, directive.n, raw)
+
+
+def _check_scope(scope: Scope | None) -> None:
+    for patterns in () if scope is None else (scope.actions, scope.principals, scope.resources):
+        if patterns is not None and (len(patterns) > _MAX_PATTERNS or not all(map(_PATTERN.fullmatch, patterns))):
+            raise ParseError(f"a scope has at most {_MAX_PATTERNS} patterns of 1 to 256 printable characters each")
+
+
+class Keyring:
+    """Every key that an operator gave a role. `take` is the only way in, so that the same records give the same keyring in any order."""
+
+    def __init__(self, operators: Mapping[str, bytes]) -> None:
+        self._operators = dict(operators)
+        self._holders: dict[tuple[str, str], Holder] = {}
+        self._digest: str | None = None
+
+    @classmethod
+    def of(cls, operator_keys: tuple[bytes, ...]) -> "Keyring":
+        """An empty one that believes these operators (raw public keys)."""
+        return cls({key_id(public): public for public in operator_keys})
+
+    def take(self, raw: bytes) -> Holder | None:
+        """One signed record; the holder if it is news, None for an older one than is known. ParseError when no pinned operator signed it."""
+        holder = holder_of(open_directive(raw, self._operators), raw)
+        known = self._holders.get((holder.agent, holder.key))
+        if known is not None and known.n >= holder.n:
+            return None
+        self._holders[holder.agent, holder.key] = holder
+        self._digest = None
+        return holder
+
+    def holder(self, agent: str, key: str) -> Holder | None:
+        """What is known of one key."""
+        return self._holders.get((agent, key))
+
+    def agent(self, agent: str) -> list[Holder]:
+        """Every key of an agent, revoked ones included."""
+        return [holder for (name, _), holder in self._holders.items() if name == agent]
+
+    def with_role(self, role: Role) -> list[Holder]:
+        """Active holders of a role."""
+        return [holder for holder in self if holder.active and role in holder.roles]
+
+    def scope(self, agent: str) -> Scope | None:
+        """The scope of an agent's active key with the newest directive; None where there is none."""
+        active = [holder for holder in self.agent(agent) if holder.active]
+        return max(active, key=lambda holder: holder.n).scope if active else None
+
+    def __iter__(self) -> Iterator[Holder]:
+        return iter(list(self._holders.values()))
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def digest(self) -> str:
+        """H over every record in force, in hex: two that know the same agree."""
+        if self._digest is None:
+            self._digest = digest(b"".join(sorted(digest(holder.raw) for holder in self))).hex()
+        return self._digest
