@@ -34,6 +34,18 @@ class Number(NamedTuple):
     n: int
 
 
+class Numbers:
+    """Numbers of one owner, rising from 0 within its fence."""
+
+    def __init__(self, fence: int) -> None:
+        self.fence, self._n = fence, -1
+
+    def next(self) -> Number:
+        """The next number; each is given once."""
+        self._n += 1
+        return Number(self.fence, self._n)
+
+
 @dataclass(frozen=True)
 class Opened:
     """A message whose signature, role and place hold."""

@@ -11,6 +11,7 @@ TallystickError
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
+    ├── NoFence              the start of a part did not reach the log, so it may write nothing
     ├── LockUnconfirmed      an order was recorded, and no lock appeared in time
     └── OrderHeld            an order was refused, or waits for a second person
 """
@@ -81,6 +82,16 @@ class SnapshotFenced(JobError):
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"partition {partition} of the detectors' state belongs to a newer process")
+
+
+class NoFence(JobError):
+    """Without a number of its own an owner must not write: nobody could tell it from the one before."""
+
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(
+            f"the start of {part} did not reach topic events within {seconds:.0f} s, so it has no number to write under; "
+            "is Kafka there, and may this agent write to it?"
+        )
 
 
 class LockUnconfirmed(JobError):

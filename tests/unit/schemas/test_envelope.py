@@ -1,0 +1,110 @@
+"""Envelopes (SPEC section 12): what is signed, by whom it may be, and every way in which a message is nobody's word."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.signing import DEPLOYMENT, Speaker, directive, key_of, keyring, opener, public_of, role_key
+
+from tallystick_schemas.envelope import Number, Opener, parse_claim
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.roles import SIGNERS, Keyring, Scope
+from tallystick_schemas.topics import DECISIONS, LOCKS
+
+SAID = Speaker("responder").says(LOCKS, b"principal:eve", b"{}")
+
+
+def test_what_was_signed_is_opened() -> None:
+    opened = opener().open(LOCKS, b"principal:eve", SAID)
+    assert (opened.body, opened.number, opened.holder.agent) == (b"{}", Number(1, 0), "responder")
+
+
+@pytest.mark.parametrize("at", range(0, len(SAID), 3))
+def test_no_byte_can_be_changed(at: int) -> None:
+    changed = SAID[:at] + bytes([SAID[at] ^ 1]) + SAID[at + 1 :]
+    with pytest.raises(ParseError):
+        opener().open(LOCKS, b"principal:eve", changed)
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "deployment"),
+    [
+        (DECISIONS, b"principal:eve", DEPLOYMENT),
+        (LOCKS, b"principal:bob", DEPLOYMENT),
+        (LOCKS, None, DEPLOYMENT),
+        (LOCKS, b"principal:eve", "other"),
+    ],
+)
+def test_a_message_of_another_place_is_refused(topic: str, key: bytes | None, deployment: str) -> None:
+    with pytest.raises(ParseError, match="did not sign this for this place"):
+        opener(deployment=deployment).open(topic, key, SAID)
+
+
+def test_no_key_is_another_place_than_an_empty_one() -> None:
+    said = Speaker("notary").says("receipts", None, b"x")
+    with pytest.raises(ParseError, match="did not sign"):
+        opener().open("receipts", b"", said)
+
+
+@pytest.mark.parametrize("topic", sorted(SIGNERS))
+def test_only_the_roles_of_a_topic_may_speak_on_it(topic: str) -> None:
+    for agent in ("notary", "detectors", "responder", "outbox", "gateway", "cli"):
+        said = Speaker(agent).says(topic, b"k", b"x")
+        if keyring().holder(agent, key_id(public_of(agent))).roles & set(SIGNERS[topic]):  # type: ignore[union-attr]  # every part has one
+            assert opener().open(topic, b"k", said).body == b"x"
+        else:
+            with pytest.raises(ParseError, match=f"may say nothing on {topic}"):
+                opener().open(topic, b"k", said)
+
+
+def test_a_key_without_a_role_is_nobody() -> None:
+    with pytest.raises(ParseError, match="no operator gave a role"):
+        opener("detectors").open(LOCKS, b"principal:eve", SAID)
+
+
+def test_a_revoked_key_says_nothing_any_longer() -> None:
+    ring = keyring()
+    ring.take(directive("responder", n=2, revoked=True))
+    with pytest.raises(ParseError, match="revoked"):
+        Opener(DEPLOYMENT, ring).open(LOCKS, b"principal:eve", SAID)
+
+
+def test_a_revocation_is_not_undone_by_the_directive_before_it() -> None:
+    ring = keyring()
+    ring.take(directive("responder", n=2, revoked=True))
+    assert ring.take(directive("responder", n=1)) is None
+    assert [holder.active for holder in ring.agent("responder")] == [False]
+
+
+def test_a_keyring_believes_pinned_operators_alone() -> None:
+    with pytest.raises(ParseError, match="not pinned"):
+        Keyring.of((public_of("somebody"),)).take(directive("responder"))
+    with pytest.raises(ParseError, match="not pinned"):
+        keyring().take(directive("mallory", ["responder"], operator=key_of("mallory")))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_claim_or_a_parse_error(raw: bytes) -> None:
+    for candidate in (raw, b"TSM1" + raw):
+        try:
+            parse_claim(candidate)
+        except ParseError:
+            continue
+        assert candidate.startswith(b"TSM1")
+
+
+def test_scopes() -> None:
+    assert Scope().covers("artifact.read", "eve", "model/atlas")
+    gateway = Scope(actions=["artifact.*", "access.check"], principals=["*@example.org"], resources=["model/models/*"])
+    assert gateway.covers("artifact.download", "eve@example.org", "model/models/atlas")
+    for asked in (
+        ("credential.suspend", "eve@example.org", "model/models/atlas"),
+        ("artifact.read", "eve@example.com", "model/models/atlas"),
+        ("artifact.read", "eve@example.org", "decoy/models/atlas"),
+    ):
+        assert not gateway.covers(*asked)
+    assert not Scope(actions=[]).covers("artifact.read", "eve", "x")
+
+
+def test_role_keys_name_agent_and_key() -> None:
+    assert role_key("responder") == b"_role/responder/" + key_id(public_of("responder")).encode()
