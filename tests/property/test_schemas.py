@@ -17,7 +17,7 @@ from tallystick_schemas.headers import Enrol, Generation, Kind, Seal, parse_head
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.messages import parse_batch, parse_finding, parse_lock
 from tallystick_schemas.notes import parse_note
-from tallystick_schemas.receipts import parse_receipt
+from tallystick_schemas.receipts import Receipt, encode_receipts, parse_receipt, parse_receipts
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.segments import SegmentSigner, new_run
 from tallystick_schemas.signing import sign_record
@@ -37,6 +37,7 @@ PARSERS = {
     "record": parse_record,
     "entry": parse_entry,
     "receipt": parse_receipt,
+    "receipts": parse_receipts,
     "state": parse_state,
     "facts": parse_facts,
     "batch": parse_batch,
@@ -85,6 +86,11 @@ def test_any_bytes_are_a_value_or_a_parse_error(name, raw):
     except ParseError:
         return
     assert value is not None
+
+
+@given(st.lists(st.builds(Receipt, *[st.text()] * 2, *[st.integers(0, 1 << 53)] * 4, *[st.text()] * 2), max_size=5))
+def test_receipts_come_back_in_their_order(receipts):
+    assert parse_receipts(encode_receipts(receipts)) == receipts
 
 
 @given(st.data())
