@@ -183,6 +183,11 @@ class Recorder:
         self._ready()
         return self._started().spool.place(source)
 
+    def unconfirmed(self) -> list[bytes]:
+        """The signed segments that are on disk and that the history has not confirmed yet, as they travel."""
+        self._ready()
+        return self._started().spool.unconfirmed()
+
     def flush(self, timeout: float = 10.0) -> None:
         """Until everything recorded so far is on disk. SpoolFailed when the disk refuses."""
         writer = self._ready()

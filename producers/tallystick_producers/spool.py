@@ -111,6 +111,11 @@ class Spool:
             row = db.execute("SELECT record FROM segments WHERE run = ? AND n = ?", (run, n)).fetchone()
         return row[0] if row else None
 
+    def unconfirmed(self) -> list[bytes]:
+        """Every segment that the history has not confirmed, of all runs, in the order in which they were written; refused ones are not among them."""
+        with self._read.use() as db:
+            return [row[0] for row in db.execute("SELECT record FROM segments WHERE aside IS NULL ORDER BY id")]
+
     def waiting(self, run: str, after: int = -1, limit: int = -1) -> list[Waiting]:
         """Unconfirmed segments of a run with numbers above `after`, in order; what was set aside is not among them. -1: no limit."""
         query = "SELECT run, n, size FROM segments WHERE run = ? AND n > ? AND aside IS NULL ORDER BY n LIMIT ?"

@@ -34,6 +34,10 @@ class Number(NamedTuple):
     n: int
 
 
+NO_NUMBER: Final = Number(-1, -1)
+"""Below every number."""
+
+
 class Numbers:
     """Numbers of one owner, rising from 0 within its fence."""
 

@@ -1,10 +1,11 @@
 """Locks, in one place: whom one names, whether it is in force, and what topic `locks` says (SPEC section 12). Pure, and given the time."""
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from .encoding import digest
-from .envelope import Number, Opener
+from .envelope import NO_NUMBER, Number, Opener
 from .errors import ParseError
 from .messages import ROLE_KEY, Level, Lock, LockHeartbeat, parse_lock
 from .names import canonical
@@ -15,6 +16,7 @@ from .topics import LOCKS
 LEVELS: Final[tuple[Level, ...]] = ("step-up", "suspend", "revoke")
 """From the weakest to the strongest."""
 MAX_SUBJECT_BYTES: Final = 4096
+_ROLES_REMEMBERED: Final = 16
 
 
 class Subject(NamedTuple):
@@ -77,8 +79,9 @@ class LockTopic:
     def __init__(self, opener: Opener) -> None:
         self.opener = opener
         self.held: dict[str, Held] = {}
-        self.newest = Number(-1, -1)
+        self.newest = NO_NUMBER
         self._digest: str | None = None
+        self._roles: deque[str] = deque(maxlen=_ROLES_REMEMBERED)
 
     def take(self, key: bytes | None, value: bytes | None) -> Taken:
         """One value in the topic's order; ParseError says why it is nobody's word. Nothing changes then."""
@@ -87,7 +90,10 @@ class LockTopic:
         if value is None:
             return self._tombstone(key)
         if key.startswith(ROLE_KEY):
-            return self.opener.keyring.take(value)
+            before = self.opener.keyring.digest()
+            if (holder := self.opener.keyring.take(value)) is not None:
+                self._roles.append(before)
+            return holder
         opened = self.opener.open(LOCKS, key, value)
         if opened.number <= self.newest:
             raise ParseError(f"an old message: its number {tuple(opened.number)} is not above {tuple(self.newest)}")
@@ -135,4 +141,6 @@ class LockTopic:
 
     def agrees(self, beat: LockHeartbeat) -> bool:
         """Whether who wrote the topic had the same locks and roles as were read here: nothing was dropped, rolled back or held back."""
-        return beat == self.heartbeat(beat.at)
+        mine = self.heartbeat(beat.at)
+        # Who writes the topic reads a new role a moment after it stands there: the roles of a moment ago are no rollback.
+        return (beat.count, beat.digest) == (mine.count, mine.digest) and (beat.roles == mine.roles or beat.roles in self._roles)

@@ -24,6 +24,10 @@ class VerifiedSegment(msgspec.Struct, frozen=True, array_like=True):
     append_ms: int
     events: list[tuple[int, bytes]]
     """(pos, raw) in rising pos."""
+    offset: int = -1
+    """Of the segment's record on `events`, in the partition of the shard: whoever acts reads it there."""
+    key: str = ""
+    """Id of the key that signed it."""
 
 
 class Signal(msgspec.Struct, frozen=True, array_like=True):
@@ -92,6 +96,10 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Why nobody is bothered with it: the suppression or the grant that covers it."""
     drill: str | None = None
     """The exercise that this belongs to."""
+    proof: Place | None = None
+    """(shard, offset on `events`, pos) of the newest evidence: whoever acts on the finding looks there first."""
+    unvouched: list[str] = []
+    """Agents whose words it rests on and who may not vouch for them."""
 
 
 class Lock(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -113,7 +113,9 @@ class Keyring:
     def __init__(self, operators: Mapping[str, bytes]) -> None:
         self._operators = dict(operators)
         self._holders: dict[tuple[str, str], Holder] = {}
-        self._digest: str | None = None
+        self._version = 0
+        self._digest = (-1, "")
+        """Of a version: one thread may take a record in while another asks."""
 
     @classmethod
     def of(cls, operator_keys: tuple[bytes, ...]) -> "Keyring":
@@ -127,7 +129,7 @@ class Keyring:
         if known is not None and known.n >= holder.n:
             return None
         self._holders[holder.agent, holder.key] = holder
-        self._digest = None
+        self._version += 1
         return holder
 
     def holder(self, agent: str, key: str) -> Holder | None:
@@ -155,6 +157,9 @@ class Keyring:
 
     def digest(self) -> str:
         """H over every record in force, in hex: two that know the same agree."""
-        if self._digest is None:
-            self._digest = digest(b"".join(sorted(digest(holder.raw) for holder in self))).hex()
-        return self._digest
+        version, known = self._digest
+        now = self._version
+        if version != now:
+            known = digest(b"".join(sorted(digest(holder.raw) for holder in self))).hex()
+            self._digest = (now, known)
+        return known

@@ -11,6 +11,7 @@ TallystickError
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
+    ├── NotTheOwner          another process owns this job by now
     ├── NoFence              the start of a part did not reach the log, so it may write nothing
     ├── LockUnconfirmed      an order was recorded, and no lock appeared in time
     └── OrderHeld            an order was refused, or waits for a second person
@@ -82,6 +83,15 @@ class SnapshotFenced(JobError):
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"partition {partition} of the detectors' state belongs to a newer process")
+
+
+class NotTheOwner(JobError):
+    """Whoever lost a job writes nothing more for it."""
+
+    def __init__(self, fence: int) -> None:
+        super().__init__(
+            f"this process wrote under fence {fence}, and another one owns the job by now; it starts again and asks for its turn"
+        )
 
 
 class NoFence(JobError):

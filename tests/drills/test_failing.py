@@ -102,8 +102,12 @@ def test_what_a_killed_drill_left_is_cleaned(supervisor):
 
 def test_a_lock_that_came_after_the_end_is_lifted_by_the_next_one(supervisor):
     """The responder that was killed above found the finding when it came back."""
-    assert any("drill-" in one.subject for one in read_locks(supervisor.deployment.kafka()))
-    assert [one.subject for one in read_locks(supervisor.deployment.kafka()) if one.state == "locked" and "drill-" in one.subject] == []
+    assert any("drill-" in one.subject for one in read_locks(supervisor.deployment.kafka(), supervisor.deployment.log()))
+    assert [
+        one.subject
+        for one in read_locks(supervisor.deployment.kafka(), supervisor.deployment.log())
+        if one.state == "locked" and "drill-" in one.subject
+    ] == []
 
 
 def wait_for(supervisor, condition, seconds=60):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from tallystick_stream_jobs.responder.orders import Order
 from tests.support.world import Failed, Fault, Faults, Killed
 
 from tallystick_schemas.messages import Decision, Finding, Lock, encode_json, parse_lock, parse_message
@@ -15,7 +16,6 @@ from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSe
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import DECISIONS, LOCKS
 from tallystick_stream_jobs.responder.job import Responder
-from tallystick_stream_jobs.responder.orders import Order
 
 SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings("test"), "")
 STEPS = [("lock", 1), ("decision", 1), ("written down", 1), ("written down", 2)]

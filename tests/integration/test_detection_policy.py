@@ -48,7 +48,11 @@ def pull(supervisor: Supervisor, who: str, count: int) -> None:
 
 
 def found(supervisor: Supervisor, who: str, detector: str = "D01") -> list[Finding]:
-    return [one for one in read_findings(supervisor.deployment.kafka()) if one.principal == who and one.detector == detector]
+    return [
+        one
+        for one in read_findings(supervisor.deployment.kafka(), supervisor.deployment.log())
+        if one.principal == who and one.detector == detector
+    ]
 
 
 def history(supervisor: Supervisor, action: str) -> list[dict]:
@@ -92,7 +96,7 @@ def test_a_bad_file_keeps_the_last_good_one_and_everybody_is_told(supervisor) ->
 
 
 def test_every_finding_is_one_event(supervisor) -> None:
-    told = read_findings(supervisor.deployment.kafka())
+    told = read_findings(supervisor.deployment.kafka(), supervisor.deployment.log())
     wait_for(supervisor, lambda: len(history(supervisor, "incident.open")) >= len(told), "the findings in the history")
     events = history(supervisor, "incident.open")
     assert sorted(event["resource"]["id"] for event in events) == sorted(one.id for one in told)

@@ -69,7 +69,9 @@ def gone(supervisor):
     left = [line for line in Path(deployment.gateway().tokens_file).read_text().splitlines() if "drill-" in line]
     left += [str(path) for path in Path(deployment.gateway().root).glob("*/drill-*")]
     left += [path.name for folder in (deployment.keys / "agents", deployment.path / "spool") for path in folder.glob("drill-*")]
-    left += [lock.subject for lock in read_locks(deployment.kafka()) if lock.state == "locked" and "drill-" in lock.subject]
+    left += [
+        lock.subject for lock in read_locks(deployment.kafka(), deployment.log()) if lock.state == "locked" and "drill-" in lock.subject
+    ]
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     left += [one.agent for one in enrolled_agents(client) if one.agent.startswith("drill-") and not one.revoked]
     client.close()

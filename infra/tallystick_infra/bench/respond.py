@@ -109,9 +109,9 @@ def _until(connection: http.client.HTTPConnection, token: str, status: int) -> f
 
 
 def _figures(supervisor: Supervisor, began: dict[str, float], denied: dict[str, float]) -> dict[str, Any]:
-    kafka = supervisor.deployment.kafka()
-    findings = {finding.credential: finding for finding in read_findings(kafka, 10_000) if finding.detector == "D13"}
-    locks = {lock.subject.partition(":")[2]: lock for lock in read_locks(kafka)}
+    kafka, log = supervisor.deployment.kafka(), supervisor.deployment.log()
+    findings = {finding.credential: finding for finding in read_findings(kafka, log, 10_000) if finding.detector == "D13"}
+    locks = {lock.subject.partition(":")[2]: lock for lock in read_locks(kafka, log)}
     hops: dict[str, list[float]] = {"record_to_finding": [], "finding_to_lock": [], "lock_to_denied": []}
     total = []
     for credential, at in began.items():

@@ -234,14 +234,14 @@ def _responder(deployment: Deployment) -> list[Check]:
 
 def _points(deployment: Deployment) -> list[Check]:
     """Enforcement points: each says every few seconds that it is there, and which locks it has applied."""
+    from tallystick_schemas.locks import in_force
     from tallystick_stream_jobs.responder.client import read_locks
     from tallystick_stream_jobs.responder.points import read_enforcement, standing
-    from tallystick_stream_jobs.responder.policy import holds
 
     now = time.time()
-    held = [lock for lock in read_locks(deployment.kafka()) if holds(lock, now)]
+    held = [lock for lock in read_locks(deployment.kafka(), deployment.log()) if in_force(lock, now)]
     checks = []
-    for one in standing(read_enforcement(deployment.kafka()), held, now):
+    for one in standing(read_enforcement(deployment.kafka(), deployment.log()), held, now):
         missing = sum(ms is None for ms in one.acked_ms.values())
         seen = f"{one.point.kind}, heard {one.age_s:.0f} s ago, {len(one.acked_ms) - missing} of {counted(len(one.acked_ms), 'lock')} acknowledged"
         checks.append(Check(f"point {one.point.name}", not one.silent and not missing, seen, "does it run? who is locked may get in there"))

@@ -73,7 +73,7 @@ def find_finding(deployment: Deployment, finding: str) -> Finding:
     from tallystick_stream_jobs.responder.client import read_findings
     from tallystick_stream_jobs.triage.store import read_ids, read_stored_finding
 
-    newest = {known.id: known for known in read_findings(deployment.kafka(), 10_000)}
+    newest = {known.id: known for known in read_findings(deployment.kafka(), deployment.log(), 10_000)}
     if finding in newest:
         return newest[finding]
     knock(deployment, "ClickHouse")

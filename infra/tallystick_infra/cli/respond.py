@@ -100,7 +100,16 @@ def lock(data: Path, as_json: bool, subject: str, by: str, timeout: float, plan:
         if not order["replace"]:
             must_not_weaken(deployment, subject, level, order["minutes"])
     given = _Given(deployment, subject, order["reason"], by, timeout, known_finding(deployment, order["finding"]))
-    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"]), as_json=as_json)
+    replaces = _standing_command(deployment, subject) if order["replace"] else None
+    given.carry_out(lambda one: suspend(one, order["minutes"], level=level, confirm=order["confirm"], replaces=replaces), as_json=as_json)
+
+
+def _standing_command(deployment: Deployment, subject: str) -> str | None:
+    """The command of the lock that `--replace` is about, as it stands now."""
+    from .respond_look import standing_lock
+
+    standing = standing_lock(deployment, subject)
+    return standing.command if standing else None
 
 
 @click.command()
@@ -162,7 +171,7 @@ class _Given:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
             command = give(order)
             try:
-                decision = wait_decided(self.deployment.kafka(), command, self.timeout)
+                decision = wait_decided(self.deployment.kafka(), self.deployment.log(), command, self.timeout)
             except LockUnconfirmed as error:
                 raise OrderWaits(command, self.timeout, _silent(recorder)) from error
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)

@@ -24,7 +24,6 @@ T = TypeVar("T")
 NEWEST_FINDINGS = 10_000
 NEWEST = 2_000
 """Decisions that are read, from the newest back: what waits for a second person waits for half an hour."""
-_STRENGTH: "dict[Level, int]" = {"step-up": 0, "suspend": 1}
 LOOK_S = 2.0
 """Seconds that a lock waits for the store to say whether the name was ever seen."""
 _SEEN = """
@@ -45,14 +44,16 @@ class ToLift:
 def to_lift(deployment: Deployment, subject: str) -> ToLift:
     """What `unlock` would end; NotLocked when there is neither. It is asked once, before the order is sent: an order that is sent again under its
     command id finds its own work done and stays fine."""
+    from tallystick_producers.keyring import read_opener
+    from tallystick_schemas.locks import in_force
     from tallystick_schemas.notices import pending
     from tallystick_stream_jobs.responder.client import read_locks
-    from tallystick_stream_jobs.responder.policy import holds
     from tallystick_stream_jobs.responder.topics import read_decisions
 
-    kafka, now = deployment.kafka(), time.time()
-    held = sorted(lock.subject for lock in read_locks(kafka) if holds(lock, now))
-    found = ToLift(subject in held, [one for one in pending(read_decisions(kafka, NEWEST), now) if one.subject == subject])
+    kafka, log, now = deployment.kafka(), deployment.log(), time.time()
+    held = sorted(lock.subject for lock in read_locks(kafka, log) if in_force(lock, now))
+    decided = read_decisions(kafka, read_opener(kafka, log), NEWEST)
+    found = ToLift(subject in held, [one for one in pending(decided, now) if one.subject == subject])
     if not found.locked and not found.waiting:
         raise NotLocked(subject, held)
     return found
@@ -92,32 +93,37 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
 
 def _is_spoken_of(deployment: Deployment, subject: str) -> bool:
     """Whether a lock of it holds, or an order about it waits: somebody has answered the question before."""
+    from tallystick_producers.keyring import read_opener
     from tallystick_schemas.notices import pending
     from tallystick_stream_jobs.responder.topics import read_decisions
 
     if standing_lock(deployment, subject) is not None:
         return True
-    return any(one.subject == subject for one in pending(read_decisions(deployment.kafka(), NEWEST), time.time()))
+    opener = read_opener(deployment.kafka(), deployment.log())
+    return any(one.subject == subject for one in pending(read_decisions(deployment.kafka(), opener, NEWEST), time.time()))
 
 
 def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
     """The lock of a subject that holds now."""
+    from tallystick_schemas.locks import in_force
     from tallystick_stream_jobs.responder.client import read_locks
-    from tallystick_stream_jobs.responder.policy import holds
 
     now = time.time()
-    return next((lock for lock in read_locks(deployment.kafka()) if lock.subject == subject and holds(lock, now)), None)
+    held = read_locks(deployment.kafka(), deployment.log())
+    return next((lock for lock in held if lock.subject == subject and in_force(lock, now)), None)
 
 
 def must_not_weaken(deployment: Deployment, subject: str, level: "Level", minutes: float | None) -> None:
     """WeakerLock when a lock stands that is stronger than the order, or ends later: whoever gave it counts on it."""
+    from msgspec import structs
+
+    from tallystick_schemas.locks import weaker
+
     standing = standing_lock(deployment, subject)
     if standing is None or standing.level == "revoke":
         return  # the responder itself refuses to touch a revocation
     until = None if minutes is None else wire_time(time.time() + 60 * minutes)
-    weaker = _STRENGTH[level] < _STRENGTH[standing.level]
-    sooner = until is not None and (standing.until is None or until < standing.until)
-    if weaker or sooner:
+    if weaker(structs.replace(standing, level=level, until=until), standing):
         raise WeakerLock(standing, level, until)
 
 
@@ -180,7 +186,7 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
 
     if given is None:
         return None
-    newest = {one.id for one in read_findings(deployment.kafka(), NEWEST_FINDINGS)}
+    newest = {one.id for one in read_findings(deployment.kafka(), deployment.log(), NEWEST_FINDINGS)}
     try:
         return the_one(given, newest)
     except NoFinding:

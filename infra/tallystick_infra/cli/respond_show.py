@@ -74,18 +74,20 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
 def locks(data: Path, as_json: bool, everything: bool) -> None:
     """Who is locked, why, by whom, until when; which points have said that they deny them; what waits for people, and what was withdrawn."""
+    from tallystick_schemas.locks import in_force
     from tallystick_schemas.notices import notices, pending, withdrawn
-    from tallystick_stream_jobs.responder.book import seconds_of
-    from tallystick_stream_jobs.responder.client import read_locks
+    from tallystick_schemas.times import seconds_of
+    from tallystick_stream_jobs.responder.lock_topic import opener_of, read_lock_topic
     from tallystick_stream_jobs.responder.points import read_enforcement, standing
-    from tallystick_stream_jobs.responder.policy import holds
     from tallystick_stream_jobs.responder.topics import read_decisions
 
-    kafka, now = open_running(data, "Kafka").kafka(), time.time()
-    known = sorted(read_locks(kafka), key=lambda lock: lock.at, reverse=True)
-    held = [lock for lock in known if holds(lock, now)]
-    points = standing(read_enforcement(kafka), held, now)
-    decisions = read_decisions(kafka, _RECENT)
+    deployment = open_running(data, "Kafka")
+    kafka, log, now = deployment.kafka(), deployment.log(), time.time()
+    read = read_lock_topic(kafka, opener_of(log))
+    known = sorted((one.lock for one in read.topic.held.values()), key=lambda lock: lock.at, reverse=True)
+    held = [lock for lock in known if in_force(lock, now)]
+    points = standing(read_enforcement(kafka, log), held, now)
+    decisions = read_decisions(kafka, read.topic.opener, _RECENT)
     waiting, told = pending(decisions, now), notices(decisions, now)
     over = [one for one in decisions if withdrawn(one) and (everything or now - seconds_of(one.at) < _WITHDRAWN_S)]
     if as_json:
@@ -185,7 +187,7 @@ def findings(
 
     deployment = open_running(data, "Kafka")
     narrowed = open_only or severity or detector or principal
-    seen = read_findings(deployment.kafka(), _LOOKED_THROUGH if narrowed else limit)
+    seen = read_findings(deployment.kafka(), deployment.log(), _LOOKED_THROUGH if narrowed else limit)
     found = [
         one for one in seen if _wanted(one.severity, severity) and _wanted(one.detector, detector) and principal in (None, one.principal)
     ]

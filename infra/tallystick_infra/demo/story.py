@@ -128,13 +128,13 @@ class Story:
     def _finding_of(self, thief: Thief) -> Finding | None:
         """The finding that locked: the one that the lock names."""
         assert thief.denied is not None
-        locks = [lock for lock in read_locks(self._deployment.kafka()) if lock.state == "locked"]
+        locks = [lock for lock in read_locks(self._deployment.kafka(), self._deployment.log()) if lock.state == "locked"]
         ids = {lock.finding for lock in locks}
-        return next((finding for finding in read_findings(self._deployment.kafka()) if finding.id in ids), None)
+        return next((finding for finding in read_findings(self._deployment.kafka(), self._deployment.log()) if finding.id in ids), None)
 
     def _look_at_locks(self) -> None:
         """Who is locked; and the others still get in."""
-        self.outcome.locks = [lock for lock in read_locks(self._deployment.kafka()) if lock.state == "locked"]
+        self.outcome.locks = [lock for lock in read_locks(self._deployment.kafka(), self._deployment.log()) if lock.state == "locked"]
         for lock in self.outcome.locks:
             self._say(f"  lock     {lock.subject} until {(lock.until or '')[11:19]} UTC, command {lock.command}")
         others = [name for name in READERS if name != VICTIM]

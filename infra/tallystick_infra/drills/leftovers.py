@@ -137,13 +137,15 @@ def _drain(deployment: Deployment, name: str) -> None:
 
 
 def _locks(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
-    standing = [one for one in read_locks(deployment.kafka()) if one.state == "locked" and wanted(drill_of_subject(one.subject))]
+    standing = [
+        one for one in read_locks(deployment.kafka(), deployment.log()) if one.state == "locked" and wanted(drill_of_subject(one.subject))
+    ]
     if not standing:
         return
     with Recorder.open(deployment.agent("cli")) as recorder:
         commands = [order_unlock(recorder, one.subject, "the drill is over", _BY) for one in standing]
         for command in commands:
-            wait_applied(deployment.kafka(), command, _UNLOCK_S)
+            wait_applied(deployment.kafka(), deployment.log(), command, _UNLOCK_S)
             cleared.locks += 1
 
 

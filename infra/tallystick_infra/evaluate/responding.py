@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.envelope import Number, Opener
+from tallystick_schemas.locks import Held, LockTopic
+from tallystick_schemas.messages import Finding, Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import JobSettings
+from tallystick_schemas.times import seconds_of
 from tallystick_stream_jobs.detectors.base import Rule
 from tallystick_stream_jobs.detectors.engine import Engine
 from tallystick_stream_jobs.detectors.facts import Fact
 from tallystick_stream_jobs.detectors.registry import build_rules
-from tallystick_stream_jobs.responder.book import LockBook, seconds_of
+from tallystick_stream_jobs.responder.book import LockBook
 from tallystick_stream_jobs.responder.decisions import about_finding, automatic, subject_of
 from tallystick_stream_jobs.responder.memory import Memory
 from tallystick_stream_jobs.responder.policy import Weighing, decide
@@ -42,7 +46,7 @@ class Told:
 def respond(people: Iterable[Sequence[Fact]], rules: tuple[Rule, ...] | None = None) -> Told:
     """Everybody's events in the order of time through one engine; each finding is decided on at its own time."""
     engine, told = Engine(rules or build_rules()), Told()
-    book, memory = LockBook(), Memory()
+    book, memory = LockBook(LockTopic(Opener("evaluate", Keyring({})))), Memory()
     facts = sorted((fact for one in people for fact in one), key=lambda fact: fact.time)
     for segment in _segments(facts):
         found = engine.process(VerifiedBatch(1, 0, [segment], []))
@@ -60,14 +64,18 @@ def _decide(finding: Finding, book: LockBook, memory: Memory, told: Told) -> Non
     """The responder's steps (job.py) without its topics: book and memory are put right at once."""
     now = seconds_of(finding.time)
     for ended in book.expired(now):
-        book.put(ended)
-    standing = book.locks.get(subject_of(finding))
+        _put(book, ended)
+    standing = book.get(subject_of(finding))
     verdict = decide(Weighing(finding, memory.seconds(finding, now), memory, standing, frozenset(), _BREAKER, now))
     lock = automatic(finding, verdict, standing, now, now + _LOCK_S)
     if lock is not None:
-        book.put(lock)
+        _put(book, lock)
         (told.suspended if lock.level == "suspend" else told.stepped_up).add(finding.principal)
     memory.put(about_finding(finding, verdict, lock, standing, now))
+
+
+def _put(book: LockBook, lock: Lock) -> None:
+    book.put(Held(lock, Number(1, book.topic.newest.n + 1), "responder", ""))
 
 
 def _segments(facts: Sequence[Fact]) -> Iterator[VerifiedSegment]:

@@ -1,42 +1,41 @@
-"""The book of locks: the newest state of each subject, which commands were carried out, and what runs out when. Pure."""
+"""The book of locks: the newest believed word about each subject, which commands were carried out, and what runs out when. Pure."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from tallystick_schemas.events import TIME_PATTERN
-from tallystick_schemas.messages import Level, Lock
+from tallystick_schemas.locks import Held, LockTopic
+from tallystick_schemas.messages import Lock
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.times import seconds_of
 
 _MAX_COMMANDS: Final = 100_000
-LEVELS: Final[tuple[Level, ...]] = ("step-up", "suspend", "revoke")
-
-
-def seconds_of(wire: str) -> float:
-    """A time of the wire as seconds since 1970."""
-    return datetime.fromisoformat(wire).timestamp()
-
-
-def is_time(text: str) -> bool:
-    """Whether a text is a time of the wire: the form alone would let the 31st of February in."""
-    try:
-        return TIME_PATTERN.fullmatch(text) is not None and seconds_of(text) > 0
-    except ValueError:
-        return False
 
 
 class LockBook:
-    """What topic `locks` says. `put` is the only way in, so that a replayed topic gives the same book."""
+    """Words by their numbers, from the topic, the history or the responder's own hand: the same set of words gives the same book in any order."""
 
-    def __init__(self) -> None:
-        self.locks: dict[str, Lock] = {}
+    def __init__(self, topic: LockTopic) -> None:
+        self.topic = topic
         self._commands: dict[str, Lock] = {}
+        for held in topic.held.values():
+            self._commands[held.lock.command] = held.lock
 
-    def put(self, lock: Lock) -> None:
+    @property
+    def held(self) -> Mapping[str, Held]:
+        """Subject -> its newest word."""
+        return self.topic.held
+
+    def get(self, subject: str) -> Lock | None:
         """The newest word about a subject."""
-        self.locks[lock.subject] = lock
-        self._commands[lock.command] = lock
+        held = self.topic.held.get(subject)
+        return held.lock if held else None
+
+    def put(self, held: Held) -> None:
+        """A word that is known to be signed."""
+        self.topic.put(held)
+        self._commands[held.lock.command] = held.lock
         if len(self._commands) > _MAX_COMMANDS:
             del self._commands[next(iter(self._commands))]
 
@@ -45,8 +44,9 @@ class LockBook:
         return self._commands.get(command)
 
     def expired(self, now: float) -> list[Lock]:
-        """Locks whose time is over, as unlocked."""
-        over = [lock for lock in self.locks.values() if lock.state == "locked" and lock.until and seconds_of(lock.until) <= now]
+        """Locks whose time is over at `now` (seconds since 1970), as unlocked."""
+        locks = [held.lock for held in self.topic.held.values()]
+        over = [lock for lock in locks if lock.state == "locked" and lock.until and seconds_of(lock.until) <= now]
         return [
             Lock(
                 subject=lock.subject,

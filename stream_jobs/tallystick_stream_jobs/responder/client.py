@@ -2,20 +2,22 @@
 
 import secrets
 import time
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from kafka import KafkaConsumer, TopicPartition
 
-from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_producers import Recorder
+from tallystick_producers.keyring import read_opener
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Decision, Finding, Lock, parse_finding, parse_lock, parse_message
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.messages import Decision, Finding, Level, Lock, parse_finding, parse_message
+from tallystick_schemas.orders import Order, facts_of
+from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS
+from tallystick_schemas.topics import DECISIONS, FINDINGS
 
-from ..detectors.job import read_compacted
 from ..errors import LockUnconfirmed, OrderHeld
+from .lock_topic import opener_of, read_lock_topic
 
 _LOOK_BACK: Final = 2_000
 
@@ -31,71 +33,74 @@ class Ordering:
     principal: str | None = None
     finding: str | None = None
 
-    def give(self, action: str, **more: str | None) -> str:
-        """Record the order durably; its command id."""
-        kind, _, name = self.subject.partition(":")
+    def lock(self, state: Literal["locked", "unlocked"], level: Level = "suspend", until: str | None = None) -> Lock:
+        """The lock as it is ordered, under a command of its own."""
         command = f"cmd-{secrets.token_hex(8)}"
-        attrs = {"command": command, "principal": self.principal, "finding": self.finding, **more}
-        self.recorder.record(
-            action,
-            actor=Actor(self.by, "human"),
-            resource=Resource(kind, name),
-            why=Why(text=self.reason),
-            attrs={key: value for key, value in attrs.items() if value},
-            durable=True,
+        at = wire_time(time.time())
+        return Lock(
+            subject=self.subject,
+            state=state,
+            command=command,
+            reason=self.reason,
+            by=self.by,
+            at=at,
+            until=until,
+            finding=self.finding,
+            level=level,
         )
-        return command
+
+    def give(self, order: Order) -> str:
+        """Record the order durably; its command id."""
+        facts = facts_of(replace(order, principal=self.principal))
+        self.recorder.record(facts.action, actor=facts.actor, resource=facts.resource, why=facts.why, attrs=facts.attrs, durable=True)
+        return order.lock.command
 
 
 def order_unlock(recorder: Recorder, subject: str, reason: str, by: str) -> str:
     """Order that a lock is lifted; the command id."""
-    return Ordering(recorder, subject, reason, by).give("credential.resume")
+    return resume(Ordering(recorder, subject, reason, by))
 
 
-def suspend(order: Ordering, minutes: float | None, *, level: str = "suspend", confirm: bool = False) -> str:
-    """Order a suspension or a step-up, or that the standing lock stays (`confirm`); the command id. `minutes` None: until somebody lifts it."""
+def suspend(order: Ordering, minutes: float | None, *, level: Level = "suspend", confirm: bool = False, replaces: str | None = None) -> str:
+    """Order a suspension or a step-up, or that the standing lock stays (`confirm`); the command id. `minutes` None: until somebody lifts it.
+
+    `replaces`: the command of a standing lock that this may weaken or shorten.
+    """
     until = None if minutes is None else wire_time(time.time() + minutes * 60)
-    return order.give("credential.suspend", until=until, level=level, confirm="true" if confirm else None)
+    return order.give(Order(order.lock("locked", level, until), confirm=confirm, replaces=replaces))
 
 
 def resume(order: Ordering) -> str:
     """Order that the lock is lifted; the command id."""
-    return order.give("credential.resume")
+    return order.give(Order(order.lock("unlocked")))
 
 
 def withdraw(order: Ordering) -> str:
     """Order that what waits for a second person about the subject waits no longer; the command id. No lock is lifted."""
-    return order.give("credential.resume", withdraw="true")
+    return order.give(Order(order.lock("unlocked"), withdraw=True))
 
 
 def revoke(order: Ordering) -> str:
     """Order that it is revoked for good, once a second person says so too; the command id."""
-    return order.give("credential.revoke")
+    return order.give(Order(order.lock("locked", "revoke")))
 
 
-def read_locks(kafka: KafkaSettings) -> list[Lock]:
-    """The newest state of every subject; values that are no locks are left out."""
-    locks = []
-    for key, value in read_compacted(kafka, LOCKS, 0).items():
-        try:
-            lock = parse_lock(key, value)
-        except ParseError:
-            continue  # anybody may write garbage; it locks nobody
-        if isinstance(lock, Lock):
-            locks.append(lock)
-    return locks
+def read_locks(kafka: KafkaSettings, log: LogSettings) -> list[Lock]:
+    """The newest believed word about every subject; values that no responder signed are left out."""
+    return [held.lock for held in read_lock_topic(kafka, opener_of(log)).topic.held.values()]
 
 
-def wait_applied(kafka: KafkaSettings, command: str, timeout_s: float) -> Lock:
+def wait_applied(kafka: KafkaSettings, log: LogSettings, command: str, timeout_s: float) -> Lock:
     """The lock that a command made. LockUnconfirmed when nothing was decided in time; OrderHeld when it was refused, or waits for a second person."""
-    decision = wait_decided(kafka, command, timeout_s)
+    decision = wait_decided(kafka, log, command, timeout_s)
     if decision.lock is None:
         raise OrderHeld(command, decision.reason)
     return decision.lock
 
 
-def wait_decided(kafka: KafkaSettings, command: str, timeout_s: float) -> Decision:
-    """What the responder made of a command; LockUnconfirmed when it says nothing in time."""
+def wait_decided(kafka: KafkaSettings, log: LogSettings, command: str, timeout_s: float) -> Decision:
+    """What a responder made of a command, as it signed it; LockUnconfirmed when it says nothing in time."""
+    opener = read_opener(kafka, log)
     deadline = time.monotonic() + timeout_s
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     try:
@@ -107,9 +112,9 @@ def wait_decided(kafka: KafkaSettings, command: str, timeout_s: float) -> Decisi
         while time.monotonic() < deadline:
             for record in consumer.poll(timeout_ms=100).get(partition, []):
                 try:
-                    decision = parse_message(Decision, record.value or b"")
+                    decision = parse_message(Decision, opener.open(DECISIONS, record.key, record.value or b"").body)
                 except ParseError:
-                    continue  # as in read_locks
+                    continue  # nobody's word: it decides nothing, and waiting goes on
                 if decision.id == command:
                     return decision
     finally:
@@ -117,8 +122,9 @@ def wait_decided(kafka: KafkaSettings, command: str, timeout_s: float) -> Decisi
     raise LockUnconfirmed(command, timeout_s)
 
 
-def read_findings(kafka: KafkaSettings, limit: int = 1000) -> list[Finding]:
-    """The newest findings, newest first; each id once."""
+def read_findings(kafka: KafkaSettings, log: LogSettings, limit: int = 1000) -> list[Finding]:
+    """The newest findings that a part with that role signed, newest first; each id once."""
+    opener = read_opener(kafka, log)
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     found: dict[str, Finding] = {}
     try:
@@ -129,9 +135,9 @@ def read_findings(kafka: KafkaSettings, limit: int = 1000) -> list[Finding]:
         while consumer.position(partition) < end:
             for record in consumer.poll(timeout_ms=500).get(partition, []):
                 try:
-                    finding = parse_finding(record.value or b"")
+                    finding = parse_finding(opener.open(FINDINGS, record.key, record.value or b"").body)
                 except ParseError:
-                    continue  # as in read_locks
+                    continue  # as in wait_decided
                 found[finding.id] = finding
     finally:
         consumer.close()

@@ -6,13 +6,14 @@ from typing import Final
 import msgspec
 
 from tallystick_schemas.events import Resource
+from tallystick_schemas.locks import LEVELS
 from tallystick_schemas.messages import Alternative, Decision, Finding, Level, Lock
 from tallystick_schemas.notices import choice_of
+from tallystick_schemas.orders import Order
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.times import seconds_of
 
-from .book import LEVELS, seconds_of
 from .memory import ME
-from .orders import Order
 from .people import Ruling
 from .policy import Verdict
 
@@ -113,13 +114,6 @@ def about_order(order: Order, ruling: Ruling, principal: str | None, now: float)
         proposed=ruling.proposed,
         expires=ruling.expires,
     )
-
-
-def lock_action(lock: Lock) -> str:
-    """The event's action that tells of a lock."""
-    if lock.state == "unlocked":
-        return "credential.resume"
-    return "credential.revoke" if lock.level == "revoke" else "credential.suspend"
 
 
 def event_attrs(decision: Decision) -> dict[str, str]:

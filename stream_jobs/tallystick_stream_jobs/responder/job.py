@@ -1,4 +1,4 @@
-"""The responder's shell: findings and orders in; locks out first, then decisions, then the history; and a heartbeat each second."""
+"""The responder's shell: findings and orders in, each proven first; locks into the history and out, then decisions; and a heartbeat each second."""
 
 import asyncio
 import logging
@@ -6,45 +6,32 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import (
-    HEARTBEAT_KEY,
-    Decision,
-    Finding,
-    Lock,
-    LockHeartbeat,
-    encode_json,
-    parse_batch,
-    parse_finding,
-    parse_lock,
-)
-from tallystick_schemas.settings import AgentSettings, JobSettings
-from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
+import msgspec
 
-from ..detectors.job import read_compacted
+from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_producers.following import connect
+from tallystick_producers.keyring import signer_of
+from tallystick_schemas.envelope import Number, Opened, Signer
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.messages import Decision, Finding, Lock, encode_json, parse_batch, parse_finding
+from tallystick_schemas.orders import Order
+from tallystick_schemas.settings import AgentSettings, JobSettings
+from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS
+
+from ..errors import NotTheOwner
 from ..shell import Message, Outlet, run_jobs
-from .book import LockBook
-from .decisions import (
-    MAX_TEXT,
-    about_finding,
-    about_lock,
-    about_order,
-    automatic,
-    command_of,
-    cut,
-    event_attrs,
-    lock_action,
-    resource_of,
-    subject_of,
-)
+from ..triage.record import record_told
+from .decisions import MAX_TEXT, about_finding, about_lock, about_order, automatic, command_of, cut, event_attrs, resource_of, subject_of
+from .lock_topic import opener_of
 from .memory import Memory
-from .orders import Order, orders_of
+from .mirror import Mirror
+from .ownership import Ownership, take_over
 from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
 from .protected import Protected
-from .topics import read_decisions
+from .proving import Proving
+from .sources import RealSources, RecordReader, Sources
+from .watching import Watching
 
 log: Final = logging.getLogger(__name__)
 _HEARTBEAT_S: Final = 1.0
@@ -59,128 +46,198 @@ class Judged(NamedTuple):
 
 
 class Responder:
-    """The book and the memory, shared by the two lanes: both are what topics say, so a new process knows what the old one did."""
+    """Book and memory, shared by the two lanes: both are what signed words say, so a new process knows what the old one did."""
 
-    def __init__(self, settings: JobSettings, outlet: Outlet, recorder: Recorder) -> None:
-        self._settings, self._outlet, self._recorder = settings, outlet, recorder
+    def __init__(self, settings: JobSettings, outlet: Outlet, recorder: Recorder, signer: Signer, sources: Sources) -> None:
+        self._settings, self._outlet, self._recorder, self._signer, self._sources = settings, outlet, recorder, signer, sources
         self._protected = Protected(settings)
-        self._book, self._memory = LockBook(), Memory()
-        self._loaded = False
+        self._memory = Memory()
+        self._own: Ownership | None = None
+        self._proving: Proving | None = None
+        self._watching: Watching | None = None
         self._beat_at = 0.0
+        self._opening = asyncio.Lock()
 
     def load(self) -> None:
-        """Book and memory as the topics have them, once."""
-        if self._loaded:
+        """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""
+        if self._own is not None:
             return
-        for key, value in read_compacted(self._settings.kafka, LOCKS, 0).items():
-            try:
-                lock = parse_lock(key, value)
-            except ParseError as error:
-                log.error("topic %s, key %r: %s", LOCKS, key, error)
-                continue
-            if isinstance(lock, Lock):
-                self._book.put(lock)
-        for decision in read_decisions(self._settings.kafka):
+        own = take_over(self._sources, self._signer, self._outlet, self._recorder)
+        self._memory = Memory()
+        for decision in self._sources.decisions(own.topic.opener):
             self._memory.put(decision)
-        self._loaded = True
+        self._proving = Proving(self._sources, own.topic.opener.keyring)
+        self._watching = Watching(own, self._sources, self._proving.confirming)
+        self._own = own
 
-    async def finding(self, value: bytes) -> Judged:
+    def lose(self) -> None:
+        """Somebody else is the owner by now: nothing of what is under way is written."""
+        if self._own is not None:
+            log.info("fence %d is over: another process has the partitions", self._own.writer.numbers.fence)
+            self._own.writer.stop()
+        self._own = self._proving = self._watching = None
+
+    @property
+    def own(self) -> Ownership:
+        """NotTheOwner between losing the partitions and getting them again: what was fetched before belongs to somebody else."""
+        if self._own is None:
+            raise NotTheOwner(-1)
+        return self._own
+
+    @property
+    def watching(self) -> Watching:
+        assert self._watching is not None
+        return self._watching
+
+    @property
+    def proving(self) -> Proving:
+        assert self._proving is not None
+        return self._proving
+
+    def open_message(self, topic: str, message: Message) -> Opened:
+        """What a part with the right role signed; ParseError for everything else."""
+        return self.own.topic.opener.open(topic, message.key, message.value or b"")
+
+    async def finding(self, opened: Opened) -> Judged:
         """Decide on one finding, once, and lock. The rest is for `tell`, when everybody who waits for a lock has it."""
-        finding = parse_finding(value)
+        await self._open()
+        finding = parse_finding(opened.body)
+        if finding.detector.startswith("R") == ("detectors" in opened.holder.roles):
+            raise ParseError(f"a finding of {finding.detector} by {opened.holder.agent}, whose it is not")
         command = command_of(finding)
         if (told := self._memory.told(command)) is not None:
             # It comes again because nobody acked it. Whether it was written down nobody knows: twice is better than never.
             return Judged(told, new=False)
         now = time.time()
-        standing = self._book.locks.get(subject_of(finding))
-        verdict = self._weigh(finding, standing, now)
+        standing = self.own.book.get(subject_of(finding))
+        verdict = await self._weigh(finding, standing, now)
         until = now + self._settings.lock_minutes * 60
-        lock = self._book.made_by(command) or automatic(finding, verdict, standing, now, until)
+        lock = self.own.book.made_by(command) or automatic(finding, verdict, standing, now, until)
         decision = about_finding(finding, verdict, lock, standing, now)
-        log.info("finding %s (%s, %s): %s: %s", finding.id, finding.detector, finding.principal, decision.choice, decision.reason)
-        await self._lock(decision)
+        log.info("finding %s (%s, %r): %s: %r", finding.id, finding.detector, finding.principal, decision.choice, decision.reason)
+        decision = await self._lock(decision)
+        if decision.lock is not None:
+            self.proving.expect_evidence(finding, now)
         return Judged(decision, new=True)
 
-    def _weigh(self, finding: Finding, standing: Lock | None, now: float) -> Verdict:
-        seconds = self._memory.seconds(finding, now)
-        return decide(Weighing(finding, seconds, self._memory, standing, self._protected.names(now), self._settings.breaker_limit, now))
+    async def _weigh(self, finding: Finding, standing: Lock | None, now: float) -> Verdict:
+        """The verdict; only a finding that would lock somebody costs a look at its evidence."""
+        protected = self._protected.names(now)
+        weighing = Weighing(
+            finding, self._memory.seconds(finding, now), self._memory, standing, protected, self._settings.breaker_limit, now
+        )
+        verdict = decide(weighing)
+        if verdict.choice not in ("step-up", "suspend"):
+            return verdict
+        unproven = await asyncio.to_thread(self.proving.finding, finding)
+        return verdict if not unproven else decide(weighing.without_proof(unproven))
+
+    async def orders(self, opened: Opened) -> None:
+        """Carry out what a batch of `acts` points at, as it stands on `events`: the batch itself orders nothing."""
+        await self._open()
+        batch = parse_batch(opened.body)
+        for segment in batch.segments:
+            for order in await asyncio.to_thread(self.proving.orders, batch.shard, segment, time.time()):
+                await self.order(order)
 
     async def order(self, order: Order) -> None:
         """Carry out a person's order, keep it for a second person, withdraw what waits, or refuse it; once."""
+        await self._open()
         command = order.lock.command
         if (told := self._memory.told(command)) is not None:
             await self.tell([Judged(told, new=False)])
             return
         now = time.time()
         owners = {*self._memory.owners(order.lock.subject), *([order.principal] if order.principal else [])}
-        made = self._book.made_by(command)
+        made = self.own.book.made_by(command)
         ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
         decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
-        log.info("order %s about %s by %s: %s: %s", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
+        log.info("order %r about %r by %r: %s: %r", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
         await self._carry_out(decision)
 
     def _rule(self, order: Order, owners: set[str], now: float) -> Ruling:
         guarded = sorted(owners & self._protected.names(now))
         why = f"{guarded[0]} is protected: two people decide" if guarded else ""
-        standing = self._book.locks.get(order.lock.subject)
+        standing = self.own.book.get(order.lock.subject)
         first = waiting(self._memory.first(standing if order.confirm and standing is not None else order.lock), now)
         waits = tuple(one for one in self._memory.firsts(order.lock.subject) if waiting(one, now) is not None)
         return rule(order, Situation(standing, first, why, now, self._settings.two_people_minutes * 60, waits))
 
     async def _carry_out(self, decision: Decision) -> None:
-        await self._lock(decision)
-        await self.tell([Judged(decision, new=True)])
+        await self.tell([Judged(await self._lock(decision), new=True)])
 
-    async def _lock(self, decision: Decision) -> None:
-        """Lock first, then tell it, then write it down: a thief does not wait for our records."""
+    async def _lock(self, decision: Decision) -> Decision:
+        """The lock into the history and onto the topic, where it was not yet; the decision with it as it was written."""
         lock = decision.lock
-        if lock is not None and self._book.made_by(lock.command) is None:
-            await (await self._outlet.send(LOCKS, lock.subject.encode(), encode_json(lock)))
-            self._book.put(lock)
-            log.info("%s is %s (%s): %s (by %s, command %s)", lock.subject, lock.state, lock.level, lock.reason, lock.by, lock.command)
+        if lock is not None and self.own.book.made_by(lock.command) is None:
+            decision = msgspec.structs.replace(decision, lock=await self.own.writer.write(lock, decision))
         # If we crash here, the message comes again, the book holds the lock of this command, and only the telling is done.
         self._memory.put(decision)
+        return decision
 
     async def tell(self, judged: Sequence[Judged]) -> None:
         """On topic `decisions`, then in the history, all of them together. An error must end the process: the memory knows them already."""
-        for sent in [await self._outlet.send(DECISIONS, d.subject.encode(), encode_json(d)) for d, new in judged if new]:
+        for sent in [await self._send(DECISIONS, d.subject, encode_json(d)) for d, new in judged if new]:
             await sent
         # If we crash here, the messages come again, the memory knows the decisions, and only the history gets them.
         if judged:
             await asyncio.to_thread(self._write_down_all, judged)
 
+    async def _send(self, topic: str, key: str, body: bytes) -> Awaitable[object]:
+        writer = self.own.writer
+        writer.check()
+        return await self._outlet.send(topic, key.encode(), self._signer.sign(topic, key.encode(), writer.numbers.next(), body))
+
     def _write_down_all(self, judged: Sequence[Judged]) -> None:
         for one in judged:
-            self._write_down(one.decision)
+            decision = one.decision
+            about = Resource("finding", decision.findings[0]) if decision.findings else resource_of(decision.subject)
+            text = cut(f"{decision.choice}: {decision.reason}", MAX_TEXT)
+            self._recorder.record("incident.decide", actor=ME, resource=about, why=Why(text=text), attrs=event_attrs(decision))
 
-    def _write_down(self, decision: Decision) -> None:
-        lock, subject = decision.lock, resource_of(decision.subject)
-        if lock is not None:
-            facts = {"command": lock.command, "by": lock.by, "level": lock.level, "decision": decision.id}
-            facts |= {key: text for key, text in (("finding", lock.finding), ("until", lock.until), ("drill", lock.drill)) if text}
-            self._record(lock_action(lock), subject, lock.reason, {name: cut(text, MAX_TEXT) for name, text in facts.items()})
-        about = Resource("finding", decision.findings[0]) if decision.findings else subject
-        self._record("incident.decide", about, f"{decision.choice}: {decision.reason}", event_attrs(decision))
-
-    def _record(self, action: str, resource: Resource, text: str, attrs: dict[str, str]) -> None:
-        self._recorder.record(action, actor=ME, resource=resource, why=Why(text=cut(text, MAX_TEXT)), attrs=attrs)
+    async def _open(self) -> None:
+        """Before the first word of ours: what the topic lacks of the book."""
+        if self.own.opened:
+            return
+        async with self._opening:
+            lacking = await self.own.open()
+        await self._find(self.watching.restored(lacking, time.time()))
 
     async def tick(self, now: float) -> None:
-        """Expiry and the heartbeat. Gateways deny when it stays away."""
-        if now < self._beat_at or not self._loaded:
+        """Expiry, what the topic lost, what the ledger has, and the heartbeat. Gateways deny when it stays away."""
+        if self._own is None or now < self._beat_at:
             return
         self._beat_at = now + _HEARTBEAT_S
-        for lock in self._book.expired(now):
+        await self._open()
+        for lock in self.own.book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
             await self._carry_out(about_lock(lock, next(iter(self._memory.owners(lock.subject)), None), policy, now))
-        await self._outlet.send(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(now), 0, "", "")))
+        if self.own.certain:
+            await self.own.writer.beat(now)
+
+    async def watch(self, mirror: Mirror | None, now: float) -> None:
+        """Beside the heartbeat: repair what the topic lost, take in what the ledger has, and tell what does not fit."""
+        if self._own is None or not self._own.opened:
+            return
+        await self._find(await self.watching.look(mirror.seen if mirror else None, now))
+
+    async def _find(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            log.error("finding %s %s: %s", finding.id, finding.detector, finding.text)
+            await (await self._send(FINDINGS, finding.principal, encode_json(finding)))
+            await asyncio.to_thread(record_told, self._recorder, finding, ME)
+
+    @property
+    def newest(self) -> Number:
+        """The highest number that was written or read; for tests and logs."""
+        return self.own.topic.newest
 
 
 class Lane:
     """BatchJob on one of the two topics."""
 
-    def __init__(self, responder: Responder, handle: Callable[[Responder, bytes], Awaitable[list[Judged]]], *, ticks: bool) -> None:
-        self._responder, self._handle, self._ticks = responder, handle, ticks
+    def __init__(self, responder: Responder, topic: str, handle: Callable[[Responder, Opened], Awaitable[list[Judged]]]) -> None:
+        self._responder, self._topic, self._handle = responder, topic, handle
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:  # noqa: ARG002 - the port's
         """On from where the group stood: commands are idempotent, so a repeat does nothing."""
@@ -190,36 +247,51 @@ class Lane:
     def gone(self, partition: int, wanted: int, earliest: int) -> None:
         """Never asked for."""
 
-    def revoked(self, partitions: Collection[int]) -> None:
-        """The other responder reads the same book."""
+    def revoked(self, partitions: Collection[int]) -> None:  # noqa: ARG002 - the port's
+        """Both topics have one partition each, and Kafka gives them away together: who lost one writes nothing more."""
+        self._responder.lose()
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         async def commit() -> None:
             judged: list[Judged] = []
             for message in messages:
                 try:
-                    judged += await self._handle(self._responder, message.value or b"")
+                    judged += await self._handle(self._responder, self._responder.open_message(self._topic, message))
                 except ParseError as error:
-                    log.error("offset %d cannot be read and decides nothing: %s", message.offset, error)
+                    log.error("topic %s, offset %d decides nothing: %s", self._topic, message.offset, error)
             await self._responder.tell(judged)
 
         return commit
 
     async def tick(self, now: float) -> None:
-        if self._ticks:
-            await self._responder.tick(now)
+        """The heartbeat is the shell's own: a long batch must not hold it up."""
 
     async def stop(self) -> None:
         """Nothing is held back."""
 
 
-async def _handle_finding(responder: Responder, value: bytes) -> list[Judged]:
-    return [await responder.finding(value)]
+class Ticking(Lane):
+    """The lane that beats as well."""
+
+    def __init__(self, responder: Responder, mirror: Mirror) -> None:
+        super().__init__(responder, FINDINGS, _handle_finding)
+        self._mirror = mirror
+        self._looking: asyncio.Task[None] | None = None
+
+    async def tick(self, now: float) -> None:
+        await self._responder.tick(now)
+        if self._looking is None or self._looking.done():
+            if self._looking is not None:
+                self._looking.result()
+            self._looking = asyncio.create_task(self._responder.watch(self._mirror, now))
 
 
-async def _handle_acts(responder: Responder, value: bytes) -> list[Judged]:
-    for order in orders_of(parse_batch(value)):
-        await responder.order(order)
+async def _handle_finding(responder: Responder, opened: Opened) -> list[Judged]:
+    return [await responder.finding(opened)]
+
+
+async def _handle_acts(responder: Responder, opened: Opened) -> list[Judged]:
+    await responder.orders(opened)
     return []
 
 
@@ -227,6 +299,12 @@ def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs responder`."""
     outlet = Outlet(settings.kafka)
     with Recorder.open(agent) as recorder:
-        responder = Responder(settings, outlet, recorder)
-        lanes = {FINDINGS: Lane(responder, _handle_finding, ticks=True), ACTS: Lane(responder, _handle_acts, ticks=False)}
-        run_jobs("responder", settings, lanes, outlet=outlet, take=50)
+        opener = opener_of(settings.log)
+        sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka))
+        responder = Responder(settings, outlet, recorder, signer_of(agent), sources)
+        mirror = Mirror(opener, lambda: connect(settings.kafka))
+        try:
+            lanes = {FINDINGS: Ticking(responder, mirror), ACTS: Lane(responder, ACTS, _handle_acts)}
+            run_jobs("responder", settings, lanes, outlet=outlet, take=50)
+        finally:
+            mirror.close()

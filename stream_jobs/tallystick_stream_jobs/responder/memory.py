@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 
 from tallystick_schemas.messages import Decision, Finding, Lock, Place
 from tallystick_schemas.notices import BREAKER_WINDOW_S, choice_of, withdrawn
+from tallystick_schemas.times import seconds_of
 
-from .book import seconds_of
 from .ladder import seconds
 
 DAY_S: Final = 86_400.0

@@ -4,18 +4,23 @@ Pure, and given the time.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
+from tallystick_schemas.locks import in_force, weaker
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.notices import WITHDRAWS, choice_of
+from tallystick_schemas.orders import MAX_REASON, Order
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.times import seconds_of
 
 from ..shared_signals.vocabulary import FROM_A_SIGNAL
-from .book import lifted, seconds_of
+from .book import lifted
 from .names import flaw_of, same_person
-from .orders import MAX_REASON, Order
-from .policy import holds
+
+MAX_LIFTING_AGE_S: Final = 3_600.0
+"""An order to lift that comes later lifts nothing: what was right an hour ago may meanwhile be wrong, and a replay is old."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,18 @@ def rule(order: Order, met: Situation) -> Ruling:
     standing = met.standing
     if standing is not None and standing.state == "locked" and standing.level == "revoke":
         return Ruling(f"refused: {standing.subject} was revoked for good (command {standing.command}); the way back is a new credential")
-    if order.confirm and not holds(standing, met.now):
+    if order.confirm and not in_force(standing, met.now):
         return Ruling(f"refused: {order.lock.subject} is not locked now, so there is nothing to confirm; `tallystick lock` locks it")
+    if order.lock.state == "unlocked" and met.now - seconds_of(order.lock.at) > MAX_LIFTING_AGE_S:
+        return Ruling(
+            f"refused: this order to lift was given at {order.lock.at[:16]}Z and is too old to act on; give it again if it still stands"
+        )
     if flaw := _flaw(order.lock, met.now):
         return Ruling(f"refused: {flaw}; nothing was changed")
     if order.lock.command.startswith(FROM_A_SIGNAL):
         return _outside(order.lock, met)
+    if flaw := _weakens(order, met):
+        return Ruling(f"refused: {flaw}")
     lock = _confirmed(order.lock, standing) if order.confirm and standing is not None else lifted(order.lock, standing)
     why = "a revocation is for good: two people decide" if lock.level == "revoke" else met.protected
     if not why:
@@ -82,12 +93,26 @@ def _flaw(lock: Lock, now: float) -> str:
     return flaw_of(lock.subject.partition(":")[2])
 
 
+def _weakens(order: Order, met: Situation) -> str:
+    """Why an order would leave less of a standing lock than there is, without saying that it knows that lock. Lifting and confirming say so themselves."""
+    standing = met.standing
+    if order.lock.state != "locked" or order.confirm or standing is None or not in_force(standing, met.now):
+        return ""
+    if not weaker(order.lock, standing) or order.replaces == standing.command:
+        return ""
+    until = f" until {standing.until[:16]}Z" if standing.until else " without an end"
+    return (
+        f"{standing.subject} is locked already ({standing.level}{until}, command {standing.command}), and this order would weaken or shorten that; "
+        f"an order that replaces {standing.command} says so"
+    )
+
+
 def _outside(lock: Lock, met: Situation) -> Ruling:
     """A signal of another system is no person: it locks nobody who needs two of them, is nobody's second, and makes no standing lock weaker or shorter."""
     if met.protected:
         return Ruling(f"refused: {met.protected}, and a signal from outside is neither of them")
     standing = met.standing
-    if standing is not None and holds(standing, met.now) and (standing.until is None or standing.until >= (lock.until or "9")):
+    if standing is not None and in_force(standing, met.now) and (standing.until is None or standing.until >= (lock.until or "9")):
         if standing.level != "step-up":
             return Ruling(f"refused: {standing.subject} is locked for longer already (command {standing.command})")
         lock = msgspec.structs.replace(lock, until=standing.until)

@@ -8,10 +8,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Lock, LockAck, Point, parse_message
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.settings import KafkaSettings, LogSettings
+from tallystick_schemas.times import is_time, seconds_of
 from tallystick_schemas.topics import ENFORCEMENT
-
-from .book import is_time, seconds_of
 
 SILENT_S: Final = 15.0
 """Points say every 3 s that they are there."""
@@ -85,7 +84,7 @@ def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
     return max(0.0, round((found[1] - seconds_of(lock.at)) * 1000, 1))
 
 
-def read_enforcement(kafka: KafkaSettings) -> Enforcement:
+def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:  # noqa: ARG001 - until points sign
     """The topic as it is now."""
     found = Enforcement()
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")

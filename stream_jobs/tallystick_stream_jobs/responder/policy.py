@@ -1,13 +1,14 @@
 """Which findings lock, by the ladder and its guards: pure, and given the time. Each guard says a sentence; the lowest rung that all allow is taken."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from tallystick_schemas.locks import in_force
 from tallystick_schemas.messages import Alternative, Finding, Lock
 from tallystick_schemas.notices import BREAKER_OPEN
+from tallystick_schemas.times import is_time, seconds_of
 
-from .book import is_time, seconds_of
 from .ladder import DETERMINISTIC, RUNGS, Rung, asked, counts, lower, most
 from .memory import DAY_S, WITNESS, Memory
 from .names import imitated
@@ -39,6 +40,12 @@ class Weighing:
     protected: frozenset[str]
     breaker_limit: int
     now: float
+    unproven: str = ""
+    """Why its evidence lets nobody act: what came of looking at a signed event of it, and of who signed."""
+
+    def without_proof(self, reason: str) -> "Weighing":
+        """The same with evidence that nobody can act on, and why."""
+        return replace(self, unproven=reason)
 
     @property
     def detector(self) -> str:
@@ -115,6 +122,15 @@ def _inputs(w: Weighing) -> Said:
     return ("suspend", "all inputs were there") if w.finding.evidence else ("recommend", "it names no evidence, so nobody can check it")
 
 
+def _proof(w: Weighing) -> Said:
+    """Whoever may write findings locks nobody by that: an event must say it, signed by an agent that may vouch for it."""
+    return (
+        ("recommend", f"its evidence was not proven: {w.unproven}")
+        if w.unproven
+        else ("suspend", "an event of it was proven, and its agent may vouch for it")
+    )
+
+
 def _subject(w: Weighing) -> Said:
     if w.finding.subject == "agent" and w.detector not in DETERMINISTIC:
         return "recommend", f"it is about how the agent {w.finding.principal} records, which locks nobody out"
@@ -166,7 +182,7 @@ def _people(w: Weighing) -> Said:
 
 
 def _breaker(w: Weighing) -> Said:
-    if holds(w.standing, w.now):
+    if in_force(w.standing, w.now):
         return "suspend", "no new lock: one is in force"
     suspended, stepped = w.memory.acted("suspend", w.now), w.memory.acted("step-up", w.now)
     if w.wish == "suspend" and suspended >= w.breaker_limit:
@@ -176,15 +192,11 @@ def _breaker(w: Weighing) -> Said:
     return "suspend", f"{suspended} of {w.breaker_limit} automatic suspensions within 10 minutes"
 
 
-def holds(lock: Lock | None, now: float) -> bool:
-    """Whether a lock is in force."""
-    return lock is not None and lock.state == "locked" and (lock.until is None or seconds_of(lock.until) > now)
-
-
 GUARDS: Final[dict[str, Callable[[Weighing], Said]]] = {
     "suppression": _suppression,
     "mode": _mode,
     "inputs": _inputs,
+    "proof": _proof,
     "subject": _subject,
     "age": _age,
     "evidence": _evidence,

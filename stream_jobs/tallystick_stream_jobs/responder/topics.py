@@ -5,19 +5,19 @@ from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, parse_message
 from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.times import is_time
 from tallystick_schemas.topics import DECISIONS
-
-from .book import is_time
 
 log: Final = logging.getLogger(__name__)
 NEWEST: Final = 20_000
 
 
-def read_decisions(kafka: KafkaSettings, newest: int = NEWEST) -> list[Decision]:
-    """The newest decisions, oldest first, each id once. Values that are none are left out: they were decided by nobody."""
+def read_decisions(kafka: KafkaSettings, opener: Opener, newest: int = NEWEST) -> list[Decision]:
+    """The newest decisions, oldest first, each id once. Values that no responder signed are left out: they were decided by nobody."""
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     found: dict[str, Decision] = {}
     unreadable = 0
@@ -29,7 +29,7 @@ def read_decisions(kafka: KafkaSettings, newest: int = NEWEST) -> list[Decision]
         while consumer.position(partition) < end:
             for record in consumer.poll(timeout_ms=500).get(partition, []):
                 try:
-                    decision = parse_message(Decision, record.value or b"")
+                    decision = parse_message(Decision, opener.open(DECISIONS, record.key, record.value or b"").body)
                     sound = is_time(decision.at) and (decision.expires is None or is_time(decision.expires))
                 except ParseError:
                     sound = False

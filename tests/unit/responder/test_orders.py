@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from tallystick_stream_jobs.responder.orders import order_of, orders_of
 from tests.support.history import make_event
 from tests.support.responding import NOW, Deciding, finding
 
@@ -9,7 +10,6 @@ from tallystick_schemas.events import Actor, Resource, Why, parse_event
 from tallystick_schemas.messages import Lock, VerifiedBatch, VerifiedSegment
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.book import LockBook, lifted
-from tallystick_stream_jobs.responder.orders import order_of, orders_of
 
 
 def test_a_lock_names_the_credential_or_the_principal_and_ends() -> None:

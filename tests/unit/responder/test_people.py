@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tallystick_stream_jobs.responder.orders import Order
 from tests.support.responding import NOW, Deciding, finding
 
 from tallystick_schemas.messages import Decision, Lock
@@ -10,7 +11,6 @@ from tallystick_schemas.notices import notices, pending, withdrawn
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.decisions import about_order
 from tallystick_stream_jobs.responder.memory import Memory
-from tallystick_stream_jobs.responder.orders import Order
 from tallystick_stream_jobs.responder.people import Ruling, Situation, rule, waiting
 
 TWO_PEOPLE_S = 1800.0

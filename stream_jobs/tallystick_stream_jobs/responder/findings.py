@@ -1,0 +1,52 @@
+"""What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history. Pure."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.words import counted
+
+ME: Final = "responder"
+_TITLES: Final = {"R05": "Locks were taken out of their topic", "R06": "Acted on what the history does not have"}
+_SHOWN: Final = 5
+
+
+def tampered(subjects: Sequence[str], now: float) -> Finding:
+    """R05: values that lock were not on the topic, where the responder had put them; they stand there again."""
+    shown = ", ".join(f"{subject[:100]!r}" for subject in sorted(subjects)[:_SHOWN])
+    more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
+    text = (
+        f"{counted(len(subjects), 'lock')} stood no longer on the topic of locks: {shown}{more}. They were written again; doors that read the "
+        "topic meanwhile denied everybody. Find out who can write to the broker, or who restored it from a copy."
+    )
+    return _finding("R05", "\0".join(sorted(subjects)) + f"\0{now:.0f}", text, now, [])
+
+
+def unconfirmed(what: str, reason: str, places: Sequence[Place], now: float) -> Finding:
+    """R06: `what` was acted on, and the ledger does not have it as it was read."""
+    text = f"{what} was acted on, and {reason}. Look at the lock, and at who can write to the broker and the store."
+    return _finding("R06", what, text, now, list(places))
+
+
+def _finding(detector: str, matter: str, text: str, now: float, evidence: list[Place]) -> Finding:
+    return Finding(
+        id=blake2b(f"{detector}\0{matter}".encode(), digest_size=16).hexdigest(),
+        detector=detector,
+        version=1,
+        title=_TITLES[detector],
+        severity="critical",
+        principal=ME,
+        time=wire_time(now),
+        value=1.0,
+        threshold=0.0,
+        window_s=0,
+        evidence=evidence,
+        act="alert",
+        deterministic=True,
+        techniques=["T1565.001"],
+        text=text[:1000],
+        emitted_ms=int(now * 1000),
+        subject="agent",
+    )

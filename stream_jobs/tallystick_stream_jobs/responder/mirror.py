@@ -1,0 +1,111 @@
+"""Topic `locks` as whoever comes new to it reads it: beside the responder's book, it shows what was dropped, overwritten or rolled back."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kafka import TopicPartition
+
+from tallystick_producers.following import POLL_MS, follow
+from tallystick_producers.keyring import take_role
+from tallystick_schemas.envelope import NO_NUMBER, Number, Opener
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.locks import Held
+from tallystick_schemas.messages import HEARTBEAT_KEY, ROLE_KEY
+from tallystick_schemas.roles import Holder
+from tallystick_schemas.topics import LOCKS
+
+log: Final = logging.getLogger(__name__)
+_PARTITION: Final = TopicPartition(LOCKS, 0)
+_SILENT_POLLS: Final = 15
+_MAX_STRANGE: Final = 1_000
+
+
+@dataclass
+class Seen:
+    """What the topic holds now, by its newest values. Pure: `take` is the only way in."""
+
+    opener: Opener
+    numbers: dict[bytes, Number | None] = field(default_factory=dict)
+    """Key of a subject -> number of its newest value; None where that is nobody's word, or a tombstone."""
+    roles: dict[bytes, bytes] = field(default_factory=dict)
+    newest: Number = NO_NUMBER
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """One value, in the topic's order."""
+        if key is None:
+            return
+        if key.startswith(ROLE_KEY):
+            take_role(self.opener.keyring, key, value)
+            self.roles[key] = value or b""
+            return
+        number = self._number(key, value)
+        if number is not None:
+            self.newest = max(self.newest, number)
+        if key != HEARTBEAT_KEY and (number is not None or key in self.numbers or len(self.numbers) < _MAX_STRANGE):
+            self.numbers[key] = number
+
+    def _number(self, key: bytes, value: bytes | None) -> Number | None:
+        try:
+            return None if value is None else self.opener.open(LOCKS, key, value).number
+        except ParseError as error:
+            log.error("topic %s, key %r: %s", LOCKS, key[:200], error)
+            return None
+
+    def lacking(self, words: Iterable[Held]) -> list[Held]:
+        """Words that lock, that were written before the newest value here, and that whoever comes new does not find."""
+        return [
+            held
+            for held in words
+            if held.lock.state == "locked" and held.number <= self.newest and self.numbers.get(held.lock.subject.encode()) != held.number
+        ]
+
+    def lacking_roles(self, holders: Iterable[Holder]) -> list[tuple[bytes, Holder]]:
+        """(key, holder) of directives that the topic does not carry."""
+        named = ((ROLE_KEY + f"{holder.agent}/{holder.key}".encode(), holder) for holder in holders)
+        return [(key, holder) for key, holder in named if self.roles.get(key) != holder.raw]
+
+
+class Mirror:
+    """Follows the topic in a thread until closed. After a topic was made anew, what was seen of the old one is forgotten."""
+
+    def __init__(self, opener: Opener, connect: Callable[[], Any]) -> None:
+        self._opener, self._connect = opener, connect
+        self._seen: Seen | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=lambda: follow("the topic of locks", connect, self._read, self._stopping), daemon=True)
+        self._thread.start()
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the topic holds, once it was read to its end; None before that and while it cannot be read."""
+        return self._seen
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5.0)
+
+    def _read(self, consumer: Any) -> None:
+        self._seen, seen = None, Seen(self._opener)
+        consumer.assign([_PARTITION])
+        consumer.seek_to_beginning(_PARTITION)
+        end, silent = _end(consumer), 0
+        while not self._stopping.is_set():
+            records = consumer.poll(timeout_ms=POLL_MS).get(_PARTITION, [])
+            for record in records:
+                seen.take(record.key, record.value)
+            if consumer.position(_PARTITION) >= end:
+                self._seen = seen
+            silent = 0 if records else silent + 1
+            if silent >= _SILENT_POLLS:
+                silent, end = 0, _end(consumer)
+                if consumer.position(_PARTITION) > end:
+                    log.error("topic %s is shorter than what was read of it: it was made anew", LOCKS)
+                    return
+
+
+def _end(consumer: Any) -> int:
+    end: int = consumer.end_offsets([_PARTITION])[_PARTITION]
+    return end

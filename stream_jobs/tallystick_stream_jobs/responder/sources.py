@@ -1,0 +1,123 @@
+"""Where the responder's knowledge comes from: the topic, the ledger, its spool, and single records of `events`. Everything here blocks."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import clickhouse_connect
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+
+from tallystick_producers import Recorder
+from tallystick_schemas.envelope import Opener
+from tallystick_schemas.locks import Held
+from tallystick_schemas.messages import Decision
+from tallystick_schemas.roles import Keyring
+from tallystick_schemas.settings import JobSettings, KafkaSettings
+from tallystick_schemas.topics import EVENTS
+
+from ..shell.fence import claim_fence
+from .history import Words, asking, read_entries, read_words, words_in
+from .lock_topic import ReadTopic, read_lock_topic
+from .topics import read_decisions
+
+_RECORD_S: Final = 5.0
+_STORE_S: Final = 10
+_FETCH_BYTES: Final = 64 << 10
+
+
+class Sources(Protocol):
+    """What a responder reads. Fakes are the quick twin of `RealSources` in tests."""
+
+    def topic(self) -> ReadTopic: ...
+    def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words: ...
+    def spooled(self, keyring: Keyring) -> list[Held]: ...
+    def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]: ...
+    def decisions(self, opener: Opener) -> list[Decision]: ...
+    def fence(self, above: int) -> int: ...
+    def record_at(self, shard: int, offset: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class RealSources:
+    """Kafka, the store and the recorder's spool."""
+
+    settings: JobSettings
+    recorder: Recorder
+    opener: Opener
+    reader: "RecordReader"
+
+    def topic(self) -> ReadTopic:
+        return read_lock_topic(self.settings.kafka, self.opener)
+
+    def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words:
+        client = self._store()
+        try:
+            return read_words(asking(client), keyring, self.settings.log.shards, marks)
+        finally:
+            client.close()
+
+    def spooled(self, keyring: Keyring) -> list[Held]:
+        return words_in(self.recorder.unconfirmed(), keyring)
+
+    def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        client = self._store()
+        try:
+            return read_entries(asking(client), segments)
+        finally:
+            client.close()
+
+    def decisions(self, opener: Opener) -> list[Decision]:
+        return read_decisions(self.settings.kafka, opener)
+
+    def fence(self, above: int) -> int:
+        return claim_fence(self.settings.kafka, self.recorder, "responder", above)
+
+    def record_at(self, shard: int, offset: int) -> bytes:
+        return self.reader.read(shard, offset)
+
+    def _store(self) -> Any:
+        kwargs = self.settings.clickhouse.client_kwargs()
+        return clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
+
+
+class RecordReader:
+    """Reads single records of `events` over one connection; made at the first question, and anew after any error."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._guard = threading.Lock()
+        self._consumer: KafkaConsumer | None = None
+
+    def read(self, shard: int, offset: int) -> bytes:
+        """The record at one place; KafkaTimeoutError when it does not come, as for a place that no longer is or never was."""
+        with self._guard:
+            consumer = self._consumer = self._consumer or _consumer(self._kafka)
+            try:
+                return _read(consumer, TopicPartition(EVENTS, shard), offset)
+            except BaseException:
+                self._consumer = None
+                consumer.close()
+                raise
+
+
+def _consumer(kafka: KafkaSettings) -> KafkaConsumer:
+    """One that fetches little: a single record is wanted, and what stands behind it is not."""
+    return KafkaConsumer(
+        **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100, max_partition_fetch_bytes=_FETCH_BYTES
+    )
+
+
+def _read(consumer: Any, partition: TopicPartition, offset: int) -> bytes:
+    if consumer.assignment() != {partition}:
+        consumer.assign([partition])
+    consumer.seek(partition, offset)
+    deadline = time.monotonic() + _RECORD_S
+    while time.monotonic() < deadline:
+        for record in consumer.poll(timeout_ms=200, max_records=1).get(partition, []):
+            if record.offset != offset:  # the place is gone, or never was: the client went to the beginning
+                raise KafkaTimeoutError(f"{EVENTS} has no offset {offset} in partition {partition.partition}")
+            return bytes(record.value or b"")
+    raise KafkaTimeoutError(f"no answer to what {EVENTS} has at offset {offset} of partition {partition.partition}")
