@@ -88,7 +88,7 @@ def test_each_event_type_is_taken_and_written_down(tmp_path, event, more, action
 
 def test_news_are_never_orders(tmp_path):
     """What is only heard stands about kinds of resource that the responder takes no order for."""
-    from tallystick_stream_jobs.responder.orders import order_of
+    from tallystick_schemas.orders import order_of
 
     door = open_door(tmp_path)
     for number, (event, more) in enumerate([(SESSION_REVOKED, {}), (CREDENTIAL_CHANGE, {"change_type": "revoke"}), (ACCOUNT_DISABLED, {})]):

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.signing import opener
+
+from tallystick_schemas.envelope import Number
+from tallystick_schemas.locks import Held, LockTopic
 from tallystick_schemas.messages import Decision, Finding, Lock
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.book import LockBook
@@ -34,25 +38,35 @@ def finding(detector: str = "D13", act: str = "suspend", who: str = "ann", numbe
     return Finding(detector=detector, act=act, principal=who, **known | more)
 
 
+def book() -> LockBook:
+    """An empty one."""
+    return LockBook(LockTopic(opener()))
+
+
+def put(into: LockBook, lock: Lock) -> None:
+    """A lock as the responder's next word."""
+    into.put(Held(lock, Number(1, into.topic.newest.n + 1), "responder", ""))
+
+
 @dataclass
 class Deciding:
     """Book and memory, and what the shell does with them: decide, lock, remember."""
 
     protected: frozenset[str] = frozenset()
     breaker_limit: int = 3
-    book: LockBook = field(default_factory=LockBook)
+    book: LockBook = field(default_factory=book)
     memory: Memory = field(default_factory=Memory)
 
     def on(self, one: Finding, now: float = NOW) -> Decision:
-        standing = self.book.locks.get(subject_of(one))
+        standing = self.book.get(subject_of(one))
         weighing = Weighing(one, self.memory.seconds(one, now), self.memory, standing, self.protected, self.breaker_limit, now)
         verdict = decide(weighing)
         lock = automatic(one, verdict, standing, now, now + 3600)
         decision = about_finding(one, verdict, lock, standing, now)
         if lock is not None:
-            self.book.put(lock)
+            put(self.book, lock)
         self.memory.put(decision)
         return decision
 
     def put(self, lock: Lock) -> None:
-        self.book.put(lock)
+        put(self.book, lock)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_producers.keyring import read_opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Delivery, Finding, encode_json, parse_batch, parse_message
 from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
@@ -175,9 +176,10 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def known_locks(kafka: KafkaSettings) -> dict[str, Decision]:
+def known_locks(settings: JobSettings) -> dict[str, Decision]:
     """Newest decisions with a lock, by its command."""
-    return {one.lock.command: one for one in read_decisions(kafka) if one.lock is not None}
+    opener = read_opener(settings.kafka, settings.log)
+    return {one.lock.command: one for one in read_decisions(settings.kafka, opener) if one.lock is not None}
 
 
 def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings, connectors: Mapping[str, Connector], canary: str) -> None:
@@ -194,7 +196,7 @@ def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings,
             proving = Proving(Prover(own.proof_limits()), tools, own.kept_days)
             for key, (value, broker_ms) in read_newest(kafka, ENFORCEMENT).items():
                 proving.enforcement(key, value, broker_ms)
-            proving.resume({key: value for key, (value, _) in read_newest(kafka, PROOFS).items()}, known_locks(kafka), time.time())
+            proving.resume({key: value for key, (value, _) in read_newest(kafka, PROOFS).items()}, known_locks(settings), time.time())
             loop = OutboxLoop(worker, proving, feed, own)
             log.info("%d deliveries known; connectors: %s", len(worker.outbox.deliveries), ", ".join(connectors) or "none")
             while not stopping:

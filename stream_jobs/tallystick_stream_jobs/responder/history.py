@@ -23,17 +23,15 @@ from .lock_events import word_of
 
 log: Final = logging.getLogger(__name__)
 _AT_ONCE: Final = 500
-_TRIES: Final = 3
-"""Newest events of a subject that are looked at: one that does not hold must not hide the one before it."""
-_ORDER: Final = (
-    "toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[1]) DESC, "
-    "toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[2]) DESC, `index` DESC, pos DESC"
-)
-_WORDS: Final = (
-    "SELECT shard, `index`, pos FROM events WHERE action IN ('credential.suspend', 'credential.resume', 'credential.revoke') "
-    "AND JSONHas(raw, 'attrs', 'decision') AND `index` > arrayElement({marks:Array(Int64)}, shard + 1) "
-    f"ORDER BY {_ORDER} LIMIT {_TRIES} BY resource_kind, resource_id"
-)
+_WORDS: Final = """
+SELECT shard, `index`, pos FROM events
+WHERE action IN ('credential.suspend', 'credential.resume', 'credential.revoke') AND JSONHas(raw, 'attrs', 'decision')
+    AND `index` > arrayElement({marks:Array(Int64)}, shard + 1)
+ORDER BY toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[1]) DESC,
+    toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[2]) DESC, `index` DESC, pos DESC
+LIMIT 3 BY resource_kind, resource_id
+"""
+"""Three of a subject are looked at: a newest one that does not hold must not hide the one before it."""
 _ENTRIES: Final = (
     "SELECT shard, `index`, base64Encode(entry) FROM ledger_entries "
     "WHERE (shard, `index`) IN {segments:Array(Tuple(UInt32, UInt64))} LIMIT 1 BY shard, `index`"

@@ -1,15 +1,16 @@
 """The book of locks, and people's orders: whose count, and what they make of the book."""
 
-import msgspec
 import pytest
-from tallystick_stream_jobs.responder.orders import order_of, orders_of
 from tests.support.history import make_event
-from tests.support.responding import NOW, Deciding, finding
+from tests.support.responding import NOW, Deciding, book, finding, put
 
+from tallystick_schemas.envelope import Number
 from tallystick_schemas.events import Actor, Resource, Why, parse_event
-from tallystick_schemas.messages import Lock, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.locks import Held
+from tallystick_schemas.messages import Lock
+from tallystick_schemas.orders import order_of
 from tallystick_schemas.signing import wire_time
-from tallystick_stream_jobs.responder.book import LockBook, lifted
+from tallystick_stream_jobs.responder.book import lifted
 
 
 def test_a_lock_names_the_credential_or_the_principal_and_ends() -> None:
@@ -23,13 +24,13 @@ def test_a_lock_names_the_credential_or_the_principal_and_ends() -> None:
     whole = deciding.on(finding(number=3, credential=None)).lock
     assert whole is not None
     assert whole.subject == "principal:ann"
-    book = LockBook()
-    book.put(lock)
-    assert book.expired(NOW + 3599) == []
-    [over] = book.expired(NOW + 3600)
+    kept = book()
+    put(kept, lock)
+    assert kept.expired(NOW + 3599) == []
+    [over] = kept.expired(NOW + 3600)
     assert (over.subject, over.state, over.command) == ("credential:tok", "unlocked", "expire-auto-F-1")
-    book.put(over)
-    assert book.expired(NOW + 9999) == []
+    put(kept, over)
+    assert kept.expired(NOW + 9999) == []
 
 
 def test_a_lock_is_prolonged_and_raised_and_never_lowered() -> None:
@@ -46,12 +47,14 @@ def test_a_lock_is_prolonged_and_raised_and_never_lowered() -> None:
 
 def test_a_command_is_carried_out_once_and_a_replayed_topic_gives_the_same_book() -> None:
     words = [Lock(subject=f"principal:p{n % 3}", state="locked", command=f"c{n}", reason="r", by="b", at=wire_time(NOW)) for n in range(9)]
-    first, second = LockBook(), LockBook()
-    for lock in words:
-        first.put(lock)
-    for lock in [*words, *words[-3:]]:
-        second.put(lock)
-    assert first.locks == second.locks
+    held = [Held(lock, Number(1, n), "responder", "") for n, lock in enumerate(words)]
+    first, second = book(), book()
+    for one in held:
+        first.put(one)
+    for one in [*held[::-1], *held[-3:]]:
+        second.put(one)
+    assert first.held == second.held
+    assert first.get("principal:p2") == words[8]
     assert first.made_by("c4") == words[4]
     assert first.made_by("c9") is None
 
@@ -102,11 +105,3 @@ def test_a_strange_command_or_end_is_not_believed() -> None:
         made = order_of(parse_event(order(command="x" * 101, until=until)), (1, 2, 3))
         assert made is not None
         assert (made.lock.command, made.lock.until) == ("order-1-2-3", None)
-
-
-def test_a_batch_gives_its_orders_in_order() -> None:
-    segment = VerifiedSegment(
-        4, "console", "0" * 32, 0, 0, [(0, order(command="a")), (1, order("artifact.read")), (5, order("credential.resume"))]
-    )
-    assert [one.lock.command for one in orders_of(VerifiedBatch(1, 2, [segment], []))] == ["a", "order-2-4-5"]
-    assert msgspec.structs.asdict(orders_of(VerifiedBatch(1, 2, [segment], []))[0].lock)["evidence"] == [(2, 4, 0)]

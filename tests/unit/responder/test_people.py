@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from tallystick_stream_jobs.responder.orders import Order
 from tests.support.responding import NOW, Deciding, finding
 
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.notices import notices, pending, withdrawn
+from tallystick_schemas.orders import Order
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.decisions import about_order
 from tallystick_stream_jobs.responder.memory import Memory
@@ -30,14 +30,14 @@ class Office:
         known: dict[str, Any] = {"subject": "principal:ann", "state": "locked", "reason": "seen twice", "evidence": [(9, self.number, 0)]}
         end = None if until is None else wire_time(until)
         lock = Lock(command=f"c{self.number}", by=by, at=wire_time(now), until=end, **{**known, **fields})
-        standing = self.deciding.book.locks.get(lock.subject)
+        standing = self.deciding.book.get(lock.subject)
         first = waiting(self.deciding.memory.first(lock), now)
         waits = tuple(one for one in self.deciding.memory.firsts(lock.subject) if waiting(one, now) is not None)
         order = Order(lock, confirm, withdraw=withdraw)
         ruling = rule(order, Situation(standing, first, self.protected, now, TWO_PEOPLE_S, waits))
         decision = about_order(order, ruling, "ann", now)
         if decision.lock is not None:
-            self.deciding.book.put(decision.lock)
+            self.deciding.put(decision.lock)
         self.deciding.memory.put(decision)
         self.told.append(decision)
         return decision
@@ -134,7 +134,7 @@ def test_anybody_withdraws_what_waits_and_the_lock_stays() -> None:
     assert gone.evidence == [(9, 3, 0)], "the order itself: a signed event"
     assert withdrawn(gone) == {first.id}
     assert (pending(office.told, NOW + 3), office.deciding.memory.firsts("principal:ann")) == ([], [])
-    assert office.deciding.book.locks["principal:ann"] == standing
+    assert office.deciding.book.get("principal:ann") == standing
     again = office.order("ben", NOW + 4, level="revoke")
     assert again.lock is None, "what was withdrawn has no second"
     assert again.proposed is not None
@@ -189,9 +189,9 @@ def test_a_lock_that_is_over_before_it_begins_replaces_none(until: float) -> Non
     refused = office.order("ben", NOW + 60, until=until)
     assert (refused.choice, refused.lock, refused.proposed) == ("note", None, None)
     assert "would be over before it begins; nothing was changed" in refused.reason
-    assert office.deciding.book.locks["principal:ann"] == standing
+    assert office.deciding.book.get("principal:ann") == standing
     confirming = office.order("ben", NOW + 60, until=until, confirm=True)
-    assert (confirming.lock, office.deciding.book.locks["principal:ann"]) == (None, standing)
+    assert (confirming.lock, office.deciding.book.get("principal:ann")) == (None, standing)
 
 
 def test_an_order_that_comes_when_its_time_is_over_locks_nobody() -> None:

@@ -159,7 +159,7 @@ def test_a_flood_of_findings_about_everybody_locks_few() -> None:
     flood = [deciding.on(finding("D10", "step-up", who=f"u{n}", number=n, credential=f"c{n}"), NOW) for n in range(500)]
     flood += [deciding.on(finding("D13", who=f"v{n}", number=1000 + n, credential=f"d{n}"), NOW) for n in range(500)]
     assert [sum(one.choice == choice for one in flood) for choice in ("step-up", "suspend", "recommend")] == [9, 3, 988]
-    assert len(deciding.book.locks) == 12
+    assert len(deciding.book.held) == 12
 
 
 def test_a_memory_of_the_same_decisions_is_the_same_memory() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 from msgspec.structs import replace as changed
-from tallystick_stream_jobs.responder.orders import order_of
 from tests.support.signals import ISS, NOW, Liar, decision
 
 from tallystick_schemas.events import Event
+from tallystick_schemas.orders import order_of
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.people import Situation, rule
 from tallystick_stream_jobs.shared_signals import inbox
