@@ -107,14 +107,14 @@ def _segment(raw: bytes | None) -> tuple[SegmentHeader, Entry]:
     return header, entry
 
 
-def words_in(records: Iterable[bytes], keyring: Keyring) -> list[Held]:
-    """The words in segments that the history has not confirmed yet: the responder's own spool."""
+def words_in(records: Iterable[bytes], keyring: Keyring, *, accepted: bool = False) -> list[Held]:
+    """The words in segments as they travel: those of a spool, or ones that the history `accepted`, where a key that is revoked by now counts."""
     from .proven import prove
 
     found: list[Held] = []
     for raw in records:
         try:
-            proven = prove(raw, keyring)
+            proven = prove(raw, keyring, revoked=accepted)
             words = [word_of(event, (0, 0, 0), (proven.holder.agent, proven.holder.key)) for event in proven.events]
         except ParseError as error:
             log.error("a segment of the spool does not count: %s", error)

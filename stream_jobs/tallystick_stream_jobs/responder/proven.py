@@ -28,14 +28,17 @@ class Proven:
     events: list[Event]
 
 
-def prove(raw: bytes, keyring: Keyring) -> Proven:
-    """The segment in a record of `events`; ParseError says what is not as it must be."""
+def prove(raw: bytes, keyring: Keyring, *, revoked: bool = False) -> Proven:
+    """The segment in a record of `events`; ParseError says what is not as it must be.
+
+    `revoked`: take a key's word from before its end as well; only for records that the history accepted.
+    """
     record = parse_record(raw)
     header = record.header
     if not isinstance(header, SegmentHeader):
         raise ParseError("the record is no segment")
     holder = keyring.holder(header.agent, header.key)
-    if holder is None or not holder.active:
+    if holder is None or not (holder.active or revoked):
         raise ParseError(f"the segment is signed by key {header.key} of {header.agent}, to which no operator gives a role now")
     try:
         Ed25519PublicKey.from_public_bytes(holder.public).verify(record.sig, signed_bytes(record.kind, record.header_raw))
