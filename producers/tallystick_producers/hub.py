@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.receipts import Receipt, parse_receipt
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.receipts import Receipt, parse_receipts
+from tallystick_schemas.settings import KafkaSettings, LogSettings
+from tallystick_schemas.topics import RECEIPTS
 
 from .forking import forget_in_children, keep_forever
 from .kafka_link import Producer, ReceiptReader, knock
+from .keyring import opener_of
+from .refused import Refused
 from .sending import Outlet
 
 log: Final = logging.getLogger(__name__)
@@ -38,10 +41,11 @@ class Member(Protocol):
 
 
 class Hub:
-    """Its threads end when the last member left."""
+    """Its threads end when the last member left. A receipt is one that a notary of this deployment signed, and nothing else frees a segment."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, log_settings: LogSettings) -> None:
         self._kafka = kafka
+        self._opener, self._refused = opener_of(log_settings), Refused(RECEIPTS)
         self._members: list[Member] = []
         self._wake = threading.Condition(threading.Lock())
         self._called: set[Member] = set()
@@ -194,7 +198,7 @@ class Hub:
         while not self._stopping.is_set():
             try:
                 knock(self._kafka)
-                self._reader = reader = ReceiptReader(self._kafka)
+                self._reader = reader = ReceiptReader(self._kafka, self._opener)
                 try:
                     while not self._stopping.is_set():
                         self._receive(reader)
@@ -231,9 +235,10 @@ class Hub:
             if mine is None:
                 continue
             try:
-                mine.append(parse_receipt(value))
+                mine += parse_receipts(self._opener.open(RECEIPTS, key, value).body)
             except ParseError as error:
-                log.warning("something on topic receipts is not a receipt: %s", error)
+                # A genuine one by a key whose role comes later is lost with it: its segment is sent again.
+                self._refused.note(key, error)
         for member in members:
             if mine := by_agent[member.agent.encode()]:
                 member.take_receipts(mine)
@@ -261,26 +266,30 @@ class _Slot:
         self.hub.send(self.member, record, done)
 
 
-_hubs: dict[KafkaSettings, Hub] = {}
+_Whose = tuple[KafkaSettings, str, tuple[bytes, ...]]
+"""Where Kafka is, whose deployment, and which operators say who its notaries are."""
+_hubs: dict[_Whose, Hub] = {}
 _lock = threading.Lock()
 
 
-def join_hub(kafka: KafkaSettings, member: Member) -> Hub:
-    """The process's hub for this cluster, made when there is none."""
+def join_hub(kafka: KafkaSettings, log_settings: LogSettings, member: Member) -> Hub:
+    """The process's hub for this deployment on this cluster, made when there is none."""
+    whose = (kafka, log_settings.deployment, log_settings.operator_keys)
     with _lock:
-        hub = _hubs.get(kafka)
+        hub = _hubs.get(whose)
         if hub is None:
-            hub = _hubs[kafka] = Hub(kafka)
+            hub = _hubs[whose] = Hub(kafka, log_settings)
         hub.join(member)
         return hub
 
 
-def leave_hub(kafka: KafkaSettings, hub: Hub, member: Member, timeout_s: float) -> None:
+def leave_hub(hub: Hub, member: Member, timeout_s: float) -> None:
     """Close the hub when nobody is left."""
     with _lock:
         last = hub.leave(member)
-        if last and _hubs.get(kafka) is hub:
-            del _hubs[kafka]
+        if last:
+            for whose in [whose for whose, one in _hubs.items() if one is hub]:
+                del _hubs[whose]
     if last:
         hub.stopped(timeout_s)
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import CHECKPOINTS, EVENTS, RECEIPTS
+from tallystick_schemas.topics import CHECKPOINTS, EVENTS, LOCKS, RECEIPTS
 
 from .forking import keep_forever
+from .keyring import ROLES, read_roles, take_role
+from .refused import Refused
 
 _CONNECT_MS: Final = 3_000
 _KNOCK_S: Final = 1.0
@@ -77,9 +80,14 @@ class Producer:
 
 
 class ReceiptReader:
-    """Reads receipts of some partitions, from now on, and every checkpoint. No group: each process reads for itself."""
+    """Reads receipts of some partitions, from now on, every checkpoint, and who has which role. No group: each process reads for itself.
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    Roles are read to their end before this returns: a receipt by a key of which nobody knows the role would be lost, and cost the time until the
+    segment is sent again.
+    """
+
+    def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
+        self._keyring, self._refused = opener.keyring, Refused(LOCKS)
         self._consumer: Any = KafkaConsumer(
             **kafka.client_kwargs(),
             group_id=None,
@@ -91,13 +99,22 @@ class ReceiptReader:
             metrics_enabled=False,
         )
         self.partitions: frozenset[int] = frozenset()
+        try:
+            self._consumer.assign([ROLES])
+            read_roles(self._consumer, self._keyring, self._refused)
+        except BaseException:
+            self.close()
+            raise
+        self._roles_at: int = self._consumer.position(ROLES)
 
     def follow(self, partitions: Iterable[int]) -> None:
         """Read these partitions of `receipts`: those that are new from their end on, which is known when this returns."""
         wanted = frozenset(partitions)
         kept = {p: self._consumer.position(TopicPartition(RECEIPTS, p)) for p in wanted & self.partitions}
         checkpoint_at = self._consumer.position(_CHECKPOINT) if self.partitions else None
-        self._consumer.assign([*(TopicPartition(RECEIPTS, p) for p in sorted(wanted)), _CHECKPOINT])
+        self._roles_at = self._consumer.position(ROLES)
+        self._consumer.assign([*(TopicPartition(RECEIPTS, p) for p in sorted(wanted)), _CHECKPOINT, ROLES])
+        self._consumer.seek(ROLES, self._roles_at)
         for number in wanted:
             partition = TopicPartition(RECEIPTS, number)
             if kept.get(number) is not None:
@@ -115,10 +132,14 @@ class ReceiptReader:
         self.partitions = wanted
 
     def poll(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
-        """(key, value) of new receipts, and of new checkpoints."""
+        """(key, value) of new receipts, and of new checkpoints. Roles go into the opener's keyring."""
         receipts: list[tuple[bytes, bytes]] = []
         checkpoints: list[tuple[bytes, bytes]] = []
         for partition, records in self._consumer.poll(timeout_ms=200, max_records=5000).items():
+            if partition == ROLES:
+                for record in records:
+                    take_role(self._keyring, record.key, record.value, self._refused)
+                continue
             into = checkpoints if partition.topic == CHECKPOINTS else receipts
             into += [(record.key or b"", record.value or b"") for record in records]
         return receipts, checkpoints

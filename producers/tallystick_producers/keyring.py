@@ -2,10 +2,12 @@
 
 import logging
 import threading
+from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from tallystick_schemas.envelope import Opener, Signer
 from tallystick_schemas.errors import ParseError
@@ -16,55 +18,73 @@ from tallystick_schemas.topics import LOCKS
 
 from .following import POLL_MS, connect, follow
 from .keyfile import load_key
+from .refused import Refused
 
 log: Final = logging.getLogger(__name__)
-_PARTITION: Final = TopicPartition(LOCKS, 0)
+ROLES: Final = TopicPartition(LOCKS, 0)
+"""Where the directives are."""
+_READ_MS: Final = 500
+_PATIENCE: Final = 40
+"""Polls without a record, after which the topic does not answer: 20 s."""
 
 
 def signer_of(settings: AgentSettings, key: Ed25519PrivateKey | None = None) -> Signer:
     """The agent's own signer; its key is read from its file when none is given (KeyFileError)."""
-    from pathlib import Path
-
     return Signer(settings.log.deployment, settings.agent, key or load_key(Path(settings.key_file)))
 
 
-def take_role(keyring: Keyring, key: bytes | None, value: bytes | None) -> bool:
-    """Take one value of `locks` in if it is a directive; whether it was news. What no operator signed is logged and changes nothing."""
+def opener_of(settings: LogSettings) -> Opener:
+    """An opener that knows no role yet. Without an operator's key it never will, and the log says so."""
+    if not settings.operator_keys:
+        log.error(
+            "[log] operator_keys is empty: without an operator's key nobody's word is believed, and nothing is freed, locked or let in"
+        )
+    return Opener(settings.deployment, Keyring.of(settings.operator_keys))
+
+
+def take_role(keyring: Keyring, key: bytes | None, value: bytes | None, refused: Refused | None = None) -> bool:
+    """Take one value of `locks` in if it is a directive; whether it was news. What no operator signed is counted and changes nothing."""
     if key is None or value is None or not key.startswith(ROLE_KEY):
         return False
     try:
         return keyring.take(value) is not None
     except ParseError as error:
-        log.error("topic %s, key %r: %s", LOCKS, key[:200], error)
+        (refused or Refused(LOCKS)).note(key, error)
         return False
 
 
 def read_opener(kafka: KafkaSettings, settings: LogSettings) -> Opener:
     """An opener that knows the roles as the topic has them now."""
-    opener = Opener(settings.deployment, Keyring.of(settings.operator_keys))
+    opener = opener_of(settings)
     consumer = connect(kafka)
     try:
-        consumer.assign([_PARTITION])
-        _read_to_end(consumer, opener.keyring)
+        consumer.assign([ROLES])
+        read_roles(consumer, opener.keyring, Refused(LOCKS))
     finally:
         consumer.close()
     return opener
 
 
-def _read_to_end(consumer: Any, keyring: Keyring) -> None:
-    end = consumer.end_offsets([_PARTITION])[_PARTITION]
-    consumer.seek_to_beginning(_PARTITION)
-    while consumer.position(_PARTITION) < end:
-        for record in consumer.poll(timeout_ms=500).get(_PARTITION, []):
-            take_role(keyring, record.key, record.value)
+def read_roles(consumer: Any, keyring: Keyring, refused: Refused) -> None:
+    """Take in every directive that the assigned topic has now, from its beginning to its end. KafkaTimeoutError when it does not answer."""
+    end = consumer.end_offsets([ROLES])[ROLES]
+    consumer.seek_to_beginning(ROLES)
+    left = _PATIENCE
+    while consumer.position(ROLES) < end:
+        records = consumer.poll(timeout_ms=_READ_MS).get(ROLES, [])
+        left = _PATIENCE if records else left - 1
+        if not left:
+            raise KafkaTimeoutError(f"topic {LOCKS} does not answer before its end, so nobody's role is known; were the topics made?")
+        for record in records:
+            take_role(keyring, record.key, record.value, refused)
 
 
 class LiveRoles:
     """An opener whose keyring follows the topic until closed. `wait` returns once it has been read to its end for the first time."""
 
     def __init__(self, kafka: KafkaSettings, settings: LogSettings) -> None:
-        self.opener = Opener(settings.deployment, Keyring.of(settings.operator_keys))
-        self._kafka = kafka
+        self.opener = opener_of(settings)
+        self._kafka, self._refused = kafka, Refused(LOCKS)
         self._stopping, self._read_once = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="tallystick-roles", daemon=True)
         self._thread.start()
@@ -82,9 +102,9 @@ class LiveRoles:
         follow("roles", lambda: connect(self._kafka), self._read, self._stopping)
 
     def _read(self, consumer: Any) -> None:
-        consumer.assign([_PARTITION])
-        _read_to_end(consumer, self.opener.keyring)
+        consumer.assign([ROLES])
+        read_roles(consumer, self.opener.keyring, self._refused)
         self._read_once.set()
         while not self._stopping.is_set():
-            for record in consumer.poll(timeout_ms=POLL_MS).get(_PARTITION, []):
-                take_role(self.opener.keyring, record.key, record.value)
+            for record in consumer.poll(timeout_ms=POLL_MS).get(ROLES, []):
+                take_role(self.opener.keyring, record.key, record.value, self._refused)

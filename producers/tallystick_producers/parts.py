@@ -26,7 +26,7 @@ class Parts:
     sending: Sending
     hub: Hub
 
-    def close(self, settings: AgentSettings, timeout_s: float, receipts_s: float) -> None:
+    def close(self, timeout_s: float, receipts_s: float) -> None:
         """Everything on disk; what Kafka takes at once is sent; then nothing of it runs any more. SpoolFailed when events were lost."""
         try:
             self.writer.close(timeout_s)
@@ -34,7 +34,7 @@ class Parts:
             self.hub.wake(self.sending)
             if self.hub.hopeful:
                 self.sending.wait_idle(min(timeout_s, receipts_s))
-            leave_hub(settings.kafka, self.hub, self.sending, min(timeout_s, receipts_s))
+            leave_hub(self.hub, self.sending, min(timeout_s, receipts_s))
             self.sending.close()
             self.writer.release()
             self.spool.close()
@@ -66,6 +66,6 @@ def start_parts(settings: AgentSettings, key: Ed25519PrivateKey) -> Parts:
     sending.own(writer.run, writer.key)
     # Before anything of the new run can be sent: what earlier runs left goes first.
     sending.adopt(time.monotonic())
-    hubs.append(join_hub(settings.kafka, sending))
+    hubs.append(join_hub(settings.kafka, settings.log, sending))
     writer.start()
     return Parts(spool, writer, sending, hubs[0])

@@ -238,13 +238,14 @@ class Recorder:
 
     def _start_locks(self) -> "LockCache":
         from .enforcement.sdk import LockCache
+        from .keyring import signer_of
 
         self._ready()
         with self._guard:
             if self._closed:
                 raise RecorderClosed(self.settings.agent)
             if self._locks is None:
-                self._locks = LockCache(self.settings, self.record)
+                self._locks = LockCache(self.settings, signer_of(self.settings, self._key), self.record)
             return self._locks
 
     @property
@@ -269,7 +270,7 @@ class Recorder:
             self._closed = True
             self._heart.set()
             if self._parts is not None:
-                self._parts.close(self.settings, timeout, _LAST_RECEIPTS_S)
+                self._parts.close(timeout, _LAST_RECEIPTS_S)
 
     def _ready(self) -> Writer:
         """The writer of this process."""

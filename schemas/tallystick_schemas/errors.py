@@ -2,6 +2,7 @@
 
 TallystickError
 ├── ParseError            bytes or text from outside are not what the format allows
+│   └── OldMessage        signed, and said before: its number is not above the newest
 ├── SettingsError         the deployment's settings are wrong; carries every mistake at once
 ├── VerificationError     a history, note or proof does not hold: step, shard, index, reason
 └── FoldError             the notary cannot go on: what it reads does not continue what it knows
@@ -19,6 +20,13 @@ class TallystickError(Exception):
 
 class ParseError(TallystickError):
     """Bytes or text from outside that the format does not allow."""
+
+
+class OldMessage(ParseError):
+    """A message that was signed and is not the newest: a repeat, or one that somebody kept and says again."""
+
+    def __init__(self, number: tuple[int, int], newest: tuple[int, int]) -> None:
+        super().__init__(f"an old message: its number {number[0]}/{number[1]} is not above {newest[0]}/{newest[1]}")
 
 
 class SettingsError(TallystickError):

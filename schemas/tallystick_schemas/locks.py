@@ -6,8 +6,8 @@ from typing import Final, Literal, NamedTuple
 
 from .encoding import digest
 from .envelope import NO_NUMBER, Number, Opener
-from .errors import ParseError
-from .messages import ROLE_KEY, Level, Lock, LockHeartbeat, parse_lock
+from .errors import OldMessage, ParseError
+from .messages import HEARTBEAT_KEY, ROLE_KEY, Level, Lock, LockHeartbeat, parse_lock
 from .names import canonical
 from .roles import Holder
 from .times import seconds_of
@@ -15,8 +15,12 @@ from .topics import LOCKS
 
 LEVELS: Final[tuple[Level, ...]] = ("step-up", "suspend", "revoke")
 """From the weakest to the strongest."""
+UNREADABLE: Final = "unreadable"
+"""The command of a lock that was signed and that this version cannot read."""
 MAX_SUBJECT_BYTES: Final = 4096
 _ROLES_REMEMBERED: Final = 16
+_WHY_UNREADABLE: Final = "the newest lock record about this subject cannot be read; an operator must lock or unlock it again"
+_LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 
 
 class Subject(NamedTuple):
@@ -73,6 +77,18 @@ Taken = Held | LockHeartbeat | Holder | Lost | None
 """What one value was: a word about a subject, a heartbeat, a key with a role, a lock that went missing, or nothing new."""
 
 
+def _read(key: bytes, body: bytes) -> Lock | LockHeartbeat:
+    """A signed body. One about a subject that cannot be read may have been a lock, so it counts as one."""
+    try:
+        return parse_lock(key, body)
+    except ParseError:
+        if key == HEARTBEAT_KEY:
+            raise
+        subject = key.decode("utf-8", "replace")
+        Subject.parse(subject)
+        return Lock(subject=subject, state="locked", command=UNREADABLE, reason=_WHY_UNREADABLE, by="", at=_LONG_AGO)
+
+
 class LockTopic:
     """The fold of topic `locks`: believes what an active responder signed, with a number above all before it, and forgets nothing by itself."""
 
@@ -96,8 +112,8 @@ class LockTopic:
             return holder
         opened = self.opener.open(LOCKS, key, value)
         if opened.number <= self.newest:
-            raise ParseError(f"an old message: its number {tuple(opened.number)} is not above {tuple(self.newest)}")
-        said = parse_lock(key, opened.body)
+            raise OldMessage(opened.number, self.newest)
+        said = _read(key, opened.body)
         self.newest = opened.number
         if isinstance(said, LockHeartbeat):
             return said

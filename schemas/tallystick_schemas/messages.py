@@ -166,6 +166,8 @@ class Point(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The heartbeat of the responder that it has heard last."""
     started: str | None = None
     """When its process began to announce itself, by its own clock: what it acknowledged of older locks, it applied then."""
+    left: bool = False
+    """It was stopped, and signs off: who says this is not silent."""
 
 
 class LockAck(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -16,6 +16,7 @@ from tallystick_producers.enforcement.table import LockTable
 from tallystick_producers.gateway.protocol import Limits
 from tallystick_producers.gateway.run import build_app, serve, server_of
 from tallystick_producers.gateway.tokens import add_token
+from tallystick_producers.instants import now
 from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.events import Event, encode_event, parse_event
 from tallystick_schemas.messages import Lock
@@ -135,7 +136,7 @@ def running_gateway(folder: Path, limits: Limits = Limits(), sink: Any = None) -
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kept, locks = sink or KeptEvents(), LockTable(stale_s=1e9)
-    locks.heartbeat(time.monotonic())
+    locks.heartbeat(now().wall, now())
     settings = GatewaySettings(str(root), str(tokens_file), port=port)
     server = server_of(build_app(settings, kept, locks, limits=limits), settings, limits)
     thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)

@@ -1,4 +1,5 @@
-"""A point says that it is there, and acknowledges each lock that it has applied: on topic `enforcement`, and as events of the history."""
+"""A point says that it is there, and acknowledges each lock and each lifting that it has applied: signed on topic `enforcement`, and as events of the
+history."""
 
 import contextlib
 import importlib.metadata
@@ -6,13 +7,15 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from tallystick_schemas.enforcement import PointKey, word_of
+from tallystick_schemas.envelope import NO_NUMBER, Number, Numbers, Signer
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Actor, Resource, Why
-from tallystick_schemas.messages import Lock, LockAck, Point, encode_json, parse_message
+from tallystick_schemas.messages import Lock, LockAck, Point, encode_json
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT
@@ -22,17 +25,45 @@ BEAT_S: Final = 3.0
 _AGAIN_S: Final = 1.0
 _SEND_S: Final = 5.0
 _MAX_WAITING: Final = 10_000
-SEPARATOR: Final = "\0"
+
+
+@dataclass
+class Own:
+    """What a point itself said before now. Pure: `take` is the only way in."""
+
+    signer: Signer
+    point: str
+    newest: Number = NO_NUMBER
+    _said: dict[str, tuple[Number, str]] = field(default_factory=dict)
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """One value of the topic. Whatever another key signed, or none, is not ours; of what somebody says again the newest counts."""
+        try:
+            place = PointKey.parse(key)
+            if place.point != self.point or value is None:
+                return
+            claim = self.signer.own(ENFORCEMENT, key, value)
+            word = word_of(place, claim.body)
+        except ParseError:
+            return  # the topic is everybody's, and what is not our word is none of our business here
+        self.newest = max(self.newest, claim.number)
+        if isinstance(word, LockAck) and claim.number > self._said.get(word.subject, (NO_NUMBER, ""))[0]:
+            self._said[word.subject] = (claim.number, word.command)
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Subject -> command of what was acknowledged last."""
+        return {subject: command for subject, (_, command) in self._said.items()}
 
 
 class Topic(Protocol):
     """Topic `enforcement`, as far as a point needs it. Everything may raise what Kafka's client raises."""
 
-    def own(self, point: str) -> Mapping[str, str]:
-        """Subject -> command of what this point acknowledged, before now."""
+    def own(self, own: Own) -> None:
+        """Hand it everything that stands on the topic now."""
         ...
 
-    def send(self, key: str, value: bytes | None) -> None:
+    def send(self, key: bytes, value: bytes) -> None:
         """Returns when the broker has it."""
         ...
 
@@ -52,6 +83,7 @@ class Identity:
 class _Waiting:
     lock: Lock
     applied_at: str
+    stood: bool
     sent: bool = False
 
 
@@ -62,24 +94,29 @@ class _Heard:
 
 
 class Announcer:
-    """A thread beside the feed. While Kafka is away acknowledgements wait, the newest of each subject; denying does not wait for them."""
+    """A thread beside the feed. While Kafka is away acknowledgements wait, the newest of each subject; denying does not wait for them.
 
-    def __init__(self, identity: Identity, connect: Callable[[], Topic], record: Callable[..., str]) -> None:
-        self._identity, self._connect, self._record = identity, connect, record
+    Its fence is the time of its start in milliseconds, and more than that of any process before it, whatever the clock says now.
+    """
+
+    def __init__(self, identity: Identity, signer: Signer, connect: Callable[[], Topic], record: Callable[..., str]) -> None:
+        self._identity, self._signer, self._connect, self._record = identity, signer, connect, record
+        self._numbers: Numbers | None = None
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._guard = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._heard = _Heard()
-        self._began = wire_time(time.time())
+        self._start_ms = int(time.time() * 1000)
+        self._began = wire_time(self._start_ms / 1000)
         self._version = importlib.metadata.version("tallystick")
         self._thread = threading.Thread(target=self._run, name="tallystick-point", daemon=True)
         self._thread.start()
 
-    def applied(self, lock: Lock) -> None:
-        """From the feed's thread: only noted here."""
+    def applied(self, lock: Lock, *, stood: bool = False) -> None:
+        """From the feed's thread: only noted here. A lifting that `stood` is told where the lock that it ended was acknowledged."""
         with self._guard:
             self._waiting.pop(lock.subject, None)
-            self._waiting[lock.subject] = _Waiting(lock, wire_time(time.time()))
+            self._waiting[lock.subject] = _Waiting(lock, wire_time(time.time()), stood)
             if len(self._waiting) > _MAX_WAITING:
                 self._waiting.popitem(last=False)
         self._wake.set()
@@ -103,7 +140,7 @@ class Announcer:
             topic: Topic | None = None
             try:
                 topic = self._connect()
-                self._heard.known = dict(topic.own(self._identity.name))
+                self._look_back(topic)
                 self._serve(topic)
             except Exception as error:  # noqa: BLE001 - for ever: a point that no longer says so is shown as silent, and goes on denying
                 log.warning("%s cannot announce itself (%s: %s); it is tried again", self._identity.name, type(error).__name__, error)
@@ -113,18 +150,30 @@ class Announcer:
                     with contextlib.suppress(Exception):
                         topic.close()
 
+    def _look_back(self, topic: Topic) -> None:
+        own = Own(self._signer, self._identity.name)
+        topic.own(own)
+        self._heard.known = own.commands
+        if self._numbers is None:
+            self._numbers = Numbers(max(self._start_ms, own.newest.fence + 1))
+
+    def _say(self, topic: Topic, key: PointKey, word: Point | LockAck) -> None:
+        assert self._numbers is not None
+        raw = key.encode()
+        topic.send(raw, self._signer.sign(ENFORCEMENT, raw, self._numbers.next(), encode_json(word)))
+
     def _serve(self, topic: Topic) -> None:
         beat_at = 0.0
         while not self._stopping.is_set():
             if time.monotonic() >= beat_at:
-                topic.send(self._identity.name, encode_json(self._point()))
+                self._say(topic, PointKey(self._identity.name), self._point())
                 beat_at = time.monotonic() + BEAT_S
             self._acknowledge(topic)
             self._wake.wait(max(0.0, beat_at - time.monotonic()))
             self._wake.clear()
-        topic.send(self._identity.name, None)
+        self._say(topic, PointKey(self._identity.name), self._point(left=True))
 
-    def _point(self) -> Point:
+    def _point(self, *, left: bool = False) -> Point:
         who = self._identity
         return Point(
             name=who.name,
@@ -134,6 +183,7 @@ class Announcer:
             probe=who.probe,
             known_until=self._heard.at,
             started=self._began,
+            left=left,
         )
 
     def _acknowledge(self, topic: Topic) -> None:
@@ -142,17 +192,29 @@ class Announcer:
                 if not self._waiting:
                     return
                 subject, waiting = next(iter(self._waiting.items()))
+            if not self._owed(subject, waiting):
+                self._settled(subject, waiting)
+                continue
             if not waiting.sent:
-                topic.send(f"{self._identity.name}{SEPARATOR}{subject}", encode_json(self._ack(waiting)))
+                self._say(topic, PointKey(self._identity.name, subject), self._ack(waiting))
                 waiting.sent = True
             # If we crash here, the next start acknowledges again, finds its own word for this command, and leaves the history alone: a gap of one
             # event there, never a false one. What the recorder refuses (a full spool) is tried again.
             if self._heard.known.get(subject) != waiting.lock.command:
                 self._write_down(waiting)
                 self._heard.known[subject] = waiting.lock.command
-            with self._guard:
-                if self._waiting.get(subject) is waiting:
-                    del self._waiting[subject]
+            self._settled(subject, waiting)
+
+    def _owed(self, subject: str, waiting: _Waiting) -> bool:
+        """Whether there is anything to say: who never held a lock has nothing to say about the lifting that it found when it started."""
+        if not waiting.stood or waiting.lock.state == "locked":
+            return True
+        return self._heard.known.get(subject) not in (None, waiting.lock.command)
+
+    def _settled(self, subject: str, waiting: _Waiting) -> None:
+        with self._guard:
+            if self._waiting.get(subject) is waiting:
+                del self._waiting[subject]
 
     def _ack(self, waiting: _Waiting) -> LockAck:
         lock = waiting.lock
@@ -192,10 +254,9 @@ class KafkaTopic:
             allow_auto_create_topics=False,
         )
 
-    def own(self, point: str) -> Mapping[str, str]:
+    def own(self, own: Own) -> None:
         from kafka import KafkaConsumer, TopicPartition
 
-        known: dict[str, str] = {}
         consumer = KafkaConsumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
         try:
             partition = TopicPartition(ENFORCEMENT, 0)
@@ -204,25 +265,12 @@ class KafkaTopic:
             consumer.seek_to_beginning(partition)
             while consumer.position(partition) < end:
                 for record in consumer.poll(timeout_ms=500).get(partition, []):
-                    _take_own(known, point, record.key, record.value)
+                    own.take(record.key, record.value)
         finally:
             consumer.close()
-        return known
 
-    def send(self, key: str, value: bytes | None) -> None:
-        self._producer.send(ENFORCEMENT, key=key.encode(), value=value).get(_SEND_S)
+    def send(self, key: bytes, value: bytes) -> None:
+        self._producer.send(ENFORCEMENT, key=key, value=value).get(_SEND_S)
 
     def close(self) -> None:
         self._producer.close(timeout=_SEND_S)
-
-
-def _take_own(known: dict[str, str], point: str, key: bytes | None, value: bytes | None) -> None:
-    name, separator, subject = (key or b"").decode("utf-8", "replace").partition(SEPARATOR)
-    if name != point or not separator:
-        return
-    try:
-        ack = parse_message(LockAck, value or b"")
-    except ParseError:
-        known.pop(subject, None)
-        return
-    known[subject] = ack.command

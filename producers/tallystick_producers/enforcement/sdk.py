@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tallystick_schemas.envelope import Signer
+from tallystick_schemas.locks import LockTopic
 from tallystick_schemas.messages import Level, Lock
 from tallystick_schemas.settings import AgentSettings
 
 from ..following import connect
 from ..forking import keep_forever
 from ..instants import now
+from ..keyring import opener_of
 from .announce import Announcer, Identity, KafkaTopic
 from .feed import LockFeed
 from .table import Denial, LockTable
@@ -45,17 +48,17 @@ _LEAVE_S: Final = 2.0
 class LockCache:
     """Table, feed and announcer of one process. Starts at once; closes when its recorder does."""
 
-    def __init__(self, settings: AgentSettings, record: Callable[..., str]) -> None:
+    def __init__(self, settings: AgentSettings, signer: Signer, record: Callable[..., str]) -> None:
         self._table = LockTable(settings.lock_stale_s)
         self._known = threading.Event()
         self._began = time.monotonic()
         self.name = f"{settings.agent}@{socket.gethostname()}:{os.getpid()}"
-        self._announcer = Announcer(Identity(self.name, "sdk"), lambda: KafkaTopic(settings.kafka), record)
-        self._feed = LockFeed(self._table, lambda: connect(settings.kafka), self)
+        self._announcer = Announcer(Identity(self.name, "sdk"), signer, lambda: KafkaTopic(settings.kafka), record)
+        self._feed = LockFeed(self._table, LockTopic(opener_of(settings.log)), lambda: connect(settings.kafka), self)
 
-    def applied(self, lock: Lock) -> None:
+    def applied(self, lock: Lock, *, stood: bool = False) -> None:
         """From the feed."""
-        self._announcer.applied(lock)
+        self._announcer.applied(lock, stood=stood)
 
     def heard(self, at: str) -> None:
         """From the feed: now the table knows."""

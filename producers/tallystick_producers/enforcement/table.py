@@ -1,19 +1,22 @@
 """Which principals and credentials are locked: a state machine that is given locks, heartbeats and now.
 
-It leaves to the shell: reading the topic (lock_feed), and saying which heartbeats were seen live. A lock table that has not heard a heartbeat for `stale_s`
-does not know whether somebody was locked meanwhile, and denies everyone (or nobody, when the deployment chose to fail open).
+It leaves to the shell (`feed`): reading the topic, whose word counts, which heartbeats came live, and whether the topic has what they say. A lock table
+knows who is locked for `stale_s` from the time that such a heartbeat bears, by the clock of this machine. After that, and once it was told that values
+are missing, it does not know whether somebody was locked meanwhile, and denies everyone (or nobody, when the deployment chose to fail open).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.locks import UNREADABLE, Subject, in_force
 from tallystick_schemas.messages import Level, Lock
+from tallystick_schemas.names import canonical
+from tallystick_schemas.times import seconds_of
 
-from ..instants import Instant, from_wire
+from ..instants import Instant
 
-UNREADABLE: Final = "unreadable"
+NEVER: Final = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,21 @@ class Denial:
     """For a step-up: how old, at most, the proof of who it is may be (RFC 9470, section 4: `max_age`)."""
 
 
+class _Knows(NamedTuple):
+    """Until when the table knows, and when it last heard a heartbeat that it believed (both monotonic); what is amiss since then."""
+
+    until: float = NEVER
+    heard: float | None = None
+    amiss: str = ""
+
+
 class LockTable:
     """Written by one feed thread, read by the event loop: every change replaces one whole value, so a reader sees before or after."""
 
     def __init__(self, stale_s: float, fail_open: bool = False) -> None:
         self._stale_s, self._fail_open = stale_s, fail_open
-        self._locks: dict[str, Lock] = {}
-        self._heard: float | None = None
+        self._locks: dict[str, tuple[Lock, ...]] = {}
+        self._knows = _Knows()
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -42,43 +53,46 @@ class LockTable:
         self._watchers.append(changed)
 
     def apply(self, lock: Lock) -> None:
-        """The newest word about a subject; the topic's order decides, not the `at` of its writers, whose clocks may differ."""
+        """The newest believed word about a subject. ParseError when it is about no subject, and then nobody is locked by it."""
+        name = str(Subject.parse(lock.subject))
+        # A word lifts what was said under its own spelling alone, so that it lifts here what it lifts in the responder's book.
+        others = tuple(one for one in self._locks.get(name, ()) if one.subject != lock.subject)
         if lock.state == "locked":
-            self._locks[lock.subject] = lock
+            self._locks[name] = (*others, lock)
+        elif others:
+            self._locks[name] = others
         else:
-            self._locks.pop(lock.subject, None)
-        self._tell()
-
-    def apply_unreadable(self, subject: str) -> None:
-        """The newest word about a subject cannot be read. It may have been a lock, so it counts as one."""
-        reason = "the newest lock record about this subject cannot be read; an operator must lock or unlock it again"
-        self._locks[subject] = Lock(subject=subject, state="locked", command=UNREADABLE, reason=reason, by="gateway", at="")
+            self._locks.pop(name, None)
         self._tell()
 
     def _tell(self) -> None:
         for changed in self._watchers:
             changed()
 
-    def forget(self, subject: str) -> None:
-        """The topic no longer speaks about a subject (a tombstone)."""
-        self._locks.pop(subject, None)
+    def heartbeat(self, at: float, now: Instant) -> bool:
+        """A signed heartbeat of `at` (Unix seconds) came live, and the topic has what it says; whether it is of now, by our own clock.
 
-    def heartbeat(self, mono: float) -> None:
-        """A heartbeat arrived live at `mono`, everything before it applied. One that is older history must not be passed on."""
-        self._heard = mono
+        One that is not closes the table at once: a broker delays what it hands out, or one of the two clocks is wrong.
+        """
+        age = now.wall - at
+        if abs(age) > self._stale_s:
+            side = "behind" if age > 0 else "ahead of"
+            self.doubt(f"finds the responder's newest word {abs(age):.0f} s {side} its own clock")
+            return False
+        self._knows = _Knows(now.mono + self._stale_s - max(0.0, age), now.mono)
+        return True
 
-    def age_s(self, now: Instant) -> float | None:
-        """Seconds since the last live heartbeat; None when there never was one."""
-        return None if self._heard is None else now.mono - self._heard
+    def doubt(self, amiss: str) -> None:
+        """The table cannot know any more, until the next heartbeat that is believed. `amiss` goes on `This door …`."""
+        self._knows = _Knows(NEVER, self._knows.heard, amiss)
 
     def fresh(self, now: Instant) -> bool:
         """Whether the table can know who is locked."""
-        age = self.age_s(now)
-        return age is not None and age <= self._stale_s
+        return now.mono <= self._knows.until
 
     def locked(self, now: Instant) -> list[Lock]:
         """The locks in force."""
-        return [lock for lock in list(self._locks.values()) if not _over(lock, now)]
+        return [lock for locks in list(self._locks.values()) for lock in locks if in_force(lock, now.wall)]
 
     def check(self, principal: str, credential: str | None, now: Instant, issued: float | None = None) -> Denial | None:
         """None: may go on. A known lock is told before the table's own ignorance: it is the better answer.
@@ -86,56 +100,39 @@ class LockTable:
         `issued`: when the credential shown was issued (Unix seconds), where that is known. One that is younger than the lock passes a step-up,
         and the revocation of a principal: it was given to somebody who proved who he is after the doubt arose.
         """
-        for subject in (f"principal:{principal}", f"credential:{credential}"):
-            lock = self._locks.get(subject)
-            if lock is not None and not _over(lock, now) and not _renewed(lock, issued):
-                return _locked(lock, now)
+        for subject in (f"principal:{canonical(principal)}", f"credential:{credential}"):
+            for lock in self._locks.get(subject, ()):
+                if in_force(lock, now.wall) and not _renewed(lock, issued):
+                    return _locked(lock, now)
         return None if self._fail_open or self.fresh(now) else self._unknown(now)
 
     def _unknown(self, now: Instant) -> Denial:
-        age = self.age_s(now)
-        heard = "has not heard from the responder yet" if age is None else f"last heard from the responder {age:.0f} s ago"
-        text = f"This door {heard}, so it cannot know whether this access is locked, and denies it. Try again shortly; tell the operator if this lasts."
-        return Denial(text, "locks.known")
-
-
-def _over(lock: Lock, now: Instant) -> bool:
-    try:
-        return lock.until is not None and from_wire(lock.until) <= now.wall
-    except ParseError:
-        return False  # an end that cannot be read is no end
+        _, heard, amiss = self._knows
+        last = "has not heard from the responder yet" if heard is None else f"last heard from the responder {now.mono - heard:.0f} s ago"
+        text = f"This door {amiss or last}, so it cannot know whether this access is locked, and denies it."
+        return Denial(f"{text} Try again shortly; tell the operator if this lasts.", "locks.known")
 
 
 def _renewed(lock: Lock, issued: float | None) -> bool:
     if issued is None or (lock.level != "step-up" and not (lock.level == "revoke" and lock.subject.startswith("principal:"))):
         return False
-    try:
-        return issued > from_wire(lock.at)
-    except ParseError:
-        return False
+    return issued > seconds_of(lock.at)
 
 
 def _locked(lock: Lock, now: Instant) -> Denial:
     kind, _, name = lock.subject.partition(":")
     until = f" until {_minute(lock.until)}" if lock.until else ""
-    since = f" since {_minute(lock.at)}" if lock.at else ""
+    since = f" since {_minute(lock.at)}" if lock.command != UNREADABLE else ""
     why = lock.reason.rstrip(". ")
     quote = f"quote {lock.command} to your security team."
     if lock.level == "step-up":
         text = f"Access of {kind} {name} needs a fresh proof of who it is{since}{until}: {why}. Ask for a new token; if in doubt, {quote}"
-        return Denial(text, f"lock.{kind}", "step-up", lock.command, max(0, int(now.wall - _at(lock, now))))
+        return Denial(text, f"lock.{kind}", "step-up", lock.command, max(0, int(now.wall - seconds_of(lock.at))))
     if lock.level == "revoke":
         text = f"Access of {kind} {name} was revoked for good{since}: {why}. The way back is a new credential; {quote}"
         return Denial(text, f"lock.{kind}", "revoke", lock.command)
     text = f"Access of {kind} {name} is suspended{since}{until}: {why}. To have it lifted, {quote}"
     return Denial(text, f"lock.{kind}", "suspend", lock.command)
-
-
-def _at(lock: Lock, now: Instant) -> float:
-    try:
-        return from_wire(lock.at)
-    except ParseError:
-        return now.wall
 
 
 def _minute(wire: str) -> str:

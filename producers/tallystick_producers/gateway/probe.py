@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from tallystick_schemas.probes import PROBE_ROLE
+from tallystick_schemas.signing import wire_time
 
-from ..instants import to_wire
 from .errors import Refusal, bad_request, not_found
 from .tokens import TOKEN_PREFIX, TokenBook, TokenRecord, append_token_once, ensure_token_file, token_record
 
@@ -47,7 +47,7 @@ def unknown(kind: str, name: str) -> Refusal:
 def ensure_canary(tokens_file: Path, secret: str, now: float) -> None:
     """The canary's line in the token file; `secret` is the random part of its token. Idempotent."""
     ensure_token_file(tokens_file)
-    record = token_record(canary_token(secret), PRINCIPAL, "service", credential=CANARY, roles=(PROBE_ROLE,), issued=to_wire(now))
+    record = token_record(canary_token(secret), PRINCIPAL, "service", credential=CANARY, roles=(PROBE_ROLE,), issued=wire_time(now))
     append_token_once(tokens_file, record)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 
+from tallystick_schemas.locks import LockTopic
 from tallystick_schemas.settings import AgentSettings, GatewaySettings
 
 from ..enforcement.announce import Announcer, Identity, KafkaTopic
@@ -17,6 +18,7 @@ from ..enforcement.feed import LockFeed
 from ..enforcement.table import LockTable
 from ..following import connect
 from ..instants import Instant, now
+from ..keyring import opener_of, signer_of
 from ..recorder import Recorder
 from .app import Gateway
 from .catalog import Catalog
@@ -57,8 +59,9 @@ def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:
     # A gateway must not wait for room in the spool: it says 503 instead.
     with Recorder.open(dataclasses.replace(agent, when_full="raise")) as recorder:
         app = build_app(settings, recorder, table)
-        announcer = Announcer(Identity(agent.agent, "gateway", _probe_url(settings)), lambda: KafkaTopic(agent.kafka), recorder.record)
-        feed = LockFeed(table, lambda: connect(agent.kafka), announcer)
+        identity = Identity(agent.agent, "gateway", _probe_url(settings))
+        announcer = Announcer(identity, signer_of(agent), lambda: KafkaTopic(agent.kafka), recorder.record)
+        feed = LockFeed(table, LockTopic(opener_of(agent.log)), lambda: connect(agent.kafka), announcer)
         try:
             asyncio.run(serve(server_of(app, settings)))
         finally:

@@ -22,9 +22,10 @@ import msgspec
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Actor
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.times import seconds_of
 from tallystick_schemas.vocabulary import ActorKind
 
-from ..instants import from_wire, to_wire
 from .errors import TokenFileError, TokenRefused
 
 TOKEN_PREFIX: Final = "ts_"  # noqa: S105 - the public mark that lets secret scanners find our tokens, not a secret
@@ -53,11 +54,11 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     def expired(self, wall: float) -> bool:
         """Whether its time is over."""
-        return self.expires is not None and from_wire(self.expires) <= wall
+        return self.expires is not None and seconds_of(self.expires) <= wall
 
     def issued_at(self) -> float | None:
         """Unix seconds."""
-        return None if self.issued is None else from_wire(self.issued)
+        return None if self.issued is None else seconds_of(self.issued)
 
 
 def new_token() -> str:
@@ -149,7 +150,7 @@ def _parse_line(line: bytes, place: str) -> TokenRecord:
         record = _decode(line)
         for moment in (record.expires, record.issued):
             if moment is not None:
-                from_wire(moment)
+                seconds_of(moment)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ParseError) as error:
         raise TokenFileError(f"{place}: not a token record: {_showable(str(error))}") from error
     if len(record.sha256) != _HEX_DIGITS or record.sha256.strip("0123456789abcdef"):
@@ -194,7 +195,7 @@ def ensure_token_file(path: Path) -> None:
 def add_token(path: Path, principal: str, kind: ActorKind, roles: tuple[str, ...] = (), expires: str | None = None) -> str:
     """A new token for a principal; the file keeps its hash. `expires` as in TokenRecord. TokenRefused as append_token."""
     token = new_token()
-    append_token(path, token_record(token, principal, kind, roles=roles, expires=expires, issued=to_wire(time.time())))
+    append_token(path, token_record(token, principal, kind, roles=roles, expires=expires, issued=wire_time(time.time())))
     return token
 
 

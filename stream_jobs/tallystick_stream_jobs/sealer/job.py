@@ -12,6 +12,7 @@ import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick_producers.keyring import LiveRoles
 from tallystick_schemas.headers import Seal
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import JobSettings, LogSettings
@@ -27,6 +28,7 @@ from .ticks import Ticks
 
 log = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_ROLES_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,20 @@ def run_sealer(settings: JobSettings, private_key: Ed25519PrivateKey, directory:
     with StateFile(directory) as file:
         sealer = Sealer(settings.log, Keyring(private_key), file, ClickHouseSealStore(client))
         sealer.check()
-        link = SealerLink(settings.kafka)
+        roles = LiveRoles(settings.kafka, settings.log)
         try:
-            _loop(sealer, link, settings.log, lambda: not stopping)
+            if not roles.wait(_ROLES_S):
+                log.warning("nobody's role is known yet: receipts are believed once topic locks was read")
+            _run_loop(sealer, SealerLink(settings.kafka, roles.opener), settings.log, lambda: not stopping)
         finally:
-            link.close()
+            roles.close()
+
+
+def _run_loop(sealer: Sealer, link: SealerLink, settings: LogSettings, going: Callable[[], bool]) -> None:
+    try:
+        _loop(sealer, link, settings, going)
+    finally:
+        link.close()
 
 
 def _loop(sealer: Sealer, link: SealerLink, settings: LogSettings, going: Callable[[], bool]) -> None:

@@ -1,24 +1,24 @@
 """The sealer's side of Kafka: seals out, receipts in, checkpoints out. Any of it may be away; what matters is sent again."""
 
-import logging
 from collections.abc import Iterator
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from tallystick_producers.refused import Refused
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.receipts import SEALER, Receipt, parse_receipt
+from tallystick_schemas.receipts import SEALER, Receipt, parse_receipts
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import CHECKPOINTS, EVENTS, RECEIPT_PARTITIONS, RECEIPTS
 
 from .core import Signed
 
-log = logging.getLogger(__name__)
-
 
 class SealerLink:
-    """A producer, and a consumer of receipts from now on."""
+    """A producer, and a consumer of receipts from now on. `opener` says which of them a notary signed."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
+        self._opener, self._refused = opener, Refused(RECEIPTS)
         self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0, compression_type=None)
         self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=500)
         self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
@@ -37,9 +37,12 @@ class SealerLink:
             for record in records:
                 if record.key == SEALER.encode():
                     try:
-                        yield parse_receipt(record.value or b"")
+                        receipts = parse_receipts(self._opener.open(RECEIPTS, record.key, record.value or b"").body)
                     except ParseError as error:
-                        log.warning("a receipt at offset %d is not one: %s", record.offset, error)
+                        # A genuine one by a key whose role comes later is lost with it: the tick is sent again.
+                        self._refused.note(record.key, error)
+                        continue
+                    yield from receipts
 
     def publish(self, signed: list[Signed]) -> None:
         """The newest checkpoint of each log, for agents' `seen` and for consoles."""

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from tests.support.enforcing import write_key
+from tests.support.recorder import write_key
+from tests.support.signing import Speaker
 
 from tallystick_producers import Recorder
 from tallystick_producers.enforcement import sdk
 from tallystick_producers.enforcement.sdk import LockCache, LockState
 from tallystick_producers.errors import RecorderClosed
+from tallystick_producers.instants import now
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 
@@ -27,7 +29,7 @@ class Quiet:
     def __init__(self, *_: Any) -> None:
         Quiet.made.append(f"{os.getpid()}")
 
-    def applied(self, _lock: Lock) -> None: ...
+    def applied(self, _lock: Lock, *, stood: bool = False) -> None: ...
     def heard(self, _at: str) -> None: ...
     def stop(self) -> None: ...
     def close(self, _timeout: float = 0) -> None: ...
@@ -52,7 +54,7 @@ def test_what_cannot_be_known_counts_as_locked_and_says_so(settings: AgentSettin
 
 
 def test_without_kafka_only_the_first_call_waits(settings: AgentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, waited = LockCache(settings, lambda *_, **__: ""), []
+    cache, waited = LockCache(settings, Speaker("app").signer, lambda *_, **__: ""), []
     clock = [cache._began]
     monkeypatch.setattr(sdk.time, "monotonic", lambda: clock[0])
 
@@ -80,7 +82,7 @@ def test_leaving_does_not_wait_for_a_kafka_that_is_away(settings: AgentSettings,
     for name in ("connect", "KafkaTopic"):
         monkeypatch.setattr(sdk, name, hang)
     monkeypatch.setattr(sdk, "_LEAVE_S", 0.2)
-    cache = LockCache(settings, lambda *_, **__: "")
+    cache = LockCache(settings, Speaker("app").signer, lambda *_, **__: "")
     began = time.monotonic()
     cache.close()
     assert time.monotonic() - began < 3, "each of the two was waited for"
@@ -125,8 +127,8 @@ def test_after_closing_there_is_no_answer(settings: AgentSettings) -> None:
 
 
 def test_a_lock_names_its_command_and_a_newer_credential_passes_a_step_up(settings: AgentSettings) -> None:
-    cache = LockCache(settings, lambda *_, **__: "")
-    cache._table.heartbeat(float("1e12"))
+    cache = LockCache(settings, Speaker("app").signer, lambda *_, **__: "")
+    assert cache._table.heartbeat(now().wall, now())
     cache.heard(AT)
     assert cache.check("ann", "cred", None, 0) == LockState(False, True)
     cache._table.apply(Lock(subject="credential:cred", state="locked", command="c1", reason="r", by="b", at=AT, level="step-up"))

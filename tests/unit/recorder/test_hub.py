@@ -1,12 +1,19 @@
-"""The process's hub: whose turn it is."""
+"""The process's hub: whose turn it is, and whose receipts count."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.support.signing import OPERATORS, Speaker, directive, opener
 
 from tallystick_producers import hub as module
 from tallystick_producers.hub import Hub
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.receipts import Receipt, encode_receipts
+from tallystick_schemas.settings import KafkaSettings, LogSettings
+from tallystick_schemas.topics import ACTS, RECEIPTS
+
+LOG = LogSettings("test", operator_keys=OPERATORS)
+RECEIPT = Receipt("agent", "r" * 32, 3, 0, 0, 7, "", "")
 
 
 class Member:
@@ -16,12 +23,14 @@ class Member:
 
     def __init__(self, wait: float) -> None:
         self.wait, self.turns = wait, 0
+        self.receipts: list[Receipt] = []
 
     def send_due(self, _: Any) -> float:
         self.turns += 1
         return self.wait
 
-    def take_receipts(self, _: Any) -> None: ...
+    def take_receipts(self, receipts: Sequence[Receipt]) -> None:
+        self.receipts += receipts
 
     def take_checkpoint(self, *_: Any) -> None: ...
 
@@ -30,7 +39,7 @@ class Member:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """One whose threads never start: turns are given by the test."""
     monkeypatch.setattr(module.threading.Thread, "start", lambda _: None)
-    made = Hub(KafkaSettings())
+    made = Hub(KafkaSettings(), LOG)
     made._followed = frozenset({0})
     return made
 
@@ -79,3 +88,61 @@ def test_who_has_room_is_called_alone(hub: Hub) -> None:
     first, _, landed = flying(hub)
     landed[0](None)
     assert hub._called == {first}
+
+
+def test_receipts_that_a_notary_signed_reach_their_agent(hub: Hub) -> None:
+    hub._opener = opener()
+    mine, other = Member(60.0), Member(60.0)
+    other.agent = "other"
+    hub.join(mine)
+    hub.join(other)
+    both = [RECEIPT, Receipt("agent", "r" * 32, 4, 2, 0, 8, "", "")]
+    hub._dispatch([(b"agent", Speaker("notary").says(RECEIPTS, b"agent", encode_receipts(both)))])
+    assert (mine.receipts, other.receipts) == (both, [])
+
+
+def forged() -> dict[str, bytes]:
+    """Receipts for `agent` that no notary of this deployment gave."""
+    body = encode_receipts([RECEIPT])
+    notary = Speaker("notary")
+    return {
+        "unsigned": body,
+        "garbage": b"\xff",
+        "no receipts": notary.says(RECEIPTS, b"agent", b"{}"),
+        "a stranger's": Speaker("notary", key="mallory").says(RECEIPTS, b"agent", body),
+        "another role's": Speaker("detectors").says(RECEIPTS, b"agent", body),
+        "another agent's": notary.says(RECEIPTS, b"other", body),
+        "another topic's": notary.says(ACTS, b"agent", body),
+        "another deployment's": Speaker("notary", deployment="other").says(RECEIPTS, b"agent", body),
+    }
+
+
+@pytest.mark.parametrize("what", sorted(forged()))
+def test_a_receipt_that_no_notary_gave_frees_nothing(hub: Hub, what: str) -> None:
+    hub._opener = opener()
+    mine = Member(60.0)
+    hub.join(mine)
+    hub._dispatch([(b"agent", forged()[what])])
+    assert mine.receipts == []
+    assert hub._refused.count == 1
+
+
+def test_a_notary_whose_role_comes_later_is_believed_then(hub: Hub) -> None:
+    mine = Member(60.0)
+    hub.join(mine)
+    value = Speaker("notary").says(RECEIPTS, b"agent", encode_receipts([RECEIPT]))
+    hub._dispatch([(b"agent", value)])
+    assert mine.receipts == []
+    hub._opener.keyring.take(directive("notary"))
+    hub._dispatch([(b"agent", value)])
+    assert mine.receipts == [RECEIPT]
+
+
+def test_one_hub_serves_one_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two on one Kafka have notaries of their own."""
+    monkeypatch.setattr(module.threading.Thread, "start", lambda _: None)
+    monkeypatch.setattr(module, "_hubs", {})
+    kafka, member = KafkaSettings("127.0.0.1:2"), Member(60.0)
+    one = module.join_hub(kafka, LOG, member)
+    assert module.join_hub(kafka, LogSettings("test", 9, OPERATORS), member) is one
+    assert module.join_hub(kafka, LogSettings("other", operator_keys=OPERATORS), member) is not one

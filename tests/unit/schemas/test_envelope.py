@@ -83,6 +83,28 @@ def test_a_keyring_believes_pinned_operators_alone() -> None:
         keyring().take(directive("mallory", ["responder"], operator=key_of("mallory")))
 
 
+def test_ones_own_word_is_known_without_a_keyring() -> None:
+    speaker = Speaker("responder", fence=7)
+    said = speaker.says(LOCKS, b"k", b"body")
+    claim = speaker.signer.own(LOCKS, b"k", said)
+    assert (claim.number, claim.body) == (Number(7, 0), b"body")
+
+
+def test_others_words_are_not_ones_own() -> None:
+    mine = Speaker("responder").signer
+    for said in (
+        b"body",
+        Speaker("responder", key="rotated").says(LOCKS, b"k", b"body"),
+        Speaker("detectors").says(LOCKS, b"k", b"body"),
+        Speaker("responder", deployment="other").says(LOCKS, b"k", b"body"),
+        Speaker("responder").says(DECISIONS, b"k", b"body"),
+        Speaker("responder").says(LOCKS, b"l", b"body"),
+        Speaker("responder").says(LOCKS, b"k", b"body")[:-1] + b"x",
+    ):
+        with pytest.raises(ParseError):
+            mine.own(LOCKS, b"k", said)
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_claim_or_a_parse_error(raw: bytes) -> None:
     for candidate in (raw, b"TSM1" + raw):
