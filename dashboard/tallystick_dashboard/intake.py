@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from tallystick_schemas.enforcement import PointKey, word_of
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, LockHeartbeat, Point, parse_batch, parse_finding, parse_lock, parse_message
 from tallystick_schemas.notices import breaker_held, withdrawn
@@ -25,7 +26,7 @@ def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None) -
         elif topic == DECISIONS and value is not None:
             _take_decision(hub, parse_message(Decision, value))
         elif topic == ENFORCEMENT:
-            _take_point(hub, (key or b"").decode("utf-8", "replace"), value)
+            _take_point(hub, PointKey.parse(key), value or b"")
         else:
             return False
     except ParseError:
@@ -56,15 +57,17 @@ def _take_decision(hub: Hub, decision: Decision) -> None:
         hub.seen.breaker_at = max(seconds_of(decision.at) or 0.0, hub.seen.breaker_at or 0.0)
 
 
-def _take_point(hub: Hub, name: str, value: bytes | None) -> None:
-    """Points alone: an acknowledgement's key holds a NUL, and is told by `tallystick locks`."""
-    if "\0" in name:
+def _take_point(hub: Hub, key: PointKey, value: bytes) -> None:
+    """Points alone: an acknowledgement is told by `tallystick locks`."""
+    if key.subject is not None:
         return
+    word = word_of(key, value)
+    assert isinstance(word, Point)  # a key without a subject is a point's
     points = dict(hub.seen.points)
-    if value is None:
-        points.pop(name, None)
+    if word.left:
+        points.pop(word.name, None)
     else:
-        points[name] = seconds_of(parse_message(Point, value).at) or 0.0
+        points[word.name] = seconds_of(word.at) or 0.0
     # A day is long enough to be missed; a name that was never signed off must not be shown for ever.
     newest = max(points.values(), default=0.0)
     hub.seen.points = {one: at for one, at in points.items() if newest - at < _FORGOTTEN_S}

@@ -7,12 +7,13 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from tallystick_schemas.enforcement import CONNECTOR
 from tallystick_schemas.messages import Decision, Delivery
 
 from ..connectors.base import Connector
 from ..connectors.errors import ConnectorError
 from ..connectors.http import Answer, Http
-from .proofs import CONNECTOR, Question, Seen
+from .proofs import Question, Seen
 
 log: Final = logging.getLogger(__name__)
 PROBE_PATH: Final = "/.well-known/tallystick/probe"

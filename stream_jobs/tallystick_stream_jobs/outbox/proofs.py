@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
+from tallystick_schemas.enforcement import CONNECTOR
 from tallystick_schemas.messages import Decision, Denial, Finding, LockAck, Point
 from tallystick_schemas.signing import wire_time
 
@@ -17,8 +18,6 @@ from .findings import not_proven
 
 Key = tuple[str, str]
 """(command, point)."""
-CONNECTOR: Final = "connector/"
-"""Names of points that are connectors begin so."""
 _FIRST_S: Final = 0.02
 _SLOWEST_S: Final = 1.0
 _LATE_S: Final = 5.0

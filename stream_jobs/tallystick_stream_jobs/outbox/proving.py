@@ -1,12 +1,14 @@
 """The shell of proofs: asks points in threads, writes down what they answered, tells people, and looks for credentials minted meanwhile."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from tallystick_producers import Actor, Recorder, Resource, Why
+from tallystick_schemas.enforcement import CONNECTOR, PointKey, word_of
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Delivery, Denial, Finding, LockAck, Point, encode_json, parse_finding, parse_message
 from tallystick_schemas.probes import PROOF_KIND
@@ -19,7 +21,7 @@ from .asking import Asker
 from .core import seconds_of
 from .findings import minted
 from .minted import Minted, principal_of, together
-from .proofs import CONNECTOR, Key, Prover, Question, Seen
+from .proofs import Key, Prover, Question, Seen
 
 log: Final = logging.getLogger(__name__)
 ME: Final = Actor("outbox", "service")
@@ -82,13 +84,13 @@ class Proving:
 
     def enforcement(self, key: bytes, value: bytes, broker_ms: int) -> None:
         """One message of topic `enforcement`. ParseError."""
-        name, separator, _ = key.decode("utf-8", "replace").partition("\0")
-        if not value:
-            self._prover.left(name) if not separator else None
-        elif separator:
-            self._prover.acknowledged(parse_message(LockAck, value), broker_ms / 1000)
+        word = word_of(PointKey.parse(key), value)
+        if isinstance(word, LockAck):
+            self._prover.acknowledged(word, broker_ms / 1000)
+        elif word.left:
+            self._prover.left(word.name)
         else:
-            self._prover.heard(parse_message(Point, value), broker_ms / 1000)
+            self._prover.heard(word, broker_ms / 1000)
 
     def finding(self, value: bytes) -> None:
         """When it was made is the beginning of the first hop. ParseError."""
@@ -111,7 +113,7 @@ class Proving:
         if lock is not None:
             name = CONNECTOR + delivery.connector
             ack = LockAck(point=name, subject=lock.subject, command=lock.command, state=lock.state, applied_at=wire_time(now))
-            self._tools.writer.write(ENFORCEMENT, f"{name}\0{lock.subject}", encode_json(ack))
+            self._tools.writer.write(ENFORCEMENT, PointKey(name, lock.subject).encode().decode(), encode_json(ack))
             self._prover.acknowledged(ack, now)
 
     @property
@@ -222,8 +224,7 @@ class Proving:
             return
         self._beat_at = now + _BEAT_S
         for name in connectors:
-            point = Point(name=CONNECTOR + name, kind="connector", version="1", at=wire_time(now))
-            self._tools.writer.write(ENFORCEMENT, point.name, encode_json(point))
+            self._say(Point(name=CONNECTOR + name, kind="connector", version="1", at=wire_time(now)))
 
     def clean(self, now: float) -> None:
         """Let go of what is old; the history keeps it."""
@@ -236,4 +237,7 @@ class Proving:
         """Nobody waits for answers: what is open is asked for by the next process."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for name in connectors:
-            self._tools.writer.write(ENFORCEMENT, CONNECTOR + name, None)
+            self._say(Point(name=CONNECTOR + name, kind="connector", version="1", at=wire_time(time.time()), left=True))
+
+    def _say(self, point: Point) -> None:
+        self._tools.writer.write(ENFORCEMENT, point.name, encode_json(point))

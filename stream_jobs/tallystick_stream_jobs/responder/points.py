@@ -1,46 +1,23 @@
 """Which enforcement points there are, and which lock each has acknowledged, as topic `enforcement` says. `standing` is pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 
+from tallystick_producers.keyring import read_opener
+from tallystick_producers.refused import Refused
+from tallystick_schemas.enforcement import Enforcement
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Lock, LockAck, Point, parse_message
+from tallystick_schemas.messages import Lock, Point
 from tallystick_schemas.settings import KafkaSettings, LogSettings
-from tallystick_schemas.times import is_time, seconds_of
+from tallystick_schemas.times import seconds_of
 from tallystick_schemas.topics import ENFORCEMENT
 
 SILENT_S: Final = 15.0
 """Points say every 3 s that they are there."""
 FORGOTTEN_S: Final = 86_400.0
-SEPARATOR: Final = "\0"
-
-
-@dataclass
-class Enforcement:
-    """Points and acknowledgements by name, and by (name, subject); each with the broker's time in seconds since 1970."""
-
-    points: dict[str, tuple[Point, float]] = field(default_factory=dict)
-    acks: dict[tuple[str, str], tuple[LockAck, float]] = field(default_factory=dict)
-
-    def take(self, key: bytes, value: bytes | None, append_s: float) -> None:
-        """One value of the topic; None signs a point off. What cannot be read, or stands under another's key, is nobody's word."""
-        name, separator, subject = key.decode("utf-8", "replace").partition(SEPARATOR)
-        try:
-            if separator:
-                ack = parse_message(LockAck, value or b"")
-                if (ack.point, ack.subject) == (name, subject):
-                    self.acks[name, subject] = (ack, append_s)
-            elif value is None:
-                self.points.pop(name, None)
-            else:
-                point = parse_message(Point, value)
-                if point.name == name:
-                    self.points[name] = (point, append_s)
-        except ParseError:
-            return
 
 
 @dataclass(frozen=True)
@@ -74,19 +51,19 @@ def _standing(enforcement: Enforcement, point: Point, held: list[Lock], age_s: f
 
 
 def _began_after(point: Point, lock: Lock) -> bool:
-    return point.started is not None and is_time(point.started) and is_time(lock.at) and seconds_of(point.started) > seconds_of(lock.at)
+    return point.started is not None and seconds_of(point.started) > seconds_of(lock.at)
 
 
 def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
     found = enforcement.acks.get((point, lock.subject))
-    if found is None or found[0].command != lock.command or not is_time(lock.at):
+    if found is None or found[0].command != lock.command:
         return None
     return max(0.0, round((found[1] - seconds_of(lock.at)) * 1000, 1))
 
 
-def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:  # noqa: ARG001 - until points sign
-    """The topic as it is now."""
-    found = Enforcement()
+def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:
+    """The topic as it is now, by what points signed."""
+    found, refused = Enforcement(read_opener(kafka, log)), Refused(ENFORCEMENT)
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     try:
         partition = TopicPartition(ENFORCEMENT, 0)
@@ -95,7 +72,10 @@ def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:  # 
         consumer.seek_to_beginning(partition)
         while consumer.position(partition) < end:
             for record in consumer.poll(timeout_ms=500).get(partition, []):
-                found.take(record.key or b"", record.value, record.timestamp / 1000)
+                try:
+                    found.take(record.key, record.value, record.timestamp / 1000)
+                except ParseError as error:
+                    refused.note(record.key, error)
     finally:
         consumer.close()
     return found

@@ -255,10 +255,13 @@ def test_an_open_breaker_and_points_are_seen() -> None:
     assert levels(hub.seen)["locks"] == "unknown", "no heartbeat comes first"
     hub.seen.locks_heartbeat = NOW
     assert levels(hub.seen)["locks"] == "bad"
-    simulator.take(ENFORCEMENT, b"gateway", encode_json(Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))))
+    there = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))
+    simulator.take(ENFORCEMENT, b"gateway", encode_json(there))
     assert levels(hub.seen)["points"] == "good"
     simulator.take(ENFORCEMENT, b"gateway\0principal:a", b"an acknowledgement is not read here")
-    simulator.take(ENFORCEMENT, b"gateway", None)
+    assert not take_message(hub, ENFORCEMENT, b"gateway", None)
+    assert levels(hub.seen)["points"] == "good", "a tombstone signs nobody off"
+    simulator.take(ENFORCEMENT, b"gateway", encode_json(msgspec.structs.replace(there, left=True)))
     assert levels(hub.seen)["points"] == "unknown"
 
 
