@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from tests.support.signing import OPERATORS
 
 from tallystick_producers import Actor, AgentSettings, KafkaSettings, LogSettings, Resource
 from tallystick_producers.spool import Spool
@@ -39,7 +40,9 @@ def agent_settings(directory: Path, agent: str = "agent-1", kafka: KafkaSettings
     key = directory / f"{agent}.key"
     if not key.exists():
         write_key(key)
-    settings = AgentSettings(agent, kafka, LogSettings("test"), str(key), str(directory / "spool" / agent), heartbeat_s=3600)
+    settings = AgentSettings(
+        agent, kafka, LogSettings("test", operator_keys=OPERATORS), str(key), str(directory / "spool" / agent), heartbeat_s=3600
+    )
     return replace(settings, **changes)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from tests.support.recorder import wait_for
+from tests.support.signing import Speaker, directive, role_key
 
 from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
 from tallystick_infra.kafka.jars import ensure_jars
@@ -17,10 +18,11 @@ from tallystick_infra.kafka.topics import Topics
 from tallystick_infra.supervisor.checks import listens
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.headers import SegmentHeader
-from tallystick_schemas.receipts import Receipt, encode_receipt
+from tallystick_schemas.receipts import Receipt, encode_receipts
 from tallystick_schemas.records import Record, parse_record, split_items
+from tallystick_schemas.roles import Role
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import EVENTS, RECEIPTS
+from tallystick_schemas.topics import EVENTS, LOCKS, RECEIPTS
 
 SHARDS = 4
 
@@ -59,9 +61,10 @@ class Broker:
             return False
         try:
             topics.ensure()
-            return True
         finally:
             topics.close()
+        give_roles(self.kafka)
+        return True
 
 
 class TinyNotary:
@@ -77,6 +80,7 @@ class TinyNotary:
         self._consumer.assign([TopicPartition(EVENTS, shard) for shard in range(SHARDS)])
         self._consumer.seek_to_beginning()
         self._producer = KafkaProducer(**kafka.client_kwargs(), acks="all", linger_ms=0)
+        self._speaker = Speaker("notary")
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -104,7 +108,8 @@ class TinyNotary:
                 self._accepted.add(key)
                 self.events += [parse_event(item) for item in split_items(record.body)]
         receipt = Receipt(header.agent, header.run, header.n, verdict, 0, len(self.seen), "", "")
-        self._producer.send(RECEIPTS, key=header.agent.encode(), value=encode_receipt(receipt))
+        key = header.agent.encode()
+        self._producer.send(RECEIPTS, key=key, value=self._speaker.says(RECEIPTS, key, encode_receipts([receipt])))
 
     def ids(self) -> list[str]:
         """`attrs["id"]` of what was accepted."""
@@ -115,6 +120,14 @@ class TinyNotary:
         self._thread.join()
         self._consumer.close()
         self._producer.close(timeout=5)
+
+
+def give_roles(kafka: KafkaSettings, **roles: list[Role]) -> None:
+    """The operator's directives on topic `locks`: the notary's, the responder's, and those of `roles` (agent -> its roles)."""
+    producer = KafkaProducer(**kafka.client_kwargs(), acks="all", linger_ms=0)
+    for agent, some in {"notary": ["notary"], "responder": ["responder"], **roles}.items():
+        producer.send(LOCKS, key=role_key(agent), value=directive(agent, some)).get(30)
+    producer.close()
 
 
 @contextmanager
