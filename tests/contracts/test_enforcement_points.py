@@ -4,14 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.enforcing import GatewayPoint, LockWriter, PointUnderTest, SdkPoint, read_events, running_point, until_answer
+from tests.support.enforcing import (
+    LOG,
+    POINTS,
+    GatewayPoint,
+    LockWriter,
+    PointUnderTest,
+    SdkPoint,
+    read_events,
+    running_point,
+    until_answer,
+)
 from tests.support.recorder import wait_for
-from tests.support.recorder_kafka import broker
+from tests.support.recorder_kafka import broker, give_roles
 
+from tallystick_schemas.enforcement import Enforcement
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_stream_jobs.responder.points import Enforcement, read_enforcement
+from tallystick_stream_jobs.responder.points import read_enforcement
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 FREE = (False, None)
@@ -21,6 +32,7 @@ UNKNOWN = (True, None)
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
     with broker(tmp_path_factory.mktemp("kafka")) as started:
+        give_roles(started.kafka, **{agent: ["point"] for agent in POINTS.values()})
         yield started.kafka
 
 
@@ -45,7 +57,9 @@ def names(found: Enforcement, kind: str) -> list[str]:
 def acked(kafka: KafkaSettings, lock: Lock) -> list[str]:
     """The points that acknowledged this lock."""
     return [
-        name for (name, subject), (ack, _) in read_enforcement(kafka).acks.items() if (subject, ack.command) == (lock.subject, lock.command)
+        name
+        for (name, subject), (ack, _) in read_enforcement(kafka, LOG).acks.items()
+        if (subject, ack.command) == (lock.subject, lock.command)
     ]
 
 
@@ -56,9 +70,9 @@ def told(kafka: KafkaSettings, lock: Lock) -> list[Event]:
 
 def test_it_registers_applies_acknowledges_denies_and_lifts(kafka: KafkaSettings, writer: LockWriter, point: PointUnderTest) -> None:
     until_answer(point, "ann", FREE, "it knows that nobody is locked")
-    wait_for(lambda: bool(names(read_enforcement(kafka), point.kind)), "it registers", 30)
-    [name] = names(read_enforcement(kafka), point.kind)
-    registered, _ = read_enforcement(kafka).points[name]
+    wait_for(lambda: bool(names(read_enforcement(kafka, LOG), point.kind)), "it registers", 30)
+    [name] = names(read_enforcement(kafka, LOG), point.kind)
+    registered, _ = read_enforcement(kafka, LOG).points[name]
     assert registered.version
     assert (registered.probe is not None) == (point.kind == "gateway")
 
@@ -66,7 +80,7 @@ def test_it_registers_applies_acknowledges_denies_and_lifts(kafka: KafkaSettings
     until_answer(point, "ann", (True, lock.command), "the lock denies")
     assert point.ask("bob-of-another-name") in (FREE, None)
     wait_for(lambda: acked(kafka, lock) == [name], "it acknowledges", 30)
-    ack, append_s = read_enforcement(kafka).acks[name, lock.subject]
+    ack, append_s = read_enforcement(kafka, LOG).acks[name, lock.subject]
     assert ack.state == "locked"
     assert ack.applied_at >= lock.at, "one machine, one clock"
     assert append_s > 0
@@ -79,8 +93,10 @@ def test_it_registers_applies_acknowledges_denies_and_lifts(kafka: KafkaSettings
     lifted = writer.put("principal:ann", "unlocked")
     until_answer(point, "ann", FREE, "the unlock lets in")
     wait_for(lambda: acked(kafka, lifted) == [name], "it acknowledges the unlock too", 30)
+    wait_for(lambda: bool(told(kafka, lifted)), "and the history hears of it", 30)
+    assert (told(kafka, lifted)[0].attrs or {})["state"] == "unlocked"
     point.stop()
-    wait_for(lambda: name not in read_enforcement(kafka).points, "it signs off", 30)
+    wait_for(lambda: name not in read_enforcement(kafka, LOG).points, "it signs off", 30)
 
 
 def test_silence_denies_everybody_and_ends(writer: LockWriter, point: PointUnderTest) -> None:
@@ -99,19 +115,34 @@ def test_a_restart_denies_from_its_first_answer_and_acknowledges_again(
     try:
         wait_for(lambda: len(acked(kafka, lock)) == 1, "it acknowledges", 30)
         [before] = acked(kafka, lock)
-        first, _ = read_enforcement(kafka).acks[before, lock.subject]
+        first, _ = read_enforcement(kafka, LOG).acks[before, lock.subject]
         point.stop(kill=True)
         point.start()
         seen = until_answer(point, "dora", (True, lock.command), "the lock of before denies")
         assert FREE not in seen, "not once"
 
         def again() -> bool:
-            acks = [ack for (_, subject), (ack, _) in read_enforcement(kafka).acks.items() if subject == lock.subject]
+            acks = [ack for (_, subject), (ack, _) in read_enforcement(kafka, LOG).acks.items() if subject == lock.subject]
             return any(ack.command == lock.command and ack.applied_at > first.applied_at for ack in acks)
 
         wait_for(again, "the new process acknowledges", 30)
     finally:
         writer.put("principal:dora", "unlocked")
+
+
+def test_a_lifting_that_it_slept_through_is_acknowledged_and_recorded_when_it_starts(
+    kafka: KafkaSettings, writer: LockWriter, point: PointUnderTest
+) -> None:
+    until_answer(point, "fay", FREE, "it knows")
+    lock = writer.put("principal:fay", "locked")
+    wait_for(lambda: bool(acked(kafka, lock)), "it acknowledges", 30)
+    point.stop(kill=True)
+    lifted = writer.put("principal:fay", "unlocked")
+    point.start()
+    until_answer(point, "fay", FREE, "it lets in")
+    if point.kind == "gateway":  # an application's next process is another point, and never held the lock
+        wait_for(lambda: bool(acked(kafka, lifted)), "it acknowledges the lifting", 30)
+        wait_for(lambda: bool(told(kafka, lifted)), "and the history hears of it", 30)
 
 
 def test_a_step_up_denies_who_shows_nothing_newer(writer: LockWriter, point: PointUnderTest) -> None:
