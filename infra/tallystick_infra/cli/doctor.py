@@ -14,8 +14,8 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.markup import escape
 
 from tallystick_schemas.errors import SettingsError, TallystickError
-from tallystick_schemas.messages import HEARTBEAT_KEY, LockHeartbeat, parse_lock
-from tallystick_schemas.topics import EVENTS, LOCKS
+from tallystick_schemas.times import seconds_of
+from tallystick_schemas.topics import EVENTS
 from tallystick_schemas.words import counted, noun
 
 from ..deployment import Deployment, read_run
@@ -212,24 +212,19 @@ def _sealed(deployment: Deployment) -> list[Check]:
 
 
 def _responder(deployment: Deployment) -> list[Check]:
-    """The newest heartbeat on `locks`: gateways deny when it stays away."""
-    consumer = KafkaConsumer(**deployment.kafka().client_kwargs(), group_id=None, auto_offset_reset="earliest")
-    newest = None
-    try:
-        partition = TopicPartition(LOCKS, 0)
-        consumer.assign([partition])
-        end = consumer.end_offsets([partition])[partition]
-        consumer.seek(partition, max(consumer.beginning_offsets([partition])[partition], end - 100))
-        while consumer.position(partition) < end:
-            for record in consumer.poll(timeout_ms=500).get(partition, []):
-                if record.key == HEARTBEAT_KEY:
-                    newest = parse_lock(record.key, record.value or b"")
-    finally:
-        consumer.close()
-    if not isinstance(newest, LockHeartbeat):
-        return [Check("responder", False, "no heartbeat", "see logs/responder.log")]
-    age = time.time() - datetime.fromisoformat(newest.at).timestamp()
-    return [Check("responder", age < _HEARD_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away")]
+    """The newest signed heartbeat on `locks`, and whether the topic holds what it speaks of: gateways deny when either is not so."""
+    from tallystick_stream_jobs.responder.lock_topic import opener_of, read_lock_topic
+
+    read = read_lock_topic(deployment.kafka(), opener_of(deployment.log()))
+    if read.heartbeat is None:
+        return [Check("responder", False, "no signed heartbeat", "see logs/responder.log; gateways deny until there is one")]
+    age = time.time() - seconds_of(read.heartbeat.at)
+    strange = f", {counted(read.refused, 'value')} that nobody signed" if read.refused else ""
+    seen = f"{counted(read.heartbeat.count, 'lock')} by its word, {len(read.topic.locked(time.time()))} in force{strange}"
+    return [
+        Check("responder", age < _HEARD_S, f"heartbeat {age:.1f} s ago", "see logs/responder.log; gateways deny while it is away"),
+        Check("lock topic", read.agreed, seen, "the topic lost or holds back locks; the responder writes them again, see its findings R05"),
+    ]
 
 
 def _points(deployment: Deployment) -> list[Check]:
@@ -252,8 +247,8 @@ def _outbox(deployment: Deployment) -> list[Check]:
     """What other systems were to be told, and whether each lock was seen to hold."""
     from tallystick_stream_jobs.outbox.orders import read_outbox, read_proofs
 
-    states = [one.state for one in read_outbox(deployment.kafka())]
-    open_doors = sorted({one.point for one in read_proofs(deployment.kafka()) if one.state == "still-works"})
+    states = [one.state for one in read_outbox(deployment.kafka(), deployment.log())]
+    open_doors = sorted({one.point for one in read_proofs(deployment.kafka(), deployment.log()) if one.state == "still-works"})
     told = Check(
         "outbox",
         "given-up" not in states,

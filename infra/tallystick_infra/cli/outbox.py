@@ -38,7 +38,8 @@ def list_(data: Path, as_json: bool, everything: bool) -> None:
 def _list(data: Path, as_json: bool, *, everything: bool) -> None:
     from tallystick_stream_jobs.outbox.orders import read_outbox
 
-    known = read_outbox(open_running(data, "Kafka").kafka())
+    deployment = open_running(data, "Kafka")
+    known = read_outbox(deployment.kafka(), deployment.log())
     shown = [one for one in known if everything or one.state in ("waiting", "given-up")]
     if as_json:
         emit_json({"deliveries": shown, "counts": {state: sum(one.state == state for one in known) for state in _STATES}})
@@ -59,7 +60,8 @@ def proofs(data: Path, as_json: bool, command: str | None) -> None:
     """Whether locks hold: each point as it was tried, and the milliseconds from finding to refusal. Exits 1 when one does not."""
     from tallystick_stream_jobs.outbox.orders import read_proofs
 
-    found = [one for one in read_proofs(open_running(data, "Kafka").kafka()) if command in (None, one.command)]
+    deployment = open_running(data, "Kafka")
+    found = [one for one in read_proofs(deployment.kafka(), deployment.log()) if command in (None, one.command)]
     if as_json:
         emit_json({"proofs": found})
     else:
@@ -81,12 +83,12 @@ def _ordered(verb: Literal["retry", "cancel"], data: Path, as_json: bool, delive
     from tallystick_stream_jobs.outbox.orders import order, read_outbox, wait_changed
 
     deployment = open_running(data, "Kafka", so="Nothing was recorded.")
-    before = next((one for one in read_outbox(deployment.kafka()) if one.id == delivery), None)
+    before = next((one for one in read_outbox(deployment.kafka(), deployment.log()) if one.id == delivery), None)
     if before is None:
         raise OrderImpossible(delivery, "there is no such delivery")
     with Recorder.open(deployment.agent(_AGENT)) as recorder:
         order(recorder, delivery, verb, by, reason)
-        after = wait_changed(deployment.kafka(), before, timeout)
+        after = wait_changed(deployment.kafka(), deployment.log(), before, timeout)
     if as_json:
         emit_json(after)
     else:

@@ -8,11 +8,13 @@ from typing import Any, Final
 import clickhouse_connect
 from kafka import KafkaConsumer, TopicPartition
 
+from tallystick_producers.keyring import read_opener, take_role
 from tallystick_schemas.drills import DRILL_ATTR, drill_of
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import parse_event
-from tallystick_schemas.messages import Decision, Delivery, Denial, Lock, parse_finding, parse_lock, parse_message
-from tallystick_schemas.settings import ClickHouseSettings, KafkaSettings
+from tallystick_schemas.messages import ROLE_KEY, Decision, Delivery, Denial, Lock, parse_finding, parse_lock, parse_message
+from tallystick_schemas.settings import ClickHouseSettings, KafkaSettings, LogSettings
 from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS, OUTBOX, PROOFS
 from tallystick_schemas.verdicts import Verdict
 
@@ -39,7 +41,8 @@ WHERE shard = {shard:UInt32} AND index > {after:Int64} AND index <= {upto:Int64}
 class Record:
     """What every drill of this process has left in the record since this was opened."""
 
-    def __init__(self, clickhouse: ClickHouseSettings, kafka: KafkaSettings) -> None:
+    def __init__(self, clickhouse: ClickHouseSettings, kafka: KafkaSettings, settings: LogSettings) -> None:
+        self._opener = read_opener(kafka, settings)
         self._client = clickhouse_connect.get_client(**clickhouse.client_kwargs())
         self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=100)
         self._consumer.assign([TopicPartition(topic, 0) for topic in _TOPICS])
@@ -92,7 +95,7 @@ class Record:
         for partition, messages in self._consumer.poll(timeout_ms=50).items():
             for message in messages:
                 try:
-                    said = _parse(partition.topic, message.key, message.value or b"")
+                    said = _parse(self._opener, partition.topic, message.key, message.value or b"")
                 except ParseError:
                     continue  # anybody may write garbage on a topic; it shows nothing
                 if said is not None and (run := run_of_message(said)) is not None:
@@ -130,12 +133,19 @@ class Record:
                     self._runs.setdefault(run, Seen()).refused[(shard, int(index))] = Refused(append_ms / 1000, agent, Verdict(verdict))
 
 
-def _parse(topic: str, key: bytes | None, value: bytes) -> Said | None:
+def _parse(opener: Opener, topic: str, key: bytes | None, value: bytes) -> Said | None:
+    """What a part with the right role signed; None for what says nothing about drills. ParseError for everybody else's words."""
+    if topic == LOCKS and key is not None and key.startswith(ROLE_KEY):
+        take_role(opener.keyring, key, value)
+        return None
+    body = opener.open(topic, key, value).body
+    if not body:
+        return None
     if topic == FINDINGS:
-        return parse_finding(value)
+        return parse_finding(body)
     if topic == LOCKS:
-        lock = parse_lock(key, value)
+        lock = parse_lock(key, body)
         return lock if isinstance(lock, Lock) else None
     if topic == DECISIONS:
-        return parse_message(Decision, value)
-    return parse_message(Delivery, value) if topic == OUTBOX else parse_message(Denial, value)
+        return parse_message(Decision, body)
+    return parse_message(Delivery, body) if topic == OUTBOX else parse_message(Denial, body)

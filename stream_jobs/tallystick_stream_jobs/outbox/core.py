@@ -70,6 +70,11 @@ class Outbox:
         elif not any(self.deliveries[one].state == "waiting" for one in ids):
             self._open.discard(lane)
 
+    def holds(self, subject: str) -> bool:
+        """Whether the newest that was begun about a subject at any connector is a lock: something there may still be shut."""
+        lanes = (ids for (about, _), ids in self._lanes.items() if about == subject)
+        return any(self._in_force(ids) is not None for ids in lanes)
+
     def forget(self, delivery_id: str) -> None:
         """It was removed from the topic."""
         delivery = self.deliveries.pop(delivery_id)

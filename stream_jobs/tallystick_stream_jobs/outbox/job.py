@@ -7,31 +7,41 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kafka.errors import KafkaError
+
 from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_producers.keyring import read_opener
-from tallystick_schemas.errors import ParseError
+from tallystick_producers.keyring import LiveRoles, signer_of
+from tallystick_producers.refused import Refused
+from tallystick_schemas.enforcement import Enforcement
+from tallystick_schemas.envelope import NO_NUMBER, Number, Opener, Signer
+from tallystick_schemas.errors import OldMessage, ParseError
 from tallystick_schemas.messages import Decision, Delivery, Finding, encode_json, parse_batch, parse_message
-from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
+from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DECISIONS, ENFORCEMENT, FINDINGS, OUTBOX, PROOFS
 
 from ..connectors.base import Connector
-from ..responder.topics import read_decisions
+from ..errors import NotTheOwner
+from ..responder.proven import prove
+from ..responder.sources import RecordReader
+from ..responder.topics import Told, read_told
+from ..shell.fence import claim_fence
 from ..triage.record import record_told
 from .asking import Asker
 from .core import Outbox
 from .errors import OrderImpossible, OutboxBusy
 from .minted import History, minted_meanwhile
-from .orders import orders_of
+from .orders import Order, orders_in
 from .proofs import Prover
 from .proving import Proving, Tools
 from .settings import OutboxSettings
-from .topics import Feed, Pen, read_newest
+from .topics import GONE, Feed, Pen, Word, read_signed
 from .worker import Outcome, Worker, attempt
 
 log: Final = logging.getLogger(__name__)
@@ -40,6 +50,7 @@ _IDLE_MS: Final = 200
 _WAITING_MS: Final = 50
 _BUSY_MS: Final = 10
 _CLEAN_S: Final = 3_600.0
+_ROLES_S: Final = 10.0
 
 
 class KafkaGround:
@@ -52,7 +63,7 @@ class KafkaGround:
         self._pen.write(OUTBOX, delivery.id, encode_json(delivery))
 
     def forget(self, delivery_id: str) -> None:
-        self._pen.write(OUTBOX, delivery_id, None)
+        self._pen.remove(OUTBOX, delivery_id)
 
     def find(self, finding: Finding) -> None:
         self._pen.write(FINDINGS, finding.principal, encode_json(finding))
@@ -79,12 +90,14 @@ class KafkaGround:
         )
 
 
-def load_outbox(kafka: KafkaSettings, own: OutboxSettings) -> Outbox:
-    """The outbox as its topic has it. A value that cannot be read is told and left out."""
+def load_outbox(words: Mapping[bytes, Word], own: OutboxSettings) -> Outbox:
+    """The outbox as words of its topic have it. One that cannot be read is told and left out."""
     outbox = Outbox(own.limits())
-    for key, (value, _) in read_newest(kafka, OUTBOX).items():
+    for key, word in words.items():
+        if word.body == GONE:
+            continue
         try:
-            delivery = parse_message(Delivery, value)
+            delivery = parse_message(Delivery, word.body)
             if key != delivery.id.encode() or delivery.decision.lock is None:
                 raise ParseError("it stands under another key, or has no lock")
             outbox.put(delivery)
@@ -93,11 +106,48 @@ def load_outbox(kafka: KafkaSettings, own: OutboxSettings) -> Outbox:
     return outbox
 
 
+@dataclass(frozen=True)
+class Believing:
+    """Whose words count: what opens messages, and where records of `events` are read that orders stand in."""
+
+    opener: Opener
+    record_at: Callable[[int, int], bytes]
+    fence: int = -1
+
+    def check(self, number: Number) -> None:
+        """NotTheOwner when another outbox took over: two that deliver would undo each other's work."""
+        if number.fence > self.fence >= 0:
+            raise NotTheOwner(self.fence)
+
+    def orders(self, body: bytes) -> Iterator[Order]:
+        """Orders about deliveries in the records that a batch of `acts` points at; the batch itself orders nothing."""
+        batch = parse_batch(body)
+        for segment in batch.segments:
+            try:
+                proven = prove(self.record_at(batch.shard, segment.offset), self.opener.keyring)
+            except (ParseError, KafkaError) as error:
+                log.error("acts points at offset %d of partition %d, which orders nothing: %s", segment.offset, batch.shard, error)
+                continue
+            if "commander" in proven.holder.roles:
+                yield from orders_in(proven.events)
+
+
 class OutboxLoop:
     """One process's state: what is under way, and when to clean up."""
 
-    def __init__(self, worker: Worker, proving: Proving, feed: Feed, own: OutboxSettings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        proving: Proving,
+        feed: Feed,
+        own: OutboxSettings,
+        believing: Believing,
+        newest: Number = NO_NUMBER,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._worker, self._proving, self._feed, self._own, self._clock = worker, proving, feed, own, clock
+        self._believing, self._newest = believing, newest
+        self._refused = {topic: Refused(topic) for topic in (DECISIONS, ACTS, FINDINGS, ENFORCEMENT, OUTBOX)}
         self._pool = ThreadPoolExecutor(own.in_flight, "tallystick-outbox")
         self._flying: set[Future[Outcome]] = set()
         self._clean_at = 0.0
@@ -106,9 +156,9 @@ class OutboxLoop:
         """Take in what came, write down what ended, begin what is due."""
         for topic, offset, broker_ms, key, value in self._feed.poll(self._wait_ms()):
             try:
-                self._take(topic, broker_ms, key or b"", value)
+                self._take(topic, broker_ms, key, value)
             except ParseError as error:
-                log.error("topic %s, offset %d cannot be read and is left out: %s", topic, offset, error)
+                self._refused[topic].note(key, f"offset {offset} is left out: {error}")
         self._feed.commit()
         self._finish()
         now = self._clock()
@@ -125,19 +175,28 @@ class OutboxLoop:
             return _BUSY_MS
         return _WAITING_MS if self._proving.waiting else _IDLE_MS
 
-    def _take(self, topic: str, broker_ms: int, key: bytes, value: bytes) -> None:
+    def _take(self, topic: str, broker_ms: int, key: bytes | None, value: bytes | None) -> None:
         now = self._clock()
         if topic == ENFORCEMENT:
             self._proving.enforcement(key, value, broker_ms)
-        elif topic == FINDINGS:
-            self._proving.finding(value)
+            return
+        opened = self._believing.opener.open(topic, key, value or b"")
+        if topic == OUTBOX:
+            self._believing.check(opened.number)
+            return
+        if topic == FINDINGS:
+            self._proving.finding(opened.body)
         elif topic == DECISIONS:
-            decision = parse_message(Decision, value)
+            if opened.number <= self._newest:
+                raise OldMessage(opened.number, self._newest)
+            decision = parse_message(Decision, opened.body)
             if decision.lock is not None:
                 self._worker.take(decision, now)
                 self._proving.take(decision, now)
+            # If we crash here, the decision is read again; its deliveries are known by their ids.
+            self._newest = opened.number
         elif topic == ACTS:
-            for one in orders_of(parse_batch(value)):
+            for one in self._believing.orders(opened.body):
                 try:
                     if one.verb == "retry":
                         self._worker.retry(one.delivery, now)
@@ -176,10 +235,9 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def known_locks(settings: JobSettings) -> dict[str, Decision]:
-    """Newest decisions with a lock, by its command."""
-    opener = read_opener(settings.kafka, settings.log)
-    return {one.lock.command: one for one in read_decisions(settings.kafka, opener) if one.lock is not None}
+def _before(told: Sequence[Told], place: int) -> Number:
+    """The highest number of the decisions before an offset: what comes from there on with a lower one is said again by somebody else."""
+    return max((one.number for one in told if one.offset < place), default=NO_NUMBER)
 
 
 def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings, connectors: Mapping[str, Connector], canary: str) -> None:
@@ -187,21 +245,47 @@ def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings,
     stopping: list[bool] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))
-    kafka, history = settings.kafka, History(settings.clickhouse)
     with alone(Path(settings.state_dir)), Recorder.open(agent) as recorder:
-        pen, feed = Pen(kafka), Feed(kafka, (DECISIONS, ACTS, FINDINGS), (ENFORCEMENT,))
+        roles = LiveRoles(settings.kafka, settings.log)
         try:
-            worker = Worker(load_outbox(kafka, own), connectors, KafkaGround(pen, recorder), random.random)
-            tools = Tools(Asker(canary, connectors), functools.partial(minted_meanwhile, history), pen, recorder)
-            proving = Proving(Prover(own.proof_limits()), tools, own.kept_days)
-            for key, (value, broker_ms) in read_newest(kafka, ENFORCEMENT).items():
-                proving.enforcement(key, value, broker_ms)
-            proving.resume({key: value for key, (value, _) in read_newest(kafka, PROOFS).items()}, known_locks(settings), time.time())
-            loop = OutboxLoop(worker, proving, feed, own)
-            log.info("%d deliveries known; connectors: %s", len(worker.outbox.deliveries), ", ".join(connectors) or "none")
-            while not stopping:
-                loop.turn()
-            loop.close()
+            roles.wait(_ROLES_S)
+            _run(settings, own, _Tools(recorder, signer_of(agent), roles.opener, connectors, canary), stopping)
         finally:
-            feed.close()
-            pen.close()
+            roles.close()
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What one process works with."""
+
+    recorder: Recorder
+    signer: Signer
+    opener: Opener
+    connectors: Mapping[str, Connector]
+    canary: str
+
+
+def _run(settings: JobSettings, own: OutboxSettings, tools: _Tools, stopping: list[bool]) -> None:
+    kafka, opener, recorder, connectors = settings.kafka, tools.opener, tools.recorder, tools.connectors
+    deliveries, denials = read_signed(kafka, OUTBOX, opener), read_signed(kafka, PROOFS, opener)
+    newest = max((word.number for word in (*deliveries.values(), *denials.values())), default=NO_NUMBER)
+    fence = claim_fence(kafka, recorder, "outbox", newest.fence)
+    pen = Pen(kafka, tools.signer, fence)
+    feed = Feed(kafka, (DECISIONS, ACTS, FINDINGS), (ENFORCEMENT, OUTBOX))
+    try:
+        told = read_told(kafka, opener)
+        worker = Worker(load_outbox(deliveries, own), connectors, KafkaGround(pen, recorder), random.random)
+        asking = Tools(Asker(tools.canary, connectors), functools.partial(minted_meanwhile, History(settings.clickhouse)), pen, recorder)
+        proving = Proving(Prover(own.proof_limits()), asking, own.kept_days, Enforcement(opener))
+        now, known = time.time(), {one.decision.lock.command: one.decision for one in told if one.decision.lock is not None}
+        proving.resume({key: word.body for key, word in denials.items() if word.body != GONE}, known, now)
+        worker.resume([one.decision for one in told if one.offset < feed.place(DECISIONS)], now)
+        believing = Believing(opener, RecordReader(kafka).read, fence)
+        loop = OutboxLoop(worker, proving, feed, own, believing, _before(told, feed.place(DECISIONS)))
+        log.info("%d deliveries known; connectors: %s", len(worker.outbox.deliveries), ", ".join(connectors) or "none")
+        while not stopping:
+            loop.turn()
+        loop.close()
+    finally:
+        feed.close()
+        pen.close()

@@ -1,20 +1,20 @@
 """People's orders about deliveries, as events of the history: `incident.update` about a resource of kind `delivery`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 
 from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.events import parse_event
-from tallystick_schemas.messages import Delivery, Denial, VerifiedBatch, parse_message
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_producers.keyring import read_opener
+from tallystick_schemas.events import Event
+from tallystick_schemas.messages import Delivery, Denial, parse_message
+from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import OUTBOX, PROOFS
 
 from .errors import OrderUnseen
-from .topics import read_newest
+from .topics import GONE, read_signed
 
 Verb = Literal["retry", "cancel"]
 _ACTION: Final = "incident.update"
@@ -29,18 +29,13 @@ class Order(NamedTuple):
     reason: str
 
 
-def orders_of(batch: VerifiedBatch) -> Iterator[Order]:
-    """Orders among verified events of command agents; what cannot be one is left out, as the notary has checked the signature already."""
-    for segment in batch.segments:
-        for _, raw in segment.events:
-            try:
-                event = parse_event(raw)
-            except ParseError:
-                continue  # an event of another version, which orders nothing here
-            verb = (event.attrs or {}).get("order")
-            if event.action == _ACTION and event.resource.kind == _KIND and verb in ("retry", "cancel"):
-                reason = event.why.text if event.why and event.why.text else "no reason given"
-                yield Order(event.resource.id, cast(Verb, verb), event.actor.principal, reason)
+def orders_in(events: Iterable[Event]) -> Iterator[Order]:
+    """Orders about deliveries among a commander's events."""
+    for event in events:
+        verb = (event.attrs or {}).get("order")
+        if event.action == _ACTION and event.resource.kind == _KIND and verb in ("retry", "cancel"):
+            reason = event.why.text if event.why and event.why.text else "no reason given"
+            yield Order(event.resource.id, cast(Verb, verb), event.actor.principal, reason)
 
 
 def order(recorder: Recorder, delivery: str, verb: Verb, by: str, reason: str) -> None:
@@ -50,33 +45,24 @@ def order(recorder: Recorder, delivery: str, verb: Verb, by: str, reason: str) -
     )
 
 
-def read_outbox(kafka: KafkaSettings) -> list[Delivery]:
-    """Every delivery, oldest first; values that are none are left out, for nobody will deliver them."""
-    found = []
-    for value, _ in read_newest(kafka, OUTBOX).values():
-        try:
-            found.append(parse_message(Delivery, value))
-        except ParseError:
-            continue
-    return sorted(found, key=lambda one: one.created_at)
+def read_outbox(kafka: KafkaSettings, log: LogSettings) -> list[Delivery]:
+    """Every delivery, oldest first; values that no outbox signed are left out, for nobody will deliver them."""
+    words = read_signed(kafka, OUTBOX, read_opener(kafka, log)).values()
+    return sorted((parse_message(Delivery, one.body) for one in words if one.body != GONE), key=lambda one: one.created_at)
 
 
-def read_proofs(kafka: KafkaSettings) -> list[Denial]:
-    """The newest word about each proof, the newest lock first; values that are none are left out, for they prove nothing."""
-    found = []
-    for value, _ in read_newest(kafka, PROOFS).values():
-        try:
-            found.append(parse_message(Denial, value))
-        except ParseError:
-            continue
+def read_proofs(kafka: KafkaSettings, log: LogSettings) -> list[Denial]:
+    """The newest word about each proof, the newest lock first; values that no outbox signed are left out, for they prove nothing."""
+    words = read_signed(kafka, PROOFS, read_opener(kafka, log)).values()
+    found = [parse_message(Denial, one.body) for one in words if one.body != GONE]
     return sorted(found, key=lambda one: (one.locked_at, one.point), reverse=True)
 
 
-def wait_changed(kafka: KafkaSettings, before: Delivery, timeout_s: float) -> Delivery:
+def wait_changed(kafka: KafkaSettings, log: LogSettings, before: Delivery, timeout_s: float) -> Delivery:
     """The delivery once it is another than `before`. OrderUnseen."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        for one in read_outbox(kafka):
+        for one in read_outbox(kafka, log):
             if one.id == before.id and msgspec.json.encode(one) != msgspec.json.encode(before):
                 return one
         time.sleep(_LOOK_S)

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from msgspec.structs import replace
 
 from tallystick_schemas.enforcement import CONNECTOR
+from tallystick_schemas.locks import in_force
 from tallystick_schemas.messages import Decision, Denial, Finding, LockAck, Point
 from tallystick_schemas.signing import wire_time
 
@@ -33,6 +34,8 @@ class ProofLimits:
     within_s: float = 10.0
     again_s: float = 60.0
     for_h: float = 24.0
+    held_s: float = 300.0
+    """After so long a point that refused is asked again, as long as the lock holds: a door may forget what it knew."""
 
 
 class Seen(NamedTuple):
@@ -74,6 +77,7 @@ class Prover:
         self._acks: dict[Key, tuple[LockAck, float]] = {}
         self._found: dict[str, int] = {}
         self._open: dict[Key, _Open] = {}
+        self._held: dict[Key, _Open] = {}
         self.denials: dict[Key, Denial] = {}
 
     def heard(self, point: Point, broker_s: float) -> None:
@@ -101,19 +105,25 @@ class Prover:
         key = (denial.command, denial.point)
         self.denials[key] = denial
         if denial.state == "refused":
-            self._open.pop(key, None)
+            one = self._open.pop(key, None) or (_Open(decision, now) if decision is not None else None)
+            if one is not None:
+                self._held[key] = _Open(one.decision, max(now, seconds_of(denial.tried_at)) + self._limits.held_s)
         elif decision is not None and key not in self._open:
             self._open[key] = _Open(decision, now)
 
     def ended(self, key: Key) -> None:
         """Nobody asks for it any more."""
         self._open.pop(key, None)
+        self._held.pop(key, None)
         self.denials.pop(key, None)
 
     def decided(self, decision: Decision, connectors: list[str], now: float) -> list[Denial]:
         """Proofs to begin, one a point that can be asked or believed."""
         lock = decision.lock
-        if lock is None or lock.state != "locked":
+        if lock is None:
+            return []
+        self._held = {key: one for key, one in self._held.items() if one.decision.subject != lock.subject or key[0] == lock.command}
+        if lock.state != "locked":
             return []
         there = [one.point.name for one in self._points.values() if now - one.at < _GONE_S and one.point.kind != "connector"]
         return [
@@ -137,8 +147,16 @@ class Prover:
             key for key, one in self._open.items() if lock is not None and one.decision.subject == lock.subject and key[0] != lock.command
         ]
 
+    def _again(self, now: float) -> None:
+        """Points that refused a while ago are open again, while the lock is in force."""
+        for key, one in [(key, one) for key, one in self._held.items() if one.ask_at <= now]:
+            del self._held[key]
+            if in_force(one.decision.lock, now):
+                self._open[key] = one
+
     def due(self, now: float) -> list[Question]:
         """What is to be asked now; each is asked once at a time."""
+        self._again(now)
         found: list[Question] = []
         for (_, name), one in list(self._open.items()):
             if one.asking or now < one.ask_at:
@@ -228,7 +246,8 @@ class Prover:
         for key, one in self._open.items():
             lock, denial = one.decision.lock, self.denials[key]
             ended = lock is not None and lock.until is not None and seconds_of(lock.until) <= now
-            old = now - seconds_of(denial.locked_at) >= self._limits.for_h * 3600
+            # One that refused before is asked for as long as the lock holds.
+            old = denial.refused_at is None and now - seconds_of(denial.locked_at) >= self._limits.for_h * 3600
             if ended or old or self._is_believed(key, denial):
                 found.append(key)
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_schemas.enforcement import CONNECTOR, PointKey, word_of
+from tallystick_schemas.enforcement import CONNECTOR, Enforcement, PointKey
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Delivery, Denial, Finding, LockAck, Point, encode_json, parse_finding, parse_message
 from tallystick_schemas.probes import PROOF_KIND
@@ -37,7 +37,8 @@ _RECENT_S: Final = 600.0
 class Writer(Protocol):
     """Writes a message for sure, or raises."""
 
-    def write(self, topic: str, key: str, value: bytes | None) -> None: ...
+    def write(self, topic: str, key: str, body: bytes) -> None: ...
+    def remove(self, topic: str, key: str) -> None: ...
 
 
 class _Look(NamedTuple):
@@ -58,8 +59,8 @@ class Tools:
 class Proving:
     """Owned by the outbox's loop."""
 
-    def __init__(self, prover: Prover, tools: Tools, kept_days: float) -> None:
-        self._prover, self._tools, self._kept_days = prover, tools, kept_days
+    def __init__(self, prover: Prover, tools: Tools, kept_days: float, enforcement: Enforcement) -> None:
+        self._prover, self._tools, self._kept_days, self._enforcement = prover, tools, kept_days, enforcement
         self._pool = ThreadPoolExecutor(_AT_ONCE, "tallystick-proofs")
         self._asking: dict[Future[Seen], Question] = {}
         self._looking: Future[list[list[Minted]]] | None = None
@@ -70,7 +71,7 @@ class Proving:
         self._beat_at = 0.0
 
     def resume(self, denials: Mapping[bytes, bytes], decisions: Mapping[str, Decision], now: float) -> None:
-        """What topic `proofs` holds; open ones are asked for again. `decisions` by command."""
+        """Bodies of topic `proofs` that an outbox signed; open ones are asked for again. `decisions` by command."""
         for key, value in denials.items():
             try:
                 denial = parse_message(Denial, value)
@@ -82,9 +83,9 @@ class Proving:
             if decision.lock is not None and decision.lock.state == "locked" and now - seconds_of(decision.lock.at) < _RECENT_S:
                 self._looks.append(_Look(now + _LOOKS_S[0], decision))
 
-    def enforcement(self, key: bytes, value: bytes, broker_ms: int) -> None:
-        """One message of topic `enforcement`. ParseError."""
-        word = word_of(PointKey.parse(key), value)
+    def enforcement(self, key: bytes | None, value: bytes | None, broker_ms: int) -> None:
+        """One message of topic `enforcement`; ParseError when it is nobody's word."""
+        word = self._enforcement.take(key, value, broker_ms / 1000)
         if isinstance(word, LockAck):
             self._prover.acknowledged(word, broker_ms / 1000)
         elif word.left:
@@ -92,9 +93,9 @@ class Proving:
         else:
             self._prover.heard(word, broker_ms / 1000)
 
-    def finding(self, value: bytes) -> None:
+    def finding(self, body: bytes) -> None:
         """When it was made is the beginning of the first hop. ParseError."""
-        self._prover.found(parse_finding(value))
+        self._prover.found(parse_finding(body))
 
     def take(self, decision: Decision, now: float) -> None:
         """Begin to prove a lock; end the proofs that it makes pointless."""
@@ -155,7 +156,7 @@ class Proving:
     def _end(self, key: Key, why: str) -> None:
         denial = self._prover.denials[key]
         self._record(denial, why)
-        self._tools.writer.write(PROOFS, f"{key[0]}\0{key[1]}", None)
+        self._tools.writer.remove(PROOFS, f"{key[0]}\0{key[1]}")
         self._prover.ended(key)
 
     def _write(self, denial: Denial) -> None:
@@ -229,7 +230,7 @@ class Proving:
     def clean(self, now: float) -> None:
         """Let go of what is old; the history keeps it."""
         for command, point in self._prover.old(now, self._kept_days):
-            self._tools.writer.write(PROOFS, f"{command}\0{point}", None)
+            self._tools.writer.remove(PROOFS, f"{command}\0{point}")
             self._prover.ended((command, point))
         self._told = {one for one in self._told if one[0] in {key[0] for key in self._prover.denials}}
 

@@ -23,8 +23,11 @@ class OutboxSettings:
     prove_for_h: float = 24.0
     """A point that nobody can reach is asked for so long."""
 
+    prove_held_s: float = 300.0
+    """A point that refused is asked again after so long, while the lock holds."""
+
     def proof_limits(self) -> ProofLimits:
-        return ProofLimits(self.prove_within_s, self.prove_again_s, self.prove_for_h)
+        return ProofLimits(self.prove_within_s, self.prove_again_s, self.prove_for_h, self.prove_held_s)
 
     def limits(self) -> Limits:
         return Limits(self.base_s, self.cap_s, self.attempts, self.give_up_h, self.kept_days)

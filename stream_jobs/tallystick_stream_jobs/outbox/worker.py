@@ -4,10 +4,11 @@ Everything here is at least once: the other side drops repeats by the delivery's
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from tallystick_schemas.locks import in_force
 from tallystick_schemas.messages import Decision, Delivery, Finding
 
 from ..connectors.base import Connector
@@ -26,7 +27,7 @@ class Ground(Protocol):
         ...
 
     def forget(self, delivery_id: str) -> None:
-        """Nobody needs it any more: a tombstone."""
+        """Nobody needs it any more."""
         ...
 
     def record(self, delivery: Delivery) -> None:
@@ -75,6 +76,16 @@ class Worker:
         for value in self.outbox.decided(decision, wanted, now):
             # If we crash here, the decision is read again, and what is missing is made: cancellations first, the new one last.
             self._keep(value)
+
+    def resume(self, decisions: Iterable[Decision], now: float) -> None:
+        """The newest decision about each subject: where the topic lost its deliveries, they are made again. What was delivered is not told twice.
+
+        A lock that is over and was never lifted there needs no delivery; its lifting comes as a decision of its own.
+        """
+        newest = {decision.subject: decision for decision in decisions if decision.lock is not None}
+        for decision in newest.values():
+            if in_force(decision.lock, now) or self.outbox.holds(decision.subject):
+                self.take(decision, now)
 
     def begin(self, now: float, most: int) -> list[tuple[Connector, Delivery]]:
         """Up to `most` attempts to be made now, each already counted."""

@@ -62,7 +62,7 @@ def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
 
 
 def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:
-    """The topic as it is now, by what points signed."""
+    """The topic as it is now; values that are nobody's word are left out."""
     found, refused = Enforcement(read_opener(kafka, log)), Refused(ENFORCEMENT)
     consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     try:

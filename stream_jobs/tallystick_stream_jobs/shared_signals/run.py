@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_producers.following import connect
+from tallystick_producers.keyring import LiveRoles
 from tallystick_producers.gateway.protocol import Limits, guarded_server
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import ensure_token_file
@@ -39,6 +40,8 @@ from .transmitter import Transmitter
 log: Final = logging.getLogger(__name__)
 _THREADS: Final = 32
 _FORGET_EVERY_S: Final = 3_600.0
+_ROLES_S: Final = 10.0
+"""A decision that is read before its signer is known reaches no receiver, so the roles come first."""
 
 
 class Recorded(Recording, Protocol):
@@ -131,9 +134,12 @@ def run_signals(settings: SignalsSettings) -> None:
         signal.signal(number, lambda *_: None)
     with Recorder.open(settings.agent) as recorder:
         signals = Signals(settings, recorder)
-        feed = DecisionFeed(signals.transmitter, signals.store, lambda: connect(settings.agent.kafka))
+        roles = LiveRoles(settings.agent.kafka, settings.agent.log)
+        roles.wait(_ROLES_S)
+        feed = DecisionFeed(signals.transmitter, signals.store, lambda: connect(settings.agent.kafka), roles.opener)
         try:
             asyncio.run(serve(server_of(signals.app(), settings)))
         finally:
             feed.close()
+            roles.close()
             signals.store.close()
