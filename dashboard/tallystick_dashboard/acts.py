@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.orders import MAX_REASON, MIN_REASON, REASON_RULE
 from tallystick_schemas.signing import wire_time
 
 from .boards import Order, OrderBoard, Verb
@@ -13,8 +14,6 @@ from .errors import BadOrder
 from .ports import ActRecorder
 from .sessions import Session
 
-MIN_REASON: Final = 8
-MAX_REASON: Final = 1_000
 SUBJECT_KINDS: Final = ("principal", "credential")
 _RECORDED: Final[dict[Verb, tuple[str, dict[str, str]]]] = {
     "suspend": ("credential.suspend", {}),
@@ -33,7 +32,7 @@ def make_order(verb: Verb, subject: str, reason: str, session: Session, now: flo
         raise BadOrder("Choose whom to lock.")
     reason = " ".join(reason.split())
     if not MIN_REASON <= len(reason) <= MAX_REASON:
-        raise BadOrder(f"Give a reason of {MIN_REASON} to {MAX_REASON:,} characters. It is kept in the record.")
+        raise BadOrder(REASON_RULE)
     return Order(f"console-{secrets.token_hex(8)}", verb, subject, session.who, reason, now)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
+from tallystick_schemas.locks import LockTopic, Subject, Taken, in_force
 from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
+from tallystick_schemas.names import canonical
 from tallystick_schemas.notices import notices, pending
 
 from .ports import Closing
@@ -55,49 +57,47 @@ class FindingBoard:
 
 
 class LockBoard:
-    """The state of every subject on the compacted topic `locks`, and the responder's heartbeat."""
+    """What topic `locks` says of every subject, as responders signed it, and their newest heartbeat."""
 
-    def __init__(self) -> None:
-        self._by_subject: dict[str, Lock] = {}
+    def __init__(self, topic: LockTopic) -> None:
+        self._topic = topic
         self.heartbeat: str | None = None
+        self.agrees: bool | None = None
+        """Whether the topic holds what the newest heartbeat speaks of; None before the first."""
         self.version = 0
 
-    def add(self, message: Lock | LockHeartbeat) -> None:
-        """Take one value of the topic."""
-        if isinstance(message, LockHeartbeat):
-            self.heartbeat = message.at
-            return
-        if self._by_subject.get(message.subject) != message:
-            self._by_subject[message.subject] = message
+    def take(self, key: bytes | None, value: bytes | None) -> Taken:
+        """Take one value of the topic; ParseError when it is nobody's word. A tombstone lifts nothing."""
+        taken = self._topic.take(key, value)
+        if isinstance(taken, LockHeartbeat):
+            agrees = self._topic.agrees(taken)
+            self.version += agrees != self.agrees
+            self.heartbeat, self.agrees = taken.at, agrees
+        elif taken is not None:
             self.version += 1
-
-    def forget(self, subject: str) -> None:
-        """A tombstone: the responder holds nothing about this subject any more."""
-        if self._by_subject.pop(subject, None) is not None:
-            self.version += 1
+        return taken
 
     def get(self, subject: str) -> Lock | None:
         """A subject's newest state."""
-        return self._by_subject.get(subject)
+        held = self._topic.held.get(subject)
+        return held.lock if held else None
 
-    def in_force(self, now: str) -> list[Lock]:
-        """Subjects that are locked at `now` (wire time), newest first."""
-        return sorted((lock for lock in self._by_subject.copy().values() if holds(lock, now)), key=lambda k: k.at, reverse=True)
+    def in_force(self, now: float) -> list[Lock]:
+        """Subjects that are locked at `now` (seconds since 1970), newest first."""
+        return sorted((lock for lock in self._all() if in_force(lock, now)), key=lambda k: k.at, reverse=True)
 
-    def lifted(self, now: str) -> list[Lock]:
+    def lifted(self, now: float) -> list[Lock]:
         """Subjects whose lock is over, newest first."""
-        return sorted((lock for lock in self._by_subject.copy().values() if not holds(lock, now)), key=lambda k: k.at, reverse=True)
+        return sorted((lock for lock in self._all() if not in_force(lock, now)), key=lambda k: k.at, reverse=True)
 
-    def of(self, principal: str, credential: str | None, now: str) -> Lock | None:
+    def of(self, principal: str, credential: str | None, now: float) -> Lock | None:
         """The lock in force that stops this principal or credential."""
-        subjects = [f"principal:{principal}"] + ([f"credential:{credential}"] if credential else [])
-        found = [lock for s in subjects if (lock := self._by_subject.get(s)) is not None and holds(lock, now)]
+        subjects = [Subject("principal", canonical(principal)), *([Subject("credential", credential)] if credential else [])]
+        found = [lock for one in subjects if in_force(lock := self.get(str(one)), now) and lock is not None]
         return found[0] if found else None
 
-
-def holds(lock: Lock, now: str) -> bool:
-    """Locked, and not over yet. Wire times compare as text."""
-    return lock.state == "locked" and (lock.until is None or now < lock.until)
+    def _all(self) -> list[Lock]:
+        return [held.lock for held in self._topic.held.copy().values()]
 
 
 class DecisionBoard:

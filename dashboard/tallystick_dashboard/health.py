@@ -52,6 +52,8 @@ class Observed:
     """Entries under checkpoints whose signature held."""
     checkpoint_problem: str | None = None
     locks_heartbeat: float | None = None
+    locks_agree: bool | None = None
+    """Whether the topic of locks holds what that heartbeat speaks of."""
     detection: Waiting | None = None
     detection_read: float | None = None
     """When Kafka was asked for it last."""
@@ -59,7 +61,7 @@ class Observed:
     breaker_at: float | None = None
     """When the breaker last held something back."""
     points: Mapping[str, float] = field(default_factory=dict)
-    """Enforcement points -> when they last said that they are there, by their own clock."""
+    """Enforcement points -> when they last said that they are there, by the broker's clock."""
 
 
 def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
@@ -157,6 +159,9 @@ def _locks(seen: Observed, now: float) -> HealthItem:
         return HealthItem("locks", label, "no heartbeat", "unknown", "The responder has not spoken yet. Gateways deny until it does.")
     if seen.breaker_at is not None and now - seen.breaker_at < BREAKER_WINDOW_S:
         return HealthItem("locks", label, "breaker open", "bad", "Too many automatic locks in 10 minutes: findings wait for people.")
+    if seen.locks_agree is False:
+        hint = "The topic of locks lost values, or holds some back: it is not what the responder wrote. Gateways deny everybody until it is again."
+        return HealthItem("locks", label, "topic differs", "bad", hint)
     age = now - seen.locks_heartbeat
     hint = "Age of the responder's heartbeat. Gateways deny everything when it is older than 30 s."
     return HealthItem("locks", label, f"heartbeat {age_text(age)}", _level(age, 5.0), hint)

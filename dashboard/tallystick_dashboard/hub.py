@@ -4,6 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tallystick_schemas.enforcement import Enforcement
+from tallystick_schemas.envelope import Opener
+from tallystick_schemas.locks import LockTopic
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import LogSettings
 
 from .boards import DecisionBoard, FindingBoard, LockBoard, OrderBoard
@@ -22,9 +26,12 @@ class Hub:
     sources: Sources
     recorder: ActRecorder
     clock: Callable[[], float] = time.time
+    opener: Opener = field(init=False)
+    """Opens what the parts sign; topic `locks` tells it who has which role."""
     tail: Tail = field(init=False)
     findings: FindingBoard = field(init=False)
     locks: LockBoard = field(init=False)
+    points: Enforcement = field(init=False)
     orders: OrderBoard = field(init=False)
     decisions: DecisionBoard = field(init=False)
     seen: Observed = field(init=False)
@@ -33,7 +40,9 @@ class Hub:
     def __post_init__(self) -> None:
         self.tail = Tail(self.settings.tail_events)
         self.findings = FindingBoard(self.settings.findings)
-        self.locks = LockBoard()
+        self.opener = Opener(self.log.deployment, Keyring.of(self.log.operator_keys))
+        self.locks = LockBoard(LockTopic(self.opener))
+        self.points = Enforcement(self.opener)
         self.orders = OrderBoard()
         self.decisions = DecisionBoard()
         self.seen = Observed(seal_interval=self.log.seal_interval_s)

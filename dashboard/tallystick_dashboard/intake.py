@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from tallystick_schemas.enforcement import PointKey, word_of
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Decision, LockHeartbeat, Point, parse_batch, parse_finding, parse_lock, parse_message
+from tallystick_schemas.errors import OldMessage, ParseError
+from tallystick_schemas.locks import Held, Lost
+from tallystick_schemas.messages import Decision, LockHeartbeat, parse_batch, parse_finding, parse_message
 from tallystick_schemas.notices import breaker_held, withdrawn
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
@@ -14,36 +14,45 @@ from .ports import HistoryView
 _FORGOTTEN_S = 86_400.0
 
 
-def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None) -> bool:
-    """Put one message where it belongs; False when it is not what the topic holds (the shell counts and logs that)."""
+def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float | None = None) -> bool:
+    """Put one message where it belongs; False when no part with that role signed it (the shell counts and logs that).
+
+    `append_s`: the broker's time of it, in seconds since 1970; now by default. What was taken before and comes again is no stranger's.
+    """
     try:
-        if topic == VERIFIED and value is not None:
-            hub.tail.add(parse_batch(value), hub.clock())
-        elif topic == FINDINGS and value is not None:
-            hub.findings.add(parse_finding(value))
-        elif topic == LOCKS:
-            _take_lock(hub, key, value)
-        elif topic == DECISIONS and value is not None:
-            _take_decision(hub, parse_message(Decision, value))
-        elif topic == ENFORCEMENT:
-            _take_point(hub, PointKey.parse(key), value or b"")
-        else:
-            return False
+        _take(hub, topic, key, value, hub.clock() if append_s is None else append_s)
+    except OldMessage:
+        return True
     except ParseError:
         return False
     return True
 
 
-def _take_lock(hub: Hub, key: bytes | None, value: bytes | None) -> None:
-    if value is None:
-        hub.locks.forget((key or b"").decode("utf-8", "replace"))
+def _take(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float) -> None:
+    if topic == LOCKS:
+        _take_lock(hub, key, value)
         return
-    message = parse_lock(key, value)
-    hub.locks.add(message)
-    if isinstance(message, LockHeartbeat):
-        hub.seen.locks_heartbeat = seconds_of(message.at)
-    else:
-        hub.orders.applied(message.command, hub.clock())
+    if topic == ENFORCEMENT:
+        hub.points.take(key, value, append_s)
+        _note_points(hub)
+        return
+    body = hub.opener.open(topic, key, value or b"").body
+    if topic == VERIFIED:
+        hub.tail.add(parse_batch(body), hub.clock())
+    elif topic == FINDINGS:
+        hub.findings.add(parse_finding(body))
+    elif topic == DECISIONS:
+        _take_decision(hub, parse_message(Decision, body))
+
+
+def _take_lock(hub: Hub, key: bytes | None, value: bytes | None) -> None:
+    taken = hub.locks.take(key, value)
+    if isinstance(taken, LockHeartbeat):
+        hub.seen.locks_heartbeat, hub.seen.locks_agree = seconds_of(taken.at), hub.locks.agrees
+    elif isinstance(taken, Held):
+        hub.orders.applied(taken.lock.command, hub.clock())
+    elif isinstance(taken, Lost):
+        raise ParseError(f"a tombstone about {taken.subject!r}, which lifts nothing")
 
 
 def _take_decision(hub: Hub, decision: Decision) -> None:
@@ -57,17 +66,9 @@ def _take_decision(hub: Hub, decision: Decision) -> None:
         hub.seen.breaker_at = max(seconds_of(decision.at) or 0.0, hub.seen.breaker_at or 0.0)
 
 
-def _take_point(hub: Hub, key: PointKey, value: bytes) -> None:
-    """Points alone: an acknowledgement is told by `tallystick locks`."""
-    if key.subject is not None:
-        return
-    word = word_of(key, value)
-    assert isinstance(word, Point)  # a key without a subject is a point's
-    points = dict(hub.seen.points)
-    if word.left:
-        points.pop(word.name, None)
-    else:
-        points[word.name] = seconds_of(word.at) or 0.0
+def _note_points(hub: Hub) -> None:
+    """Points alone; their acknowledgements are told by `tallystick locks`."""
+    points = {name: at for name, (_, at) in hub.points.points.items()}
     # A day is long enough to be missed; a name that was never signed off must not be shown for ever.
     newest = max(points.values(), default=0.0)
     hub.seen.points = {one: at for one, at in points.items() if newest - at < _FORGOTTEN_S}

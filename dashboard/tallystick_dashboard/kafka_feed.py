@@ -89,7 +89,7 @@ class KafkaFeed:
 
     def _take(self, records: Iterable[Any]) -> None:
         for record in records:
-            if not take_message(self._hub, record.topic, record.key, record.value):
+            if not take_message(self._hub, record.topic, record.key, record.value, record.timestamp / 1000):
                 self.refused += 1
                 _log.warning("%s offset %d is not what the topic holds", record.topic, record.offset)
 

@@ -51,8 +51,8 @@ def in_force(lock: Lock | None, now: float) -> bool:
 
 def weaker(one: Lock, other: Lock) -> bool:
     """Whether `one` would hold less than `other`: a lower level, or a sooner end."""
-    if LEVELS.index(one.level) != LEVELS.index(other.level):
-        return LEVELS.index(one.level) < LEVELS.index(other.level)
+    if LEVELS.index(one.level) < LEVELS.index(other.level):
+        return True
     return one.until is not None and (other.until is None or seconds_of(one.until) < seconds_of(other.until))
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import uvicorn
+from tests.support.signing import OPERATORS, PARTS, Speaker, directive, role_key
 
 from tallystick_dashboard.app import build_app
 from tallystick_dashboard.health import Waiting
@@ -26,7 +28,6 @@ from tallystick_schemas.messages import (
     Decision,
     Finding,
     Lock,
-    LockHeartbeat,
     Place,
     VerifiedBatch,
     VerifiedSegment,
@@ -39,7 +40,7 @@ from tallystick_schemas.standing import Standing
 from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS, VERIFIED
 
 SECRET = b"s" * 32
-LOG = LogSettings(deployment="example", shards=4)
+LOG = LogSettings(deployment="example", shards=4, operator_keys=OPERATORS)
 THIEF = "ci-runner@example.org"
 CREDENTIAL = "tok-7f3a"
 MODEL = "acme/large-v3"
@@ -116,6 +117,7 @@ class Simulator:
     """Of events that do not hold."""
     answer_orders: bool = True
     recorder_error: Exception | None = None
+    speakers: dict[str, Speaker] = field(default_factory=lambda: {part: Speaker(part, deployment="example") for part in PARTS})
 
     # --- ActRecorder ---
     async def record_async(
@@ -160,7 +162,7 @@ class Simulator:
         )
 
     def send_decision(self, decision: Decision) -> None:
-        self.take(DECISIONS, decision.subject.encode(), encode_json(decision))
+        self.say("responder", DECISIONS, decision.subject.encode(), encode_json(decision))
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         found = []
@@ -222,17 +224,27 @@ class Simulator:
         places = [(shard, index, pos) for pos in range(len(raws))]
         self.events.update(zip(places, raws, strict=True))
         segment = VerifiedSegment(index, "gateway", "0" * 32, 0, int(self.now() * 1000), list(enumerate(raws)))
-        self.take(VERIFIED, None, encode_batch(VerifiedBatch(1, shard, [segment], [])))
+        self.say("notary", VERIFIED, None, encode_batch(VerifiedBatch(1, shard, [segment], [])))
         return places
 
     def send_finding(self, finding: Finding) -> None:
-        self.take(FINDINGS, finding.principal.encode(), encode_json(finding))
+        self.say("detectors", FINDINGS, finding.principal.encode(), encode_json(finding))
 
     def send_lock(self, lock: Lock) -> None:
-        self.take(LOCKS, lock.subject.encode(), encode_json(lock))
+        self.say("responder", LOCKS, lock.subject.encode(), encode_json(lock))
 
-    def send_heartbeat(self) -> None:
-        self.take(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(self.now()))))
+    def send_heartbeat(self, **changes: Any) -> None:
+        assert self.hub is not None
+        beat = msgspec.structs.replace(self.hub.locks._topic.heartbeat(wire_time(self.now())), **changes)
+        self.say("responder", LOCKS, HEARTBEAT_KEY, encode_json(beat))
+
+    def send_roles(self) -> None:
+        for part in PARTS:
+            self.take(LOCKS, role_key(part), directive(part))
+
+    def say(self, part: str, topic: str, key: bytes | None, body: bytes) -> None:
+        """One message as a part signs it."""
+        self.take(topic, key, self.speakers[part].says(topic, key, body))
 
     def refresh(self) -> None:
         assert self.hub is not None
@@ -339,6 +351,7 @@ class RunningConsole:
         self.simulator = Simulator()
         self.hub = Hub(self.settings, LOG, self.simulator, self.simulator)
         self.simulator.hub = self.hub
+        self.simulator.send_roles()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         app = build_app(self.hub, SECRET, UsedLinks(SECRET, folder / "used-links"))

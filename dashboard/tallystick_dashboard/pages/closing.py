@@ -7,10 +7,10 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, no_update
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.orders import MAX_REASON, MIN_REASON, REASON_RULE
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import DISPOSITIONS
 
-from ..acts import MAX_REASON, MIN_REASON
 from ..guard import current_session
 from ..hub import Hub
 from ..parts import clock_time
@@ -61,7 +61,7 @@ def register(app: App, hub: Hub) -> None:
         if disposition not in DISPOSITIONS:
             return _problem("Choose what it was.")
         if not MIN_REASON <= len(words) <= MAX_REASON:
-            return _problem(f"Give a reason of {MIN_REASON} to {MAX_REASON:,} characters. It is kept in the record.")
+            return _problem(REASON_RULE)
         record = hub.recorder.record_async(
             "incident.close",
             actor=Actor(principal=session.who, kind="human", session=session.id),

@@ -11,7 +11,6 @@ from dash import Input, Output, State, no_update, set_props
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.probes import is_probe
-from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing
 from tallystick_schemas.verdicts import Verdict
 from tallystick_schemas.words import counted
@@ -141,7 +140,7 @@ def _compared(finding: Finding) -> list[str]:
 
 
 def _lock(hub: Hub, finding: Finding) -> Component:
-    lock = hub.locks.of(finding.principal, finding.credential, wire_time(hub.clock()))
+    lock = hub.locks.of(finding.principal, finding.credential, hub.clock())
     if lock is None:
         subject = f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
         return [

@@ -4,7 +4,6 @@ import dash_mantine_components as dmc
 from dash import Input, Output
 
 from tallystick_schemas.messages import Finding
-from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted, noun
 
 from ..grid import table
@@ -53,14 +52,14 @@ def register(app: App, hub: Hub) -> None:
         if not chosen:
             others = f"{counted(len(found), 'finding')} of other severities: choose All to see {noun(len(found), 'it', 'them')}."
             return empty(f"No {severity} findings", others)
-        now = wire_time(hub.clock())
+        now = hub.clock()
         rows = [_row(hub, f, now) for f in chosen[:_PAGE]]
         more = html.P(f"The newest {_PAGE} of {len(chosen):,} are shown.", className="quiet") if len(chosen) > _PAGE else None
         heads = ["Severity", "Finding", "Principal", "Value / threshold", "Detector", "Time (UTC)", "Lock"]
         return [table(heads, rows, "Findings", ["96px", "auto", "208px", "140px", "88px", "140px", "88px"]), more]
 
 
-def _row(hub: Hub, finding: Finding, now: str) -> list[Component]:
+def _row(hub: Hub, finding: Finding, now: float) -> list[Component]:
     lock, closing = hub.locks.of(finding.principal, finding.credential, now), hub.findings.closing(finding.id)
     return [
         badge(finding.severity, finding.severity),

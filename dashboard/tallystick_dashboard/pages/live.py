@@ -3,8 +3,6 @@
 import dash_mantine_components as dmc
 from dash import Input, Output
 
-from tallystick_schemas.signing import wire_time
-
 from ..hub import Hub
 from ..parts import badge, empty, finding_link, page_head
 from ..ui import App, Component, html
@@ -102,7 +100,7 @@ def register(app: App, hub: Hub) -> None:
     async def locks(_news: int | None) -> Component:
         rows = [
             html.Li([html.Span(className="icon icon-locks"), html.Div([html.Span(lock.subject, className="mono"), html.Span(lock.reason)])])
-            for lock in hub.locks.in_force(wire_time(hub.clock()))[:_SIDE]
+            for lock in hub.locks.in_force(hub.clock())[:_SIDE]
         ]
         body = html.Ul(rows, className="side-list") if rows else html.P("Nobody is locked.", className="quiet")
         return [html.H2("Locks in force"), body]

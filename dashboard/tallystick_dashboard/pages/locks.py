@@ -3,7 +3,6 @@
 from dash import Input, Output
 
 from tallystick_schemas.messages import Decision, Lock
-from tallystick_schemas.signing import wire_time
 
 from ..grid import table
 from ..hub import Hub
@@ -29,13 +28,18 @@ def register(app: App, hub: Hub) -> None:
 
     @app.callback(Output("locks-list", "children"), Input("locks-news", "data"), websocket=True)
     async def show(_news: int | None) -> Component:
-        now = wire_time(hub.clock())
+        now = hub.clock()
         held, lifted = hub.locks.in_force(now), hub.locks.lifted(now)
         if held:
             first: Component = table(list(_HELD), [_row(hub, lock) for lock in held], "Locks in force", _HELD_WIDTHS)
         else:
-            first = empty(
-                "Nobody is locked", "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding."
+            first = (
+                _nobody(hub)
+                if hub.locks.agrees is False
+                else empty(
+                    "Nobody is locked",
+                    "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding.",
+                )
             )
         parts = [*_waiting(hub), html.Div(first, className="card")]
         if lifted:
@@ -45,6 +49,15 @@ def register(app: App, hub: Hub) -> None:
                 html.Div(table(list(_OVER), rows, "Lifted or over", _OVER_WIDTHS), className="card"),
             ]
         return parts
+
+
+def _nobody(hub: Hub) -> Component:  # noqa: ARG001 - the callers' form
+    """Not the good news that an empty list would be."""
+    return empty(
+        "The topic of locks is not what the responder wrote",
+        "Values were lost, held back, or put there by nobody, so who is locked cannot be told from it. Doors deny everybody meanwhile, and the "
+        "responder writes its locks again. Look at the findings R05, and at who can write to the broker.",
+    )
 
 
 def _waiting(hub: Hub) -> list[Component]:

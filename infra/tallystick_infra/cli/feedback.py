@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from tallystick_schemas.messages import Finding
+from tallystick_schemas.orders import MIN_REASON
 from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
 from ..errors import ManyFindings, NoFinding
 from .common import data_option, emit_json, json_option, knock, open_running, out
-from .reasons import MIN_REASON, by_option, checked_reason
+from .reasons import by_option, checked_reason
 from .respond_show import findings as _listing
 
 _AGENT = "cli"

@@ -2,13 +2,11 @@
 
 import getpass
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
-MIN_REASON: Final = 8
-MAX_REASON: Final = 1_000
-RULE: Final = f"Give a reason of {MIN_REASON} to {MAX_REASON:,} characters. It is kept in the record."
+from tallystick_schemas.orders import MAX_REASON, MIN_REASON, REASON_RULE
 
 
 def checked_reason(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
@@ -17,9 +15,9 @@ def checked_reason(_ctx: click.Context, _param: click.Parameter, given: str | No
         return None
     reason = given.strip()
     if not reason:
-        raise click.BadParameter(f"it is empty. {RULE}")
+        raise click.BadParameter(f"it is empty. {REASON_RULE}")
     if not MIN_REASON <= len(reason) <= MAX_REASON:
-        raise click.BadParameter(f"it has {len(reason):,}. {RULE}")
+        raise click.BadParameter(f"it has {len(reason):,}. {REASON_RULE}")
     return reason
 
 

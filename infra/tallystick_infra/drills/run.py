@@ -86,7 +86,10 @@ class Runner:
             return results
 
     def _play_all(self, runs: dict[str, Drill]) -> list[Played]:
-        with Record(self._deployment.clickhouse(), self._deployment.kafka()) as record, ThreadPoolExecutor(self._side_by_side) as pool:
+        with (
+            Record(self._deployment.clickhouse(), self._deployment.kafka(), self._deployment.log()) as record,
+            ThreadPoolExecutor(self._side_by_side) as pool,
+        ):
             waiting = [pool.submit(self._play, drill, run, record) for run, drill in runs.items()]
             try:
                 return [one.result() for one in waiting]

@@ -61,7 +61,6 @@ class DecisionFeed:
             return int(first)
         return kept
 
-
     def _decision(self, record: Any) -> Decision | None:
         """The decision that a responder signed, with a number above those before it; None for what is nobody's word, or said again."""
         try:

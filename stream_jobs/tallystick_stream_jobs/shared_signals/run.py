@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_producers.following import connect
-from tallystick_producers.keyring import LiveRoles
 from tallystick_producers.gateway.protocol import Limits, guarded_server
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import ensure_token_file
+from tallystick_producers.keyring import LiveRoles
 
 from ..connectors.http import Http
 from .api import TransmitterApi

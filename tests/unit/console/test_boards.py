@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.console import LOG, Simulator, make_event
+from tests.support.signing import Speaker, opener
 
 from tallystick_dashboard.acts import give_order, make_order, order_attrs
-from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard, holds
+from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard
 from tallystick_dashboard.errors import BadOrder
 from tallystick_dashboard.feed import Tail, tail_cells
 from tallystick_dashboard.grid import plain, table
@@ -24,6 +25,7 @@ from tallystick_dashboard.sessions import Session
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
 from tallystick_schemas.blast_radius import Hit, Plan
+from tallystick_schemas.locks import LockTopic
 from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_json
 from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
@@ -136,42 +138,57 @@ def test_of_two_closings_the_later_stands_and_the_unknown_is_not_kept() -> None:
 
 
 def test_a_lock_holds_until_its_time_or_its_lifting() -> None:
-    board = LockBoard()
-    board.add(LOCK)
-    assert board.of("ana", "tok", wire_time(NOW)) == LOCK
-    assert board.of("ana", None, wire_time(NOW)) is None
-    assert board.in_force(wire_time(NOW + 60)) == []
-    assert board.lifted(wire_time(NOW + 60)) == [LOCK]
-    board.add(msgspec.structs.replace(LOCK, state="unlocked", command="c2"))
-    assert not holds(board.get("credential:tok"), wire_time(NOW))  # type: ignore[arg-type]
-    board.forget("credential:tok")
-    assert board.get("credential:tok") is None
+    board, responder, key = LockBoard(LockTopic(opener())), Speaker("responder"), b"credential:tok"
+    board.take(key, responder.says(LOCKS, key, encode_json(LOCK)))
+    assert board.of("ana", "tok", NOW) == LOCK
+    assert board.of("ana", None, NOW) is None
+    assert board.in_force(NOW + 60) == []
+    assert board.lifted(NOW + 60) == [LOCK]
+    board.take(key, None)
+    assert board.of("ana", "tok", NOW) == LOCK, "a tombstone lifts nothing"
+    board.take(key, responder.says(LOCKS, key, encode_json(msgspec.structs.replace(LOCK, state="unlocked", command="c2"))))
+    assert (board.in_force(NOW), board.lifted(NOW) != []) == ([], True)
+    board.take(key, None)
+    assert board.get("credential:tok") is None, "cleaned up behind a signed lifting"
 
 
 def make_hub(simulator: Simulator | None = None) -> Hub:
     simulator = simulator or Simulator()
     hub = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, simulator, simulator, clock=lambda: NOW)
     simulator.hub = hub
+    simulator.send_roles()
     return hub
 
 
 def test_messages_go_where_they_belong_and_rubbish_nowhere() -> None:
-    hub = make_hub()
+    hub, forged = make_hub(), Speaker("gateway", fence=99, deployment="example")
     assert hub.recorder is not None
     for topic, key, value in (
         (VERIFIED, None, b"x"),
         (FINDINGS, b"a", b"{}"),
+        (FINDINGS, b"ana", encode_json(FINDING)),
+        (FINDINGS, b"ana", forged.says(FINDINGS, b"ana", encode_json(FINDING))),
         (LOCKS, b"other", msgspec.json.encode(LOCK)),
+        (LOCKS, b"credential:tok", msgspec.json.encode(LOCK)),
+        (LOCKS, b"credential:tok", forged.says(LOCKS, b"credential:tok", encode_json(LOCK))),
         ("acts", None, b""),
     ):
         assert not take_message(hub, topic, key, value)
-    assert (hub.tail.total, hub.findings.version, hub.locks.version) == (0, 0, 0)
-    assert take_message(hub, LOCKS, b"credential:tok", msgspec.json.encode(LOCK))
-    assert take_message(hub, LOCKS, b"_heartbeat", msgspec.json.encode({"at": wire_time(NOW)}))
+    assert (hub.tail.total, hub.findings.version, hub.locks.get("credential:tok")) == (0, 0, None)
+
+
+def test_a_topic_of_locks_that_differs_is_no_good_news() -> None:
+    simulator = Simulator()
+    hub = make_hub(simulator)
+    simulator.send_lock(LOCK)
+    simulator.send_heartbeat()
+    assert (hub.locks.get("credential:tok"), hub.seen.locks_heartbeat, levels(hub.seen)["locks"]) == (LOCK, NOW, "good")
+    assert not take_message(hub, LOCKS, b"credential:tok", None), "counted and logged"
     assert hub.locks.get("credential:tok") == LOCK
-    assert hub.seen.locks_heartbeat == NOW
-    assert take_message(hub, LOCKS, b"credential:tok", None)
-    assert hub.locks.get("credential:tok") is None
+    simulator.send_heartbeat(count=2)
+    assert (hub.locks.agrees, levels(hub.seen)["locks"]) == (False, "bad")
+    simulator.send_heartbeat()
+    assert (hub.locks.agrees, levels(hub.seen)["locks"]) == (True, "good")
 
 
 @pytest.mark.parametrize(
@@ -256,12 +273,11 @@ def test_an_open_breaker_and_points_are_seen() -> None:
     hub.seen.locks_heartbeat = NOW
     assert levels(hub.seen)["locks"] == "bad"
     there = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))
-    simulator.take(ENFORCEMENT, b"gateway", encode_json(there))
+    simulator.say("gateway", ENFORCEMENT, b"gateway", encode_json(there))
     assert levels(hub.seen)["points"] == "good"
-    simulator.take(ENFORCEMENT, b"gateway\0principal:a", b"an acknowledgement is not read here")
-    assert not take_message(hub, ENFORCEMENT, b"gateway", None)
-    assert levels(hub.seen)["points"] == "good", "a tombstone signs nobody off"
-    simulator.take(ENFORCEMENT, b"gateway", encode_json(msgspec.structs.replace(there, left=True)))
+    assert not take_message(hub, ENFORCEMENT, b"gateway", None), "a tombstone signs nobody off"
+    assert levels(hub.seen)["points"] == "good"
+    simulator.say("gateway", ENFORCEMENT, b"gateway", encode_json(msgspec.structs.replace(there, left=True)))
     assert levels(hub.seen)["points"] == "unknown"
 
 

@@ -11,12 +11,10 @@ import pytest
 from click.testing import CliRunner
 from tests.support.responding import finding
 
-from tallystick_dashboard import acts
 from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
-from tallystick_infra.cli.reasons import MAX_REASON, MIN_REASON
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
-from tallystick_producers import Recorder, Stats
+from tallystick_producers import Recorder, Stats, keyring
 from tallystick_producers.errors import SegmentsRefused
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Decision, Level, Lock
@@ -60,10 +58,6 @@ def test_who_orders_has_a_name(order: list[str], by: str, tmp_path: Path) -> Non
     done = CliRunner().invoke(cli, [*order, *WHY, "--by", by, "--data", str(tmp_path)])
     assert (done.exit_code, type(done.exception)) == (2, SystemExit)
     assert "'--by': the name" in done.stderr
-
-
-def test_the_console_has_the_same_rule() -> None:
-    assert (MIN_REASON, MAX_REASON) == (acts.MIN_REASON, acts.MAX_REASON)
 
 
 @pytest.mark.parametrize("subject", ["", "   ", "principal:", "credential:", "credential: ", "an\x1b[2Jn", "ann\n"])
@@ -110,15 +104,16 @@ def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
     recorder = Taking()
     deployment = Deployment.create(tmp_path / "data", {"embedded": {"kafka_port": 0, "controller_port": 0, "clickhouse_port": 1}})
 
-    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+    def decided(_kafka: object, _log: object, command: str, _timeout_s: float) -> Decision:
         lock = Lock(subject="principal:ann", state="locked", reason="r", command=command, by="ana", at=NOW)
         return Decision(id=command, subject=lock.subject, choice="suspend", reason="r", at=NOW, by="ana", lock=lock)
 
     monkeypatch.setattr(respond, "_open", lambda _data: deployment)
     monkeypatch.setattr(Recorder, "open", lambda _settings: nullcontext(recorder))
     monkeypatch.setattr(client, "wait_decided", decided)
-    monkeypatch.setattr(client, "read_locks", lambda _kafka: recorder.locks)
-    monkeypatch.setattr(topics, "read_decisions", lambda _kafka, _newest: recorder.decisions)
+    monkeypatch.setattr(client, "read_locks", lambda _kafka, _log: recorder.locks)
+    monkeypatch.setattr(keyring, "read_opener", lambda _kafka, _log: None)
+    monkeypatch.setattr(topics, "read_decisions", lambda _kafka, _opener, _newest: recorder.decisions)
     return recorder
 
 
@@ -161,7 +156,7 @@ def waits(subject: str, level: Level = "revoke", command: str = "c-9") -> Decisi
 def test_what_waits_is_withdrawn(locked: bool, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     taking.locks, taking.decisions = [held("principal:ann")] if locked else [], [waits("principal:ann")]
 
-    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+    def decided(_kafka: object, _log: object, command: str, _timeout_s: float) -> Decision:
         said = "withdrawn by ana: revoke"
         return Decision(id=command, subject="principal:ann", choice="note", reason=said, at=NOW, by="ana", policy={WITHDRAWS: "c-9"})
 
@@ -335,7 +330,7 @@ def test_the_plan_hints_at_a_typo(
     ],
 )
 def test_a_lock_says_until_when(facts: dict[str, str], said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
-    def decided(_kafka: object, command: str, _timeout_s: float) -> Decision:
+    def decided(_kafka: object, _log: object, command: str, _timeout_s: float) -> Decision:
         lock = held("principal:ann", **facts)
         return Decision(id=command, subject=lock.subject, choice="suspend", reason="r", at=NOW, by="ana", lock=lock)
 
@@ -380,7 +375,7 @@ def test_an_order_with_a_finding_does_not_need_the_store(
 def test_an_order_that_nobody_decides_names_who_is_silent(
     sent: int, waiting: int, said: str, taking: Taking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def undecided(_kafka: object, command: str, timeout_s: float) -> Decision:
+    def undecided(_kafka: object, _log: object, command: str, timeout_s: float) -> Decision:
         raise LockUnconfirmed(command, timeout_s)
 
     monkeypatch.setattr(client, "wait_decided", undecided)

@@ -114,7 +114,7 @@ def listed(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[..., Result]:
     said = {IDS[2]: Closed("false-positive", "ann", "nightly copy", datetime(2026, 11, 24, tzinfo=UTC))}
     monkeypatch.setattr(respond_show, "open_running", lambda *_: Somewhere())
     monkeypatch.setattr(respond_show, "knock", lambda *_: None)
-    monkeypatch.setattr(client, "read_findings", lambda kafka, limit: [finding(id=IDS[0]), finding(id=IDS[2])])
+    monkeypatch.setattr(client, "read_findings", lambda kafka, log, limit: [finding(id=IDS[0]), finding(id=IDS[2])])
     monkeypatch.setattr(store, "read_closed", lambda settings, agents, ids: {one: said[one] for one in ids if one in said})
     return lambda *options: CliRunner().invoke(respond_show.findings, ["--data", str(tmp_path), *options])
 

@@ -5,11 +5,14 @@ import time
 import msgspec
 import pytest
 from tests.support.receiver import NOW, Reply, decision, json_reply, receiver
+from tests.support.signing import Speaker, opener
 from tests.support.world import Failed, Fault, Faults, Killed
 
+from tallystick_schemas.enforcement import Enforcement
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Denial, Finding, Point, parse_finding, parse_message
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import ENFORCEMENT
 from tallystick_stream_jobs.connectors.errors import Retry
 from tallystick_stream_jobs.outbox.asking import PROBE_PATH, Asker
 from tallystick_stream_jobs.outbox.minted import Minted
@@ -30,12 +33,13 @@ class Topics:
         def act():
             if topic == "findings":
                 self.findings.append(parse_finding(value))
-            elif value is None:
-                getattr(self, topic).pop(key, None)
             else:
                 getattr(self, topic)[key] = value
 
         self.faults.do(topic, act)
+
+    def remove(self, topic, key):
+        self.faults.do(topic, lambda: getattr(self, topic).pop(key, None))
 
     def record(self, action, **fields):
         self.faults.do("record", lambda: self.events.append((action, fields)))
@@ -63,9 +67,9 @@ class Introspecting:
 
 def make(topics, url, connectors=None, minted=lambda many: [[] for _ in many]):
     tools = Tools(Asker(CANARY, connectors or {}), minted, topics, topics)
-    proving = Proving(Prover(ProofLimits()), tools, 30.0)
+    proving = Proving(Prover(ProofLimits()), tools, 30.0, Enforcement(opener()))
     point = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW), probe=f"{url}{PROBE_PATH}")
-    proving.enforcement(b"gateway", msgspec.json.encode(point), int(NOW * 1000))
+    proving.enforcement(b"gateway", Speaker("gateway").says(ENFORCEMENT, b"gateway", msgspec.json.encode(point)), int(NOW * 1000))
     return proving
 
 

@@ -5,12 +5,16 @@ from types import SimpleNamespace
 import pytest
 from kafka.errors import KafkaError
 from tests.support.signals import decision, settings_in, until
+from tests.support.signing import Speaker, opener
 
 from tallystick_schemas.messages import encode_json
+from tallystick_schemas.topics import DECISIONS
 from tallystick_stream_jobs.shared_signals.feed import PARTITION, DecisionFeed
 from tallystick_stream_jobs.shared_signals.store import Store
 from tallystick_stream_jobs.shared_signals.streams import created
 from tallystick_stream_jobs.shared_signals.transmitter import Transmitter
+
+KEY = b"principal:ann"
 
 
 class Topic:
@@ -35,7 +39,7 @@ class Topic:
         if self.failures:
             self.failures -= 1
             raise KafkaError("away")
-        found = [SimpleNamespace(offset=self.first + n, value=v) for n, v in enumerate(self.values) if self.first + n >= self.at]
+        found = [SimpleNamespace(offset=self.first + n, key=KEY, value=v) for n, v in enumerate(self.values) if self.first + n >= self.at]
         self.at = self.first + len(self.values)
         return {PARTITION: found}
 
@@ -52,7 +56,7 @@ def store(tmp_path):
 
 
 def read(tmp_path, store, topic):
-    feed = DecisionFeed(Transmitter(settings_in(tmp_path), store), store, lambda: topic)
+    feed = DecisionFeed(Transmitter(settings_in(tmp_path), store), store, lambda: topic, opener())
     try:
         until(lambda: store.position("decisions") == topic.first + len(topic.values), "the topic is read")
     finally:
@@ -60,8 +64,9 @@ def read(tmp_path, store, topic):
     return [one.claims["txn"] for one in store.waiting("s1", 100)][::2]
 
 
-def values(*names):
-    return [encode_json(decision(name)) for name in names]
+def values(*names, speaker=None):
+    responder = speaker or Speaker("responder")
+    return [responder.says(DECISIONS, KEY, encode_json(decision(name))) for name in names]
 
 
 def test_the_first_time_it_begins_at_the_end(tmp_path, store):
@@ -94,4 +99,19 @@ def test_a_broker_that_is_away_is_asked_again_and_nothing_is_told_twice(tmp_path
 def test_garbage_stops_nothing(tmp_path, store):
     store.enqueue([], ("decisions", 0))
     garbage = [None, b"", b"{", b"[" * 5000, b"\xff", b'{"id":1}', encode_json(decision("lock only").lock)]
-    assert read(tmp_path, store, Topic([*garbage, *values("a")])) == ["a"]
+    responder = Speaker("responder")
+    signed = [responder.says(DECISIONS, KEY, one or b"") for one in garbage]
+    assert read(tmp_path, store, Topic([*garbage, *signed, *values("a", speaker=responder)])) == ["a"]
+
+
+@pytest.mark.parametrize("by", ["gateway", "notary", "mallory"])
+def test_no_receiver_is_told_what_no_responder_signed(tmp_path, store, by):
+    store.enqueue([], ("decisions", 0))
+    forged = values("evil", speaker=Speaker(by, fence=99))
+    assert read(tmp_path, store, Topic([encode_json(decision("plain")), *forged, *values("a")])) == ["a"]
+
+
+def test_a_decision_that_is_said_again_is_not_told_again(tmp_path, store):
+    store.enqueue([], ("decisions", 0))
+    first, second = values("a", "b")
+    assert read(tmp_path, store, Topic([first, second, first])) == ["a", "b"]
