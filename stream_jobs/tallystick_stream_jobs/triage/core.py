@@ -14,6 +14,7 @@ from tallystick_schemas.messages import Finding, VerifiedBatch
 
 from ..detectors.facts import LATENESS_S
 from ..detectors.reading import decode_event
+from ..detectors.vouching import ScopeOf, anybody
 from ..policy.model import DetectionPolicy
 from . import storms
 from .grants import Grants
@@ -27,15 +28,15 @@ _ACTS: Final = ("signal", "alert", "step-up", "suspend")
 class Triage:
     """`watch` each batch, then `take` each of its findings in order."""
 
-    def __init__(self, policy: DetectionPolicy, state: State) -> None:
+    def __init__(self, policy: DetectionPolicy, state: State, scope_of: ScopeOf = anybody) -> None:
         self._state = state
-        self._grants = Grants(state)
+        self._grants = Grants(state, scope_of)
         self.use(policy)
 
     @classmethod
-    def restore(cls, policy: DetectionPolicy, raw: bytes) -> "Triage":
+    def restore(cls, policy: DetectionPolicy, raw: bytes, scope_of: ScopeOf = anybody) -> "Triage":
         """As it was kept; ParseError."""
-        return cls(policy, decode_state(raw))
+        return cls(policy, decode_state(raw), scope_of)
 
     def use(self, policy: DetectionPolicy) -> None:
         """Another policy from here on; what is open stays open."""
@@ -62,13 +63,13 @@ class Triage:
         suppressed = finding.suppressed or policy.exemption(finding, at, roles) or policy.suppression(finding, at)
         suppressed = suppressed or self._grants.covering(finding, at)
         judged = _with(finding, mode=policy.mode(finding.detector), suppressed=suppressed)
-        key = f"{finding.detector}\0{finding.version}\0{finding.principal}\0{finding.credential or ''}"
+        key = f"{_lane(finding)}\0{finding.version}\0{finding.principal}\0{finding.credential or ''}"
         known = self._state.opens.get(key)
         if known is not None and abs(at - known.opened) < policy.noise.dedup_minutes * 60:
             return [_again(judged, known)]
         storm = None if suppressed else self._storm(judged, at)
         if storm is not None:
-            judged = _with(judged, suppressed=f"part of storm {self._state.storms[finding.detector].id}")
+            judged = _with(judged, suppressed=f"part of storm {self._state.storms[_lane(finding)].id}")
         self._open(key, judged, at)
         return [judged, *([storm] if isinstance(storm, Finding) else [])]
 
@@ -77,9 +78,10 @@ class Triage:
 
         What is certain, or serious enough to suspend alone, is never hidden: else a thief would raise a storm first.
         """
-        storm = self._state.storms.get(finding.detector)
+        lane = _lane(finding)
+        storm = self._state.storms.get(lane)
         if storm is None:
-            storm = self._state.storms[finding.detector] = Storm([])
+            storm = self._state.storms[lane] = Storm([])
         if not storms.count(storm, at, self._policy.noise):
             storms.over(storm)
             return None
@@ -102,6 +104,11 @@ class Triage:
         self._state.offset = max(self._state.offset, offset)
         raw: bytes = encode_state(self._state)
         return raw
+
+
+def _lane(finding: Finding) -> str:
+    """What is counted together: nobody hides what acts under findings that rest on a word which he may not give."""
+    return f"{finding.detector} unvouched" if finding.unvouched else finding.detector
 
 
 def _again(finding: Finding, known: Open) -> Finding:
