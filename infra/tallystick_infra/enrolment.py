@@ -1,13 +1,20 @@
-"""Which agents the history knows, read from the ledger."""
+"""Which agents the history knows and what operators said of them, read from the ledger."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from tallystick_schemas.directives import AGENT, RULES, open_directive
 from tallystick_schemas.encoding import from_base64
+from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Enrol, Kind, Revoke, parse_header
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.records import frame_record
+from tallystick_schemas.roles import Keyring
+from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
 
 from .errors import NoSuchKey
@@ -22,6 +29,34 @@ class EnrolledAgent(msgspec.Struct, frozen=True):
     revoked: bool
     segments: int
     last_spoke: str | None
+
+
+@dataclass
+class Directives:
+    """What the operator's directives in the ledger say. `unbelieved` are entries that no pinned operator signed: the store lies, or a key is not pinned."""
+
+    keyring: Keyring
+    levels: dict[int, int] = field(default_factory=dict)
+    """Shard -> number of the newest directive about rules."""
+    unbelieved: int = 0
+
+
+def read_directives(client: Client, log: LogSettings) -> Directives:
+    """Every accepted directive, believed for its signature alone and not because the store has it."""
+    found, pinned = Directives(Keyring.of(log.operator_keys)), {key_id(public): public for public in log.operator_keys}
+    query = "SELECT shard, hex(entry) FROM ledger_entries WHERE kind = 7 AND verdict < 2 ORDER BY shard, index"
+    for shard, raw in client.query(query).result_rows:
+        try:
+            entry = parse_entry(bytes.fromhex(raw))
+            record = frame_record(entry.kind, entry.header, entry.sig, b"")
+            directive = open_directive(record, pinned)
+            if directive.about == RULES:
+                found.levels[shard] = max(directive.n, found.levels.get(shard, -1))
+            elif directive.about == AGENT:
+                found.keyring.take(record)
+        except ParseError:
+            found.unbelieved += 1
+    return found
 
 
 def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:

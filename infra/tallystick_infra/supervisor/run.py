@@ -13,13 +13,14 @@ import clickhouse_connect
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 
+from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.command import clickhouse_command
 from ..clickhouse.migrate import migrate
+from ..control import Control
 from ..deployment import Deployment, RunFile
-from ..deployment.directory import BUILT_IN_AGENTS
 from ..deployment.keyfiles import make_key, make_secret, read_key
 from ..deployment.runfile import read_run, write_run
-from ..enrolment import enrolled_keys
+from ..enrolment import enrolled_keys, read_directives
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
@@ -182,17 +183,20 @@ class Supervisor:
         (self.deployment.path / _ANNOUNCED).touch()
 
     def _prepare_stores(self) -> None:
-        """Tables, topics, their announcement, and the enrolment of our own agents; all of it again after the stores were lost."""
+        """Tables, topics, their announcement, our own agents' enrolment and roles; all of it again after the stores were lost."""
         clickhouse = self.deployment.clickhouse()
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
         self._announce(self.deployment.kafka())
-        self._enrol(self.deployment.kafka(), Operator(read_key(self.deployment.keys / "operator.key")), set(enrolled_keys(client)))
+        operator = Operator(read_key(self.deployment.keys / "operator.key"))
+        publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
+        self._enrol(self.deployment.kafka(), operator, set(enrolled_keys(client)), publics)
+        log = self.deployment.log()
+        Control(log, operator).ensure(self.deployment.kafka(), read_directives(client, log), publics)
 
-    def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]]) -> None:
+    def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]], publics: Mapping[str, bytes]) -> None:
         from tallystick_schemas.keys import key_id
 
-        publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
         if missing:
             # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.
