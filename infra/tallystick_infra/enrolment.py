@@ -29,6 +29,8 @@ class EnrolledAgent(msgspec.Struct, frozen=True):
     revoked: bool
     segments: int
     last_spoke: str | None
+    public_key: str = ""
+    """Base64 of the raw bytes."""
 
 
 @dataclass
@@ -59,27 +61,38 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
     return found
 
 
-def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:
-    """(agent, key id) of every accepted enrolment -> its shard."""
+def _enrolments(client: Client) -> dict[tuple[str, str], tuple[int, str]]:
+    """(agent, key id) of every accepted enrolment -> its shard, and the public key in base64."""
     rows = client.query("SELECT shard, hex(header) FROM ledger_entries WHERE kind = 2 AND verdict < 2 ORDER BY shard, index").result_rows
-    found: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str], tuple[int, str]] = {}
     for shard, header in rows:
         enrol = parse_header(Kind.ENROL, bytes.fromhex(header))
         assert isinstance(enrol, Enrol)
-        found[(enrol.agent, key_id(from_base64(enrol.public_key, 32, "public_key")))] = shard
+        found[(enrol.agent, key_id(from_base64(enrol.public_key, 32, "public_key")))] = shard, enrol.public_key
     return found
 
 
-def enrolled_agents(client: Client) -> list[EnrolledAgent]:
-    """Every key that was ever enrolled, by agent's name."""
+def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:
+    """(agent, key id) of every accepted enrolment -> its shard."""
+    return {key: shard for key, (shard, _) in _enrolments(client).items()}
+
+
+def revoked_keys(client: Client) -> set[tuple[str, str]]:
+    """(agent, key id) of every accepted revocation."""
     revoked = set()
     for (header,) in client.query("SELECT hex(header) FROM ledger_entries WHERE kind = 3 AND verdict < 2").result_rows:
         record = parse_header(Kind.REVOKE, bytes.fromhex(header))
         assert isinstance(record, Revoke)
         revoked.add((record.agent, record.agent_key))
-    spoken = _spoken(client)
-    keys = enrolled_keys(client)
-    return [EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None))) for key, shard in sorted(keys.items())]
+    return revoked
+
+
+def enrolled_agents(client: Client) -> list[EnrolledAgent]:
+    """Every key that was ever enrolled, by agent's name."""
+    revoked, spoken, keys = revoked_keys(client), _spoken(client), _enrolments(client)
+    return [
+        EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None)), public) for key, (shard, public) in sorted(keys.items())
+    ]
 
 
 def _spoken(client: Client) -> dict[tuple[str, str], tuple[int, str | None]]:

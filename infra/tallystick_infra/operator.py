@@ -1,7 +1,7 @@
 """The operator's acts on the log: records signed with the operator key, sent, and waited for until the notary's receipt."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -144,14 +144,3 @@ def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
         yield sender
     finally:
         sender.close()
-
-
-def enrol_agents(
-    kafka: KafkaSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float, clock: Callable[[], float] = time.time
-) -> list[Receipt]:
-    """Enrol agents (name -> public key) and wait until the history has them."""
-    records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
-    with record_sender(kafka) as sender:
-        for agent, record in zip(agents, records, strict=True):
-            sender.send(agent, record)
-        return sender.wait(records, timeout_s)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import clickhouse_connect
 
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 
@@ -20,7 +21,7 @@ from ..control import Control
 from ..deployment import Deployment, RunFile
 from ..deployment.keyfiles import make_key, make_secret, read_key
 from ..deployment.runfile import read_run, write_run
-from ..enrolment import enrolled_keys, read_directives
+from ..enrolment import enrolled_keys, read_directives, revoked_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
@@ -191,12 +192,11 @@ class Supervisor:
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
         publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
         self._enrol(self.deployment.kafka(), operator, set(enrolled_keys(client)), publics)
-        log = self.deployment.log()
-        Control(log, operator).ensure(self.deployment.kafka(), read_directives(client, log), publics)
+        log, revoked = self.deployment.log(), revoked_keys(client)
+        good = {name: public for name, public in publics.items() if (name, key_id(public)) not in revoked}
+        Control(log, operator).ensure(self.deployment.kafka(), read_directives(client, log), good)
 
     def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]], publics: Mapping[str, bytes]) -> None:
-        from tallystick_schemas.keys import key_id
-
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
         if missing:
             # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.

@@ -1,5 +1,6 @@
 """Made `deployment.tar.xz`: run with the sources of commit 84b3f62 on PYTHONPATH, and the folder to make it in. Kept so that its bytes have a provenance."""
 
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.support.deployment import check_history, cli, record, running, wait_c
 from tallystick_producers import Recorder
 
 PARTS = ("notary", "detectors", "responder", "outbox", "sealer", "gateway")
-LEFT_OUT = frozenset({"logs", "run.json", ".lock", "artifacts", "preprocessed_configs"})
+LEFT_OUT = frozenset({"logs", "run.json", ".lock", "artifacts", "broker.log", "log4j2.yaml", "server.properties", "status"})
+"""Made anew at each start, some with the folder's place in them."""
 
 
 def main(folder: Path) -> None:
@@ -33,8 +35,6 @@ def main(folder: Path) -> None:
 
 
 def _revoke(supervisor: Any, key: str) -> None:
-    import subprocess
-
     arguments = ("agent", "revoke", "gone", "--key", key, "--reason", "it is gone", "--yes", "--data", str(supervisor.deployment.path))
     subprocess.run([sys.executable, "-m", "tallystick_infra.cli", *arguments], check=True)
 
