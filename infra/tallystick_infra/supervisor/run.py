@@ -13,11 +13,12 @@ import clickhouse_connect
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import EVENTS
 
 from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.command import clickhouse_command
 from ..clickhouse.migrate import migrate
-from ..control import Control
+from ..control import Control, sending
 from ..deployment import Deployment, RunFile
 from ..deployment.keyfiles import make_key, make_secret, read_key
 from ..deployment.runfile import read_run, write_run
@@ -26,7 +27,7 @@ from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
-from ..operator import Operator, RecordSender
+from ..operator import Operator
 from ..processes import Child, last_words, spawn, tail, wait_until
 from ..signals import signals_settings
 from .backoff import Backoff
@@ -200,10 +201,9 @@ class Supervisor:
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
         if missing:
             # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.
-            sender = RecordSender(kafka)
-            for name, public in missing.items():
-                sender.send(name, operator.enrol(name, public, "tallystick", time.time()))
-            sender.close()
+            with sending(kafka) as send:
+                for name, public in missing.items():
+                    send(EVENTS, name.encode(), operator.enrol(name, public, "tallystick", time.time()), None)
 
     def _own_part(self, name: str) -> Part:
         data = self.deployment.path
