@@ -1,13 +1,20 @@
-"""Which agents the history knows, read from the ledger."""
+"""Which agents the history knows and what operators said of them, read from the ledger."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from tallystick_schemas.directives import AGENT, RULES, open_directive
 from tallystick_schemas.encoding import from_base64
+from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Enrol, Kind, Revoke, parse_header
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.records import frame_record
+from tallystick_schemas.roles import Keyring
+from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
 
 from .errors import NoSuchKey
@@ -22,29 +29,70 @@ class EnrolledAgent(msgspec.Struct, frozen=True):
     revoked: bool
     segments: int
     last_spoke: str | None
+    public_key: str = ""
+    """Base64 of the raw bytes."""
+
+
+@dataclass
+class Directives:
+    """What the operator's directives in the ledger say. `unbelieved` are entries that no pinned operator signed: the store lies, or a key is not pinned."""
+
+    keyring: Keyring
+    levels: dict[int, int] = field(default_factory=dict)
+    """Shard -> number of the newest directive about rules."""
+    unbelieved: int = 0
+
+
+def read_directives(client: Client, log: LogSettings) -> Directives:
+    """Every accepted directive, believed for its signature alone and not because the store has it."""
+    found, pinned = Directives(Keyring.of(log.operator_keys)), {key_id(public): public for public in log.operator_keys}
+    query = "SELECT shard, hex(entry) FROM ledger_entries WHERE kind = 7 AND verdict < 2 ORDER BY shard, index"
+    for shard, raw in client.query(query).result_rows:
+        try:
+            entry = parse_entry(bytes.fromhex(raw))
+            record = frame_record(entry.kind, entry.header, entry.sig, b"")
+            directive = open_directive(record, pinned)
+            if directive.about == RULES:
+                found.levels[shard] = max(directive.n, found.levels.get(shard, -1))
+            elif directive.about == AGENT:
+                found.keyring.take(record)
+        except ParseError:
+            found.unbelieved += 1
+    return found
+
+
+def _enrolments(client: Client) -> dict[tuple[str, str], tuple[int, str]]:
+    """(agent, key id) of every accepted enrolment -> its shard, and the public key in base64."""
+    rows = client.query("SELECT shard, hex(header) FROM ledger_entries WHERE kind = 2 AND verdict < 2 ORDER BY shard, index").result_rows
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for shard, header in rows:
+        enrol = parse_header(Kind.ENROL, bytes.fromhex(header))
+        assert isinstance(enrol, Enrol)
+        found[(enrol.agent, key_id(from_base64(enrol.public_key, 32, "public_key")))] = shard, enrol.public_key
+    return found
 
 
 def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:
     """(agent, key id) of every accepted enrolment -> its shard."""
-    rows = client.query("SELECT shard, hex(header) FROM ledger_entries WHERE kind = 2 AND verdict < 2 ORDER BY shard, index").result_rows
-    found: dict[tuple[str, str], int] = {}
-    for shard, header in rows:
-        enrol = parse_header(Kind.ENROL, bytes.fromhex(header))
-        assert isinstance(enrol, Enrol)
-        found[(enrol.agent, key_id(from_base64(enrol.public_key, 32, "public_key")))] = shard
-    return found
+    return {key: shard for key, (shard, _) in _enrolments(client).items()}
 
 
-def enrolled_agents(client: Client) -> list[EnrolledAgent]:
-    """Every key that was ever enrolled, by agent's name."""
+def revoked_keys(client: Client) -> set[tuple[str, str]]:
+    """(agent, key id) of every accepted revocation."""
     revoked = set()
     for (header,) in client.query("SELECT hex(header) FROM ledger_entries WHERE kind = 3 AND verdict < 2").result_rows:
         record = parse_header(Kind.REVOKE, bytes.fromhex(header))
         assert isinstance(record, Revoke)
         revoked.add((record.agent, record.agent_key))
-    spoken = _spoken(client)
-    keys = enrolled_keys(client)
-    return [EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None))) for key, shard in sorted(keys.items())]
+    return revoked
+
+
+def enrolled_agents(client: Client) -> list[EnrolledAgent]:
+    """Every key that was ever enrolled, by agent's name."""
+    revoked, spoken, keys = revoked_keys(client), _spoken(client), _enrolments(client)
+    return [
+        EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None)), public) for key, (shard, public) in sorted(keys.items())
+    ]
 
 
 def _spoken(client: Client) -> dict[tuple[str, str], tuple[int, str | None]]:

@@ -240,8 +240,8 @@ class WeakerLock(InfraError):
 class NoSuchKey(InfraError):
     exit_code = 3
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}. Nothing was revoked")
+    def __init__(self, what: str, so: str = "Nothing was revoked") -> None:
+        super().__init__(f"{what}. {so}")
 
 
 class NoFinding(InfraError):

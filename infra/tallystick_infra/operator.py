@@ -1,19 +1,21 @@
 """The operator's acts on the log: records signed with the operator key, sent, and waited for until the notary's receipt."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from tallystick_schemas.encoding import digest, to_base64
+from tallystick_schemas.directives import AGENT, LEVEL, RULES, open_directive
+from tallystick_schemas.encoding import digest, from_base64, to_base64
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.headers import AGENT_PATTERN, KEY_ID_PATTERN, Enrol, Revoke
+from tallystick_schemas.headers import AGENT_PATTERN, KEY_ID_PATTERN, Directive, Enrol, Revoke
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipt
+from tallystick_schemas.roles import Holder, Mandate, holder_of, subject_of, value_of
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, RECEIPT_PARTITIONS, RECEIPTS
@@ -64,6 +66,32 @@ class Operator:
         check_agent_key(agent_key)
         check_text("reason", reason)
         return sign_record(Revoke(1, self.key, wire_time(now), agent, agent_key, reason), self.private_key)
+
+    def directive(self, about: str, subject: str, value: dict[str, Any], n: int, now: float) -> bytes:
+        """What is in force about `subject` from where it lands on, unless one with an `n` as high was before it."""
+        record = sign_record(Directive(1, self.key, wire_time(now), about, subject, n, value), self.private_key)
+        try:
+            directive = open_directive(record, {self.key: self.private_key.public_key().public_bytes_raw()})
+            if about == AGENT:
+                holder_of(directive, record)
+        except ParseError as error:
+            raise BadOrder(f"the directive about {subject[:140] or about!r}", str(error)) from error
+        return record
+
+    def follow_rules(self, now: float) -> bytes:
+        """The first directive of a shard: from it on the shard has directives (SPEC section 5)."""
+        return self.directive(RULES, "", {"level": LEVEL}, 0, now)
+
+    def give_role(self, agent: str, mandate: Mandate, n: int, now: float) -> bytes:
+        """What the mandate's key may say as `agent`; `n` is above that of every directive about the key before."""
+        check_agent(agent)
+        subject = subject_of(agent, key_id(from_base64(mandate.public_key, 32, "public_key")))
+        return self.directive(AGENT, subject, value_of(mandate), n, now)
+
+    def revoke_role(self, holder: Holder, now: float) -> bytes:
+        """From where it lands on, the key may say nothing that makes anybody act; its roles stay written down."""
+        mandate = Mandate(to_base64(holder.public), sorted(holder.roles), "revoked", holder.scope)
+        return self.give_role(holder.agent, mandate, holder.n + 1, now)
 
 
 class RecordSender:
@@ -116,14 +144,3 @@ def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
         yield sender
     finally:
         sender.close()
-
-
-def enrol_agents(
-    kafka: KafkaSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float, clock: Callable[[], float] = time.time
-) -> list[Receipt]:
-    """Enrol agents (name -> public key) and wait until the history has them."""
-    records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
-    with record_sender(kafka) as sender:
-        for agent, record in zip(agents, records, strict=True):
-            sender.send(agent, record)
-        return sender.wait(records, timeout_s)

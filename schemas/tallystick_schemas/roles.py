@@ -97,11 +97,12 @@ def holder_of(directive: Directive, raw: bytes) -> Holder:
     check_public_key(public)
     if key_id(public) != key:
         raise ParseError(f"the directive about {agent} names key {key} and holds another")
-    _check_scope(mandate.scope)
+    check_scope(mandate.scope)
     return Holder(agent, key, public, frozenset(mandate.roles), mandate.state == "active", mandate.scope, directive.n, raw)
 
 
-def _check_scope(scope: Scope | None) -> None:
+def check_scope(scope: Scope | None) -> None:
+    """ParseError for more or other patterns than a directive may hold."""
     for patterns in () if scope is None else (scope.actions, scope.principals, scope.resources):
         if patterns is not None and (len(patterns) > _MAX_PATTERNS or not all(map(_PATTERN.fullmatch, patterns))):
             raise ParseError(f"a scope has at most {_MAX_PATTERNS} patterns of 1 to 256 printable characters each")

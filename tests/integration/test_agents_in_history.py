@@ -6,29 +6,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.clickhouse import running_clickhouse
 from tests.support.history_tables import insert_rows
+from tests.support.signing import OPERATOR as OPERATOR_KEY
+from tests.support.signing import OPERATORS, directive, key_of, public_of
 
+from tallystick_infra import enrolling
 from tallystick_infra.cli import agents, main
 from tallystick_infra.deployment import Deployment
+from tallystick_infra.enrolment import read_directives
 from tallystick_infra.errors import BadOrder
+from tallystick_infra.operator import Operator
 from tallystick_schemas.encoding import to_base64
 from tallystick_schemas.entries import Entry, encode_entry
 from tallystick_schemas.headers import Enrol, Kind, Revoke, SegmentHeader, encode_header
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.settings import ClickHouseSettings
+from tallystick_schemas.records import parse_record
+from tallystick_schemas.roles import Keyring, Scope
+from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.verdicts import Verdict
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 START = 1_700_000_000
 OPERATOR = "0" * 16
-PUBLIC = {
-    name: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32).public_key().public_bytes_raw()
-    for number, name in enumerate(("trainer", "trainer2", "second", "gone"), start=1)
-}
+PUBLIC = {name: public_of(name) for name in ("trainer", "trainer2", "second", "gone")}
 KEYS = {name: key_id(public) for name, public in PUBLIC.items()}
 
 
@@ -52,6 +56,14 @@ HISTORY: list[tuple[Kind, Any, Verdict]] = [
     (Kind.SEGMENT, segment("trainer", 2), Verdict.BAD_SIGNATURE),
 ]
 """The entry at place n was appended n seconds after START."""
+SAID = [
+    Operator(OPERATOR_KEY).follow_rules(START),
+    directive("trainer", ("recorder",), scope=Scope(actions=["model.*"]), n=3, operator=OPERATOR_KEY),
+    directive("trainer", ("point",), n=2, operator=OPERATOR_KEY),
+    directive("trainer2", ("responder",), operator=key_of("whoever keeps the store")),
+]
+"""Directives in the ledger behind all of that: the last is signed by a key that nobody pinned."""
+LOG = LogSettings("test", 4, OPERATORS)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +72,10 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
         (0, n, encode_entry(Entry(kind, 0, 0, n, (START + n) * 1000, verdict, encode_header(header), bytes(64), b"")), bytes(32), bytes(32))
         for n, (kind, header, verdict) in enumerate(HISTORY)
     ]
+    for n, raw in enumerate(SAID, start=len(HISTORY)):
+        record = parse_record(raw)
+        entry = Entry(record.kind, 0, 0, n, (START + n) * 1000, Verdict.ACCEPTED, record.header_raw, record.sig, b"")
+        rows.append((0, n, encode_entry(entry), bytes(32), bytes(32)))
     with running_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as server:
         client = server.client()
         insert_rows(client, "ledger_entries", rows)
@@ -70,8 +86,19 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 @pytest.fixture
 def deployment(tmp_path: Path, clickhouse: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(Deployment, "clickhouse", lambda _: clickhouse)
+    monkeypatch.setattr(Deployment, "log", lambda _: LOG)
     monkeypatch.setattr("tallystick_infra.cli.common.listens", lambda _: True)
     return Deployment.create(tmp_path / "d", {})
+
+
+@pytest.fixture(autouse=True)
+def topic(monkeypatch: pytest.MonkeyPatch) -> Keyring:
+    """What topic `locks` says of roles; nothing, until a test lets it."""
+    ring = Keyring.of(OPERATORS)
+    monkeypatch.setattr(agents, "read_roles", lambda *_: ring)
+    monkeypatch.setattr(enrolling, "read_roles", lambda *_: ring)
+    monkeypatch.setattr(enrolling, "publish", lambda _, holders: [ring.take(holder.raw) for holder in holders])
+    return ring
 
 
 @pytest.fixture
@@ -88,7 +115,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     def sender(_: object) -> Iterator[Sender]:
         yield Sender()
 
-    monkeypatch.setattr(agents, "record_sender", sender)
+    monkeypatch.setattr(enrolling, "record_sender", sender)
     return records
 
 
@@ -124,6 +151,24 @@ def test_a_key_that_may_speak_goes_on_to_the_history(deployment: Deployment, sen
     assert len(sent) == 1
 
 
+def test_a_role_ends_at_once_with_its_key_also_while_the_history_is_silent(
+    deployment: Deployment, sent: list[bytes], topic: Keyring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enrolling, "operator_of", lambda _: Operator(OPERATOR_KEY))
+    revoke(deployment, "trainer", KEYS["trainer"], capsys)
+    [holder] = topic
+    assert (holder.agent, holder.active, holder.n) == ("trainer", False, 4), "one above what the ledger has"
+
+
+def test_directives_of_the_ledger_are_believed_for_their_signature_alone(clickhouse: ClickHouseSettings) -> None:
+    client = clickhouse_connect.get_client(**clickhouse.client_kwargs())
+    found = read_directives(client, LOG)
+    client.close()
+    assert (found.levels, found.unbelieved) == ({0: 0}, 1)
+    [holder] = found.keyring
+    assert (holder.agent, holder.n, holder.roles, holder.scope) == ("trainer", 3, {"recorder"}, Scope(actions=["model.*"]))
+
+
 def listed(deployment: Deployment, capsys: pytest.CaptureFixture[str], *more: str) -> str:
     with pytest.raises(SystemExit) as end:
         main(["agent", "list", "--data", str(deployment.path), *more])
@@ -142,3 +187,19 @@ def test_the_list_says_when_each_key_last_spoke(deployment: Deployment, capsys: 
     row = {line.split()[1]: line for line in rows}
     assert row[KEYS["trainer"]].rstrip().endswith("2023-11-14 22:13")
     assert row[KEYS["trainer2"]].rstrip().endswith("never")
+
+
+def test_the_list_says_what_each_key_may(deployment: Deployment, topic: Keyring, capsys: pytest.CaptureFixture[str]) -> None:
+    topic.take(SAID[1])
+    topic.take(directive("gone", ("point",), scope=None, operator=OPERATOR_KEY, key="gone"))
+    told = {one["key"]: one for one in json.loads(listed(deployment, capsys, "--json"))["agents"]}
+    may = {key: (one["roles"], one["scope"], one["role_state"]) for key, one in told.items()}
+    assert may[KEYS["trainer"]] == (["recorder"], {"actions": ["model.*"]}, "active")
+    assert may[KEYS["gone"]] == (["point"], None, "active")
+    assert may[KEYS["trainer2"]] == (None, None, None)
+    rows = {line.split()[1]: line for line in listed(deployment, capsys).splitlines()[1:]}
+    assert "recorder" in rows[KEYS["trainer"]]
+    assert "actions model.*" in rows[KEYS["trainer"]]
+    assert "revoked; its role is not" in rows[KEYS["gone"]]
+    assert "no scope" in rows[KEYS["gone"]]
+    assert "no role yet" in rows[KEYS["trainer2"]]

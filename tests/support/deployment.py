@@ -14,9 +14,10 @@ import clickhouse_connect
 
 from tallystick_audit.verify import verify_history
 from tallystick_infra.bench.verify import wait_sealed
+from tallystick_infra.built_in import ANYTHING, mandate_of
 from tallystick_infra.deployment import Deployment
-from tallystick_infra.deployment.keyfiles import make_key, read_key
-from tallystick_infra.operator import Operator, enrol_agents
+from tallystick_infra.deployment.keyfiles import make_key
+from tallystick_infra.enrolling import enrol_agents
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Resource
 
@@ -40,8 +41,7 @@ def running(
     deployment = Deployment.create(directory, tables)
     prepare(deployment)
     with Supervisor(deployment, list(parts)) as supervisor:
-        publics = {name: make_key(deployment.agent_key(name)) for name in agents}
-        enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "test", 60)
+        enrol_agents(deployment, {name: mandate_of(make_key(deployment.agent_key(name)), scope=ANYTHING) for name in agents}, "test", 60)
         yield supervisor
 
 

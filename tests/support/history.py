@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -14,7 +15,7 @@ from tallystick_schemas.checkpoints import Checkpoint, Topology, encode_topology
 from tallystick_schemas.encoding import to_base64, to_base64url
 from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, encode_event
 from tallystick_schemas.fold import Examine, Fold, Parameters, Step
-from tallystick_schemas.headers import Enrol, Erase, Generation, Revoke, Seal
+from tallystick_schemas.headers import Directive, Enrol, Erase, Generation, Revoke, Seal
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import Frontier, leaf_hash, leaf_hashes, root_of
 from tallystick_schemas.records import parse_record
@@ -148,6 +149,10 @@ class HistoryBuilder:
         root = root_of(leaf_hashes(items)).hex()
         header = Erase(1, self._operator_id, wire_time(self.tick()), shard, "alice", "asked", ["bob"], len(items), root)
         return self.record(shard, sign_record(header, self.operator, items))
+
+    def directive(self, shard: int, about: str, subject: str, value: dict[str, Any], n: int = 0) -> Step:
+        header = Directive(1, self._operator_id, wire_time(self.tick()), about, subject, n, value)
+        return self.record(shard, sign_record(header, self.operator))
 
     def events(self, count: int) -> list[bytes]:
         """Fresh events."""

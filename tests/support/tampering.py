@@ -221,10 +221,10 @@ def drop_a_record_and_rewrite(history: History) -> None:
 
 def rewrite_and_sign_with_another_key(history: History) -> None:
     rewrite_tail(history, 0, 10)
-    _sign_again(history, private_key("thief"))
+    sign_again(history, private_key("thief"))
 
 
-def _sign_again(history: History, key: Ed25519PrivateKey) -> None:
+def sign_again(history: History, key: Ed25519PrivateKey) -> None:
     """Checkpoints and root log made to fit the rows, under somebody else's key."""
     sizes = {log: [row[1] for row in history.checkpoints if row[0] == log] for log in {row[0] for row in history.checkpoints}}
     history.checkpoints, leaves, root = [], [history.root_leaves[0][1]], Frontier()

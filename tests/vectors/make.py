@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from . import events, history, notes, trees
+from . import events, history, history2, messages, notes, trees
 from .common import Json, to_bytes
 
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], Json]] = {
     "events.json": events.build,
     "history-1.json": history.build,
+    "history-2.json": history2.build,
+    "messages.json": messages.build,
     "notes.json": notes.build,
     "trees.json": trees.build,
 }

@@ -16,7 +16,7 @@ from .clickhouse import open_source
 from .kept import Kept
 from .pinned import check_pinned, stranger_operator
 from .pool import run_in_processes, run_inline
-from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report
+from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report, RulesInForce
 from .source import HistorySource
 from .step2_root_log import SealedHistory, judge_root_log
 from .step6_events import PieceResult
@@ -152,6 +152,8 @@ class Verification:
             at=wire_time(self._now),
             root_hash=sealed.root.root.hex() if sealed.root else None,
             note=sealed.note.decode() if sealed.note else None,
+            directives=sum(result.directives for result in by_shard.values()),
+            rules=tuple(result.rules or RulesInForce(shard, 1) for shard, result in sorted(by_shard.items())),
         )
 
     def _check_operator(self, shards: dict[int, ShardResult], findings: Findings) -> str:

@@ -89,6 +89,19 @@ class Fork:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RulesInForce:
+    """Which rules a shard's newest judged entry was folded by, and since which entry: its index, and the broker's time of it (wire time).
+
+    Level 1 holds from the beginning, without a record: both are null then.
+    """
+
+    shard: int
+    level: int
+    index: int | None = None
+    since: str | None = None
+
+
 @dataclass(frozen=True)
 class Report:
     """The result. `failures` has at most MAX_KEPT; `failure_count` counts all of them."""
@@ -117,6 +130,10 @@ class Report:
     root_hash: str | None = None
     note: str | None = None
     """The newest root checkpoint that holds: its root in hex, and the signed note (C2SP signed-note)."""
+    directives: int = 0
+    """Accepted records in which the operator says something about rules or agents (kind 7)."""
+    rules: tuple[RulesInForce, ...] = ()
+    """By shard."""
 
     @property
     def exit_code(self) -> int:
@@ -133,5 +150,6 @@ class Report:
             fields |= {"error": unjudged, "exit": self.exit_code}
         fields["failures"] = [asdict(failure) for failure in self.failures]
         fields["forks"] = [asdict(fork) for fork in self.forks]
+        fields["rules"] = [asdict(one) for one in self.rules]
         fields["events_per_s"] = round(self.events / self.seconds) if self.seconds else 0
         return fields

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused, examine_body
 from tallystick_schemas.encoding import digest
 from tallystick_schemas.entries import Entry
-from tallystick_schemas.errors import FoldError, ParseError
+from tallystick_schemas.errors import FoldError, ParseError, RulesUnknown
 from tallystick_schemas.fold import Fold, Parameters, Step
 from tallystick_schemas.headers import Kind, SegmentHeader
 from tallystick_schemas.records import Record, parse_frame, parse_record
 from tallystick_schemas.verdicts import Verdict
 
-from .report import Failure, Findings, Outcome
+from .report import Aspect, Failure, Findings, Outcome
 from .source import StoredEntry
 
 STEP = 5
@@ -82,6 +82,12 @@ class Refold:
             return None
         try:
             step = self._fold.refold(entry, lambda record: self._examine(record, entry, row.index, kept))
+        except RulesUnknown as error:
+            # Signed by a pinned operator, so nothing is wrong with it: this verifier is older than the rules.
+            self._running = False
+            reason = f"{error}{_NO_FURTHER}"
+            self._findings.add(Failure(STEP, self._shard, row.index, reason, Aspect.INTEGRITY, Outcome.UNKNOWN))
+            return None
         except (ParseError, FoldError) as error:
             self._stop(row.index, f"no fold writes this entry: {error}")
             return None

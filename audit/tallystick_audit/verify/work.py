@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
+from tallystick_schemas.directives import RULES, level_of
 from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.fold import Step as FoldStep
-from tallystick_schemas.headers import Erase, Kind, SegmentHeader, parse_header
+from tallystick_schemas.headers import Directive, Erase, Kind, SegmentHeader, parse_header
 from tallystick_schemas.segments import segment_link
 from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.signing import wire_time
 from tallystick_schemas.verdicts import Verdict
 
 from .kept import Kept
-from .report import Findings, Fork
+from .report import Findings, Fork, RulesInForce
 from .runs import Runs
 from .source import EventRows, HistorySource, StoredEntry
 from .step3_shard import ShardLog
@@ -64,6 +66,9 @@ class ShardResult:
     """Events that accepted erase records of this shard name."""
     newest_seal: str | None = None
     """The signed time of the newest seal."""
+    directives: int = 0
+    rules: RulesInForce | None = None
+    """None while level 1 holds."""
     knows_operator: bool = False
     stranger: Stranger | None = None
     whole: bool = True
@@ -142,6 +147,11 @@ class _ShardSteps:
                 result.forks.append(Fork(result.shard, step.index, f"{header.agent} run {header.run}: {step.reason}"))
         elif isinstance(header, Erase) and verdict.accepted and header.shard == result.shard:
             result.erasable += header.count
+        elif isinstance(header, Directive) and verdict.accepted:
+            result.directives += 1
+            level = level_of(header) if header.about == RULES else None
+            if level is not None and (result.rules is None or result.rules.level != level):
+                result.rules = RulesInForce(result.shard, level, step.index, wire_time(entry.append_ms / 1000))
 
 
 def _compare_repeats(source: HistorySource, shard: int, size: int, runs: Runs) -> Iterator[Fork]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import psutil
 
+from ..built_in import ANYTHING, mandate_of
 from ..deployment import Deployment
-from ..deployment.keyfiles import make_key, read_key
-from ..operator import Operator, enrol_agents
+from ..deployment.keyfiles import make_key
+from ..enrolling import enrol_agents
 from ..supervisor import Supervisor
 from ..supervisor.run import Say
 
@@ -35,8 +36,8 @@ def scratch(say: Say, agents: Sequence[str]) -> Iterator[Supervisor]:
     try:
         deployment = Deployment.create(folder, _TABLES)
         with Supervisor(deployment, say=say) as supervisor:
-            publics = {agent: make_key(deployment.agent_key(agent)) for agent in agents}
-            enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "bench", 60)
+            mandates = {agent: mandate_of(make_key(deployment.agent_key(agent)), scope=ANYTHING) for agent in agents}
+            enrol_agents(deployment, mandates, "bench", 60)
             yield supervisor
     finally:
         shutil.rmtree(folder, ignore_errors=True)

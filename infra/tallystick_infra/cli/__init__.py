@@ -25,7 +25,7 @@ _COMMANDS = {
     "detect": ("detect", "detect", "Detectors: list, policy, quality, and the reasoning behind a finding."),
     "audit": ("audit", "audit", "Verify the history without trusting us."),
     "collect": ("collect", "collect", "Record events from log files, each line exactly once."),
-    "agent": ("agents", "agent", "Keys of agents: enrol, list, revoke."),
+    "agent": ("agent_roles", "agent", "Keys of agents, and what each may say: enrol, list, scope, rotate, revoke."),
     "token": ("tokens", "token", "Bearer tokens of the gateway."),
     "gateway": ("processes", "gateway", "The door to a folder of artifacts."),
     "console": ("processes", "console", "The incident console, and its sign-in links."),

@@ -1,21 +1,32 @@
-"""Agents' keys: `tallystick agent enrol / list / revoke`."""
+"""Agents' keys: `tallystick agent enrol / list / revoke`; what they may say is in `agent_roles`."""
 
-import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+from rich.markup import escape
 
+from ..built_in import mandate_of
+from ..control import read_roles
 from ..deployment import Deployment
-from ..deployment.keyfiles import make_key, read_key
+from ..deployment.keyfiles import make_key
+from ..enrolling import enrol_agents, revoke_keys
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
-from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
+from ..operator import check_agent, check_text
+from .agent_options import mandate_options, scope_of, scope_text, unscoped
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .tables import Listing, short_time
+
+if TYPE_CHECKING:
+    from tallystick_schemas.roles import Holder, Keyring, Role
 
 
 @click.group()
 def agent() -> None:
-    """Keys of agents. A key that is enrolled may sign events under its agent's name."""
+    """Keys of agents, and what each may say. A key that is enrolled may sign events under its agent's name."""
 
 
 @agent.command()
@@ -25,30 +36,30 @@ def agent() -> None:
 @click.option("--public-key", help="Hex of a public key that the agent made elsewhere; without it, a key is made here.")
 @click.option("--owner", default="operator", show_default=True, help="Who answers for this agent.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
-def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float) -> None:
-    """Let NAME sign events from now on."""
+@mandate_options
+def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float, **given: Any) -> None:
+    """Let NAME sign events from now on, and say what findings may rest on."""
     check_agent(name)
     check_text("owner", owner)
-    deployment = open_deployment(data)
-    public = _public_key(public_key) if public_key else make_key(deployment.agent_key(name))
-    operator = Operator(read_key(deployment.keys / "operator.key"))
-    receipt = enrol_agents(deployment.kafka(), operator, {name: public}, owner, timeout)[0]
+    roles: tuple[Role, ...] = given["role"] or ("recorder",)
+    scope, deployment = scope_of(given), open_deployment(data)
+    public = public_of(public_key) if public_key else make_key(deployment.agent_key(name))
+    mandate = mandate_of(public, roles, scope)
+    receipt = enrol_agents(deployment, {name: mandate}, owner, timeout)[0]
     if as_json:
-        emit_json(
-            {
-                "agent": name,
-                "shard": receipt.shard,
-                "index": receipt.index,
-                "key_file": None if public_key else str(deployment.agent_key(name)),
-            }
-        )
+        where = {"shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))}
+        emit_json({"agent": name, **where, "roles": mandate.roles, "scope": mandate.scope})
         return
     out().print(f"[bold]{name}[/] may sign from now on: shard {receipt.shard}, index {receipt.index}.")
+    out().print(f"Its roles: {', '.join(mandate.roles)}; its scope: {scope_text(mandate.scope)}.", markup=False)
+    if mandate.scope is None:
+        out().print(unscoped(name), markup=False)
     if not public_key:
         out().print(f"Its private key: {deployment.agent_key(name)}")
 
 
-def _public_key(text: str) -> bytes:
+def public_of(text: str) -> bytes:
+    """The raw public key in `--public-key`; BadParameter for what is none."""
     from tallystick_schemas.errors import ParseError
     from tallystick_schemas.keys import check_public_key
 
@@ -64,26 +75,46 @@ def _public_key(text: str) -> bytes:
 @data_option
 @json_option
 def list_agents(data: Path, as_json: bool) -> None:
-    """Agents that the history knows, and when they last spoke."""
-    agents = _agents(open_running(data, "ClickHouse"))
+    """Agents that the history knows, what each may say, and when they last spoke."""
+    deployment = open_running(data, "Kafka", "ClickHouse")
+    agents, roles = agents_of(deployment), read_roles(deployment.kafka(), deployment.log())
     if as_json:
-        emit_json({"agents": agents})
+        emit_json({"agents": [msgspec.to_builtins(one) | _said(roles.holder(one.agent, one.key)) for one in agents]})
         return
-    table = Listing("agent", "key", "shard", "state", "segments", "last spoke (UTC)", whole=("agent", "key"))
+    _show(agents, roles)
+
+
+def _said(holder: "Holder | None") -> Mapping[str, Any]:
+    """What operators said of a key: null where they said nothing."""
+    if holder is None:
+        return {"roles": None, "scope": None, "role_state": None}
+    return {"roles": sorted(holder.roles), "scope": holder.scope, "role_state": "active" if holder.active else "revoked"}
+
+
+def _show(agents: Sequence[EnrolledAgent], roles: "Keyring") -> None:
+    table = Listing("agent", "key", "shard", "state", "roles", "may say", "segments", "last spoke (UTC)", whole=("agent", "key"))
     for one in agents:
-        spoke = short_time(one.last_spoke) if one.last_spoke else "never"
-        table.add_row(one.agent, one.key, str(one.shard), "revoked" if one.revoked else "active", f"{one.segments:,}", spoke)
+        spoke, holder = short_time(one.last_spoke) if one.last_spoke else "never", roles.holder(one.agent, one.key)
+        said = ("–", "no role yet") if holder is None else (", ".join(sorted(holder.roles)), scope_text(holder.scope))
+        table.add_row(one.agent, one.key, str(one.shard), _state(one, holder), *map(escape, said), f"{one.segments:,}", spoke)
     out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")
 
 
-def _agents(deployment: Deployment) -> list[EnrolledAgent]:
+def _state(one: EnrolledAgent, holder: "Holder | None") -> str:
+    """One word where key and role agree."""
+    if one.revoked and holder is not None and holder.active:
+        return "revoked; its role is not"
+    if holder is not None and not holder.active and not one.revoked:
+        return "active; its role is revoked"
+    return "revoked" if one.revoked else "active"
+
+
+def agents_of(deployment: Deployment) -> list[EnrolledAgent]:
+    """Every key in the ledger."""
     import clickhouse_connect
 
-    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    try:
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
         return enrolled_agents(client)
-    finally:
-        client.close()
 
 
 @agent.command()
@@ -94,15 +125,11 @@ def _agents(deployment: Deployment) -> list[EnrolledAgent]:
 @click.option("--timeout", default=30.0, show_default=True)
 @click.confirmation_option(prompt="A revoked key can never be enrolled again. Revoke it?")
 def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None:
-    """End a key of NAME for good."""
+    """End a key of NAME for good, and what it may say."""
     check_agent(name)
     check_text("reason", reason)
     # The notary needs both stores before it says that the key is revoked, so asking one of them first keeps nobody from revoking.
     deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was revoked.")
-    check_revocable(_agents(deployment), name, key)
-    operator = Operator(read_key(deployment.keys / "operator.key"))
-    record = operator.revoke(name, key, reason, time.time())
-    with record_sender(deployment.kafka()) as sender:
-        sender.send(name, record)
-        receipt = sender.wait([record], timeout)[0]
+    check_revocable(agents_of(deployment), name, key)
+    receipt = revoke_keys(deployment, [(name, key)], reason, timeout)[0]
     out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")

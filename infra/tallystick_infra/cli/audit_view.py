@@ -33,7 +33,9 @@ def show_report(report: Report) -> None:
     )
     seen = (counted(report.entries, "entry", "entries"), counted(report.events, "event"), counted(report.checkpoints, "checkpoint"))
     numbers = f"{', '.join(seen)} in {report.seconds:.1f} s"
-    console.print(Panel(f"{verdicts}\n{numbers}", title="audit verify", title_align="left", border_style="dim", expand=False))
+    console.print(
+        Panel(f"{verdicts}\n{numbers}\n{_rules(report)}", title="audit verify", title_align="left", border_style="dim", expand=False)
+    )
     if report.failures:
         table = Listing("step", "shard", "index", "what")
         folded = fold(report.failures)
@@ -45,6 +47,17 @@ def show_report(report: Report) -> None:
         left = report.failure_count - sum(1 + len(alike) for _, alike in folded[:_SHOWN])
         if left:
             console.print(f"and {counted(left, 'failure')} more; --json has the first {MAX_KEPT:,} in words")
+
+
+def _rules(report: Report) -> str:
+    """How many directives there are, and by which rules the shards were folded."""
+    said = counted(report.directives, "directive")
+    newer = [one for one in report.rules if one.since is not None]
+    if not newer:
+        return f"{said}; all shards by the rules of level 1" if report.rules else f"{said}; no shard was folded"
+    latest = max(one.since or "" for one in newer)
+    levels = ", ".join(sorted({str(one.level) for one in newer}))
+    return f"{said}; {len(newer)} of {counted(len(report.rules), 'shard')} by the rules of level {levels}, the last since {latest[:19]}Z"
 
 
 def fold(failures: Sequence[Failure]) -> list[tuple[Failure, list[Failure]]]:

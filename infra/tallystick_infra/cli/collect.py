@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..deployment import Deployment
-from ..deployment.keyfiles import make_key, read_key
+from ..deployment.keyfiles import make_key
 from .common import data_option, emit_json, json_option, open_deployment, out
 from .telling import Told, tell, told
 
@@ -118,8 +117,11 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
 
     from tallystick_schemas.keys import key_id
 
+    from ..built_in import mandate_of
+    from ..enrolling import enrol_agents
     from ..enrolment import enrolled_keys
-    from ..operator import Operator, check_agent, enrol_agents
+    from ..operator import check_agent
+    from .agent_options import unscoped
 
     check_agent(agent)
     public = make_key(deployment.agent_key(agent))
@@ -129,9 +131,8 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
     finally:
         client.close()
     if not known:
-        enrol_agents(
-            deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), {agent: public}, "operator", timeout, time.time
-        )
+        enrol_agents(deployment, {agent: mandate_of(public)}, "operator", timeout)
+        click.echo(unscoped(agent), err=True)
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from tallystick_schemas.times import seconds_of
 from tallystick_schemas.topics import EVENTS
 from tallystick_schemas.words import counted, noun
 
+from ..built_in import BUILT_IN_AGENTS
 from ..deployment import Deployment, read_run
+from ..deployment.keyfiles import read_key
 from ..errors import NothingAnswers
 from ..kafka.topics import Topics
 from ..settings_check import mistakes
@@ -34,7 +36,7 @@ _HEARD_S = 5.0
 _BEHIND_S = 10.0
 _FAULTS_SHOWN = 5
 _NEEDS: Final = {
-    "behind": ("kafka", "clickhouse"),
+    **dict.fromkeys(("behind", "roles"), ("kafka", "clickhouse")),
     "detection": ("kafka",),
     "sealed": ("clickhouse",),
     **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
@@ -66,6 +68,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _behind,
         _detection,
         _sealed,
+        _roles,
         _responder,
         _points,
         _outbox,
@@ -209,6 +212,23 @@ def _sealed(deployment: Deployment) -> list[Check]:
     age = (datetime.now(UTC) - rows[0][0].replace(tzinfo=UTC)).total_seconds()
     limit = _STALE_S + 10 * deployment.log().seal_interval_s
     return [Check("sealer", age < limit, f"root checkpoint of size {rows[0][1]}, {age:.1f} s old", "see logs/sealer.log")]
+
+
+def _roles(deployment: Deployment) -> list[Check]:
+    """Who may say what: as the topic has it that everybody acts on, and as the ledger has it."""
+    from ..control import read_roles
+    from ..enrolment import enrolled_agents, read_directives
+    from ..role_state import faults, summary, unscoped_agents
+
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    log = deployment.log()
+    topic, ledger, agents = read_roles(deployment.kafka(), log), read_directives(client, log), enrolled_agents(client)
+    keys = {name: deployment.agent_key(name) for name in BUILT_IN_AGENTS}
+    publics = {name: read_key(path).public_key().public_bytes_raw() if path.exists() else None for name, path in keys.items()}
+    mend = "start the supervisor again; `tallystick agent list` shows every role, `agent scope` gives one"
+    if wrong := faults(publics, topic, ledger, agents, log.shards):
+        return [Check("roles", False, one, mend) for one in wrong]
+    return [Check("roles", True, summary(topic, unscoped_agents(topic, agents)))]
 
 
 def _responder(deployment: Deployment) -> list[Check]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..built_in import agent_of
 from ..deployment.keyfiles import read_key
 from .common import data_option, log_to_stderr, open_deployment
 
@@ -72,7 +73,8 @@ def link(data: Path, who: str | None) -> None:
 instance_option = click.option(
     "--instance",
     default="",
-    help="A name that this process keeps over restarts, so that it takes up its partitions at once; one process a name.",
+    help="A name that this process keeps over restarts, so that it takes up its partitions at once; one process a name. "
+    "It signs as agent PART.NAME, which an operator enrols with the part's role.",
 )
 
 
@@ -102,7 +104,7 @@ def detectors(data: Path, instance: str) -> None:
 
     log_to_stderr("detectors")
     deployment = open_deployment(data)
-    run_detectors(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("detectors"))
+    run_detectors(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("detectors", instance)))
 
 
 @jobs.command()
@@ -114,7 +116,7 @@ def responder(data: Path, instance: str) -> None:
 
     log_to_stderr("responder")
     deployment = open_deployment(data)
-    run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("responder"))
+    run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("responder", instance)))
 
 
 @jobs.command()

@@ -14,13 +14,10 @@ import tomli_w
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
 
+from ..built_in import BUILT_IN_AGENTS
 from ..errors import NoDeployment, NotMade, NotOurs, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
-
-BUILT_IN_AGENTS = ("gateway", "console", "cli", "detectors", "responder", "outbox", "signals")
-"""Agents of our own parts; their keys are made with the deployment and enrolled by the supervisor."""
-
 
 SECTIONS = frozenset({"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"})
 

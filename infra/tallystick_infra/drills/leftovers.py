@@ -7,7 +7,6 @@ import fcntl
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +25,8 @@ from tallystick_stream_jobs.responder.client import order_unlock, read_locks, wa
 
 from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
+from ..enrolling import revoke_keys
 from ..errors import DrillUnusable
-from ..operator import Operator, record_sender
 from .own_rules import take_away
 from .policy_file import take_out
 
@@ -114,15 +113,10 @@ def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     names = [path.stem for path in sorted(keys.glob("drill-*.key")) if wanted(drill_of(path.stem))]
     if not names:
         return
-    operator = Operator(read_key(deployment.keys / "operator.key"))
-    with record_sender(deployment.kafka()) as sender:
-        records = []
-        for name in names:
-            _drain(deployment, name)
-            key = key_id(read_key(deployment.agent_key(name)).public_key().public_bytes_raw())
-            records.append(operator.revoke(name, key, "the drill is over", time.time()))
-            sender.send(name, records[-1])
-        sender.wait(records, _RECEIPTS_S)
+    for name in names:
+        _drain(deployment, name)
+    over = [(name, key_id(read_key(deployment.agent_key(name)).public_key().public_bytes_raw())) for name in names]
+    revoke_keys(deployment, over, "the drill is over", _RECEIPTS_S)
     for name in names:
         deployment.agent_key(name).unlink()
         shutil.rmtree(deployment.agent(name).spool_dir, ignore_errors=True)

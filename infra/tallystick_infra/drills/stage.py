@@ -15,10 +15,11 @@ from tallystick_producers.gateway.tokens import append_token, new_token, token_r
 from tallystick_schemas.drills import DRILL_ATTR, drill_credential, drill_principal
 from tallystick_schemas.topics import verified_partition
 
+from ..built_in import ANYTHING, mandate_of
 from ..deployment import Deployment, read_run
-from ..deployment.keyfiles import make_key, read_key
+from ..deployment.keyfiles import make_key
+from ..enrolling import enrol_agents
 from ..errors import DrillUnusable
-from ..operator import Operator, enrol_agents
 from .scenario import Drill, Material, Principal
 from .steps import Silence
 
@@ -149,9 +150,8 @@ class Stage:
     def _enrol(self) -> None:
         quiet = [step.who for step in self.scenario.steps if isinstance(step, Silence)]
         names = [self.principal(agent) for agent in (SDK, *self.scenario.agents)] + [self.witness(agent) for agent in quiet]
-        publics = {name: make_key(self.deployment.agent_key(name)) for name in names}
-        operator = Operator(read_key(self.deployment.keys / "operator.key"))
-        enrol_agents(self.deployment.kafka(), operator, publics, f"drill {self.run}", _ENROL_S)
+        mandates = {name: mandate_of(make_key(self.deployment.agent_key(name)), scope=ANYTHING) for name in names}
+        enrol_agents(self.deployment, mandates, f"drill {self.run}", _ENROL_S)
         self.recorder = Recorder.open(self.deployment.agent(self.principal(SDK)))
 
 

@@ -10,21 +10,24 @@ from types import TracebackType
 
 import clickhouse_connect
 
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import EVENTS
 
+from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.command import clickhouse_command
 from ..clickhouse.migrate import migrate
+from ..control import Control, sending
 from ..deployment import Deployment, RunFile
-from ..deployment.directory import BUILT_IN_AGENTS
 from ..deployment.keyfiles import make_key, make_secret, read_key
 from ..deployment.runfile import read_run, write_run
-from ..enrolment import enrolled_keys
+from ..enrolment import enrolled_keys, read_directives, revoked_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
 from ..kafka.topics import Topics
-from ..operator import Operator, RecordSender
+from ..operator import Operator
 from ..processes import Child, last_words, spawn, tail, wait_until
 from ..signals import signals_settings
 from .backoff import Backoff
@@ -182,24 +185,25 @@ class Supervisor:
         (self.deployment.path / _ANNOUNCED).touch()
 
     def _prepare_stores(self) -> None:
-        """Tables, topics, their announcement, and the enrolment of our own agents; all of it again after the stores were lost."""
+        """Tables, topics, their announcement, our own agents' enrolment and roles; all of it again after the stores were lost."""
         clickhouse = self.deployment.clickhouse()
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
         self._announce(self.deployment.kafka())
-        self._enrol(self.deployment.kafka(), Operator(read_key(self.deployment.keys / "operator.key")), set(enrolled_keys(client)))
-
-    def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]]) -> None:
-        from tallystick_schemas.keys import key_id
-
+        operator = Operator(read_key(self.deployment.keys / "operator.key"))
         publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
+        self._enrol(self.deployment.kafka(), operator, set(enrolled_keys(client)), publics)
+        log, revoked = self.deployment.log(), revoked_keys(client)
+        good = {name: public for name, public in publics.items() if (name, key_id(public)) not in revoked}
+        Control(log, operator).ensure(self.deployment.kafka(), read_directives(client, log), good)
+
+    def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]], publics: Mapping[str, bytes]) -> None:
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
         if missing:
             # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.
-            sender = RecordSender(kafka)
-            for name, public in missing.items():
-                sender.send(name, operator.enrol(name, public, "tallystick", time.time()))
-            sender.close()
+            with sending(kafka) as send:
+                for name, public in missing.items():
+                    send(EVENTS, name.encode(), operator.enrol(name, public, "tallystick", time.time()), None)
 
     def _own_part(self, name: str) -> Part:
         data = self.deployment.path

@@ -1,10 +1,29 @@
 """The tables of schemas/README.md say what the code says."""
 
+import json
 import re
+from hashlib import sha256
+from typing import get_args
 
+import msgspec
 from tests.support.pages import ROOT, Page
 
-from tallystick_schemas import bodies, checkpoints, entries, events, headers, notes, records, state, strict_json, topics
+from tallystick_schemas import (
+    bodies,
+    checkpoints,
+    directives,
+    entries,
+    envelope,
+    events,
+    headers,
+    messages,
+    notes,
+    records,
+    roles,
+    state,
+    strict_json,
+    topics,
+)
 from tallystick_schemas.headers import Kind, payload_type
 from tallystick_schemas.receipts import Receipt
 from tallystick_schemas.verdicts import Verdict
@@ -50,6 +69,10 @@ def test_limits() -> None:
         "missing ranges of a run": state.MAX_MISSING_RANGES,
         "signed note": notes.MAX_NOTE_BYTES,
         "signatures on a note": notes._MAX_SIGNATURES,
+        "subject of a directive": headers.MAX_SUBJECT_CHARACTERS,
+        "message of the control plane": envelope.MAX_MESSAGE_BYTES,
+        "patterns of a scope, for each of its three lists": roles._MAX_PATTERNS,
+        "pattern of a scope": int(re.findall(r"\d+(?=\})", roles._PATTERN.pattern)[0]),
     }
 
 
@@ -75,6 +98,7 @@ def test_header_fields() -> None:
         "erase": headers.Erase,
         "seal": headers.Seal,
         "generation": headers.Generation,
+        "directive": headers.Directive,
     }
     bodies_of = {row[0]: row[1] for row in PAGE.table("kind") if row[0] in kinds}
     for name, header in kinds.items():
@@ -95,3 +119,55 @@ def test_receipts_and_topics() -> None:
     fields = "".join(f'"{name}":…,' for name in Receipt.__struct_fields__).rstrip(",")
     assert "{" + fields + "}" in PAGE.text
     assert {words(row[0])[0] for row in PAGE.table("topic")} == {topics.EVENTS, topics.RECEIPTS, topics.CHECKPOINTS}
+
+
+def test_directives() -> None:
+    rows = {words(row[0])[0]: row for row in PAGE.table("about")}
+    assert list(rows) == [directives.RULES, directives.AGENT, directives.ADOPT]
+    assert json.loads(words(rows[directives.RULES][2])[0]) == {"level": directives.LEVEL}
+    assert f"`{headers._ABOUT.pattern}`" in PAGE.text
+    assert "an integer from 2 to the highest that the\n   reader has" in PAGE.text
+    assert [directives.level_of(about_rules(level)) for level in (1, 2, directives.LEVEL + 1, True, "2", None)] == [
+        None,
+        2,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def about_rules(level: object) -> headers.Directive:
+    return headers.Directive(1, "0" * 16, "", directives.RULES, "", 0, {"level": level})
+
+
+def test_the_state_lines() -> None:
+    """The page's line about directives, made as the page says."""
+    said = state.State(0, bytes(32), directives={"agent trainer 0": state.Said(7, "the header")})
+    line = f"directive {sha256(b'agent trainer 0').hexdigest()} 7 {sha256(b'the header').hexdigest()}\n"
+    assert state.state_digest(said) == sha256(line.encode()).digest()
+    assert "    directive <H(about, a space, subject) in hex> <n> <H(header) in hex>" in PAGE.text
+
+
+def test_signers() -> None:
+    assert {words(row[0])[0]: tuple(words(row[1])) for row in PAGE.table("on topic")} == dict(roles.SIGNERS)
+    beside = {topics.EVENTS, topics.CHECKPOINTS}
+    assert {spec.name for spec in topics.topic_table(1)} == set(roles.SIGNERS) | beside
+    assert f'"{envelope.MAGIC.decode()}"' in PAGE.text
+    assert f'PAE("{envelope.PAYLOAD}"' in PAGE.text
+
+
+def test_mandates_and_scopes() -> None:
+    rows = PAGE.table("of the value")
+    assert [words(row[0])[0] for row in rows] == list(roles.Mandate.__struct_fields__)
+    required = [field.name for field in msgspec.structs.fields(roles.Mandate) if field.required]
+    assert [words(row[0])[0] for row in rows if row[1] == "yes"] == required
+    assert words(rows[1][2]) == list(get_args(roles.Role))
+    assert words(rows[2][2]) == list(get_args(msgspec.structs.fields(roles.Mandate)[2].type))
+    assert [words(row[0])[0] for row in PAGE.table("of the scope")] == list(roles.Scope.__struct_fields__)
+
+
+def test_the_topic_of_locks() -> None:
+    beat = "{" + ",".join(f'"{name}":…' for name in messages.LockHeartbeat.__struct_fields__) + "}"
+    assert f"`{messages.HEARTBEAT_KEY.decode()}` | an envelope: `{beat}`" in PAGE.text
+    assert f"`{messages.ROLE_KEY.decode()}<agent>/<key id>`" in PAGE.text

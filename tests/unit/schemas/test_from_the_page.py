@@ -7,8 +7,15 @@ from pathlib import Path
 from struct import pack, unpack_from
 from typing import Any
 
-HISTORY: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "history-1.json").read_bytes())
-NAMES = {1: "segment", 2: "enrol", 3: "revoke", 4: "erase", 5: "seal", 6: "generation"}
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+HISTORY: dict[str, Any] = json.loads((VECTORS / "history-1.json").read_bytes())
+DIRECTIVES: dict[str, Any] = json.loads((VECTORS / "history-2.json").read_bytes())
+MESSAGES: dict[str, Any] = json.loads((VECTORS / "messages.json").read_bytes())
+NAMES = {1: "segment", 2: "enrol", 3: "revoke", 4: "erase", 5: "seal", 6: "generation", 7: "directive"}
 
 
 def lp(data: bytes) -> bytes:
@@ -28,7 +35,7 @@ def frame(record: bytes) -> tuple[int, bytes, bytes, bytes]:
 
 
 def test_entries_and_chain_of_section_6() -> None:
-    for shard in HISTORY["shards"]:
+    for shard in [*HISTORY["shards"], *DIRECTIVES["shards"]]:
         chain = sha256(b"tallystick/v1/shard-genesis\0" + lp(shard["origin"].encode())).digest()
         generation = 0
         for index, row in enumerate(shard["records"]):
@@ -90,3 +97,73 @@ def test_key_hash_of_section_7() -> None:
         assert (dash, name) == ("\u2014", row["origin"])
         assert base64.b64decode(encoded)[:4] == sha256(name.encode() + b"\n\x01" + sealer).digest()[:4]
         assert base64.b64decode(text.split("\n")[2]).hex() == row["root"]
+
+
+def test_the_state_with_directives_of_section_6() -> None:
+    """Shard 0 knows one key, no run, and of each subject the directive with the highest number."""
+    shard, trainer = DIRECTIVES["shards"][0], DIRECTIVES["agents"][0]["id"]
+    newest: dict[bytes, tuple[int, bytes]] = {}
+    for row in shard["records"]:
+        kind, header = row["entry"][2:4], bytes.fromhex(row["record"])
+        if kind == "07" and row["verdict"] == 0:
+            raw = frame(header)[1]
+            said = json.loads(raw)
+            newest[f"{said['about']} {said['subject']}".encode()] = (said["n"], raw)
+    lines = [b"key trainer %b active\n" % trainer.encode()]
+    lines += [
+        b"directive %b %d %b\n" % (sha256(subject).hexdigest().encode(), n, sha256(raw).hexdigest().encode())
+        for subject, (n, raw) in newest.items()
+    ]
+    assert len(newest) == 4
+    assert shard["state_digest"] == sha256(b"".join(sorted(lines))).hexdigest()
+    written = bytes.fromhex(shard["records"][-1]["entry"])
+    assert json.loads(written[written.rindex(b'{"chain"') :])["state"] == shard["state_digest"]
+
+
+def envelope(value: bytes) -> tuple[bytes, int, int, str, str, bytes, bytes]:
+    """head, fence, n, agent, key id, signature, body of section 12."""
+    assert value[:4] == b"TSM1"
+    fence, n, length = unpack_from(">QQI", value, 4)
+    at = 24 + length
+    agent, (length,) = value[24:at].decode(), unpack_from(">I", value, at)
+    end = at + 4 + length
+    return value[4:end], fence, n, agent, value[at + 4 : end].decode(), value[end : end + 64], value[end + 64 :]
+
+
+def signed_in(place: tuple[str, str, bytes | None], head: bytes, body: bytes) -> bytes:
+    deployment, topic, key = place
+    named = b"\0" if key is None else b"\1" + lp(key)
+    said = lp(deployment.encode()) + lp(topic.encode()) + named + lp(head) + body
+    kind = b"application/vnd.tallystick.message.v1"
+    return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(said)).encode(), said])
+
+
+def test_envelopes_of_section_12() -> None:
+    public = {key["id"]: Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["public"])) for key in MESSAGES["keys"]}
+    for case in MESSAGES["good"]:
+        place = (MESSAGES["deployment"], case["topic"], None if case["key"] is None else bytes.fromhex(case["key"]))
+        head, fence, n, agent, key, signature, body = envelope(bytes.fromhex(case["value"]))
+        assert (fence, n, agent, body.hex()) == (case["fence"], case["n"], case["agent"], case["body"])
+        public[key].verify(signature, signed_in(place, head, body))
+        with pytest.raises(InvalidSignature):
+            public[key].verify(signature, signed_in(("other", *place[1:]), head, body))
+
+
+def test_digests_of_the_heartbeat_of_section_12() -> None:
+    """Who reads the topic with the page alone: the highest number of each subject, and the newest directive of each key."""
+    held: dict[str, tuple[int, int, str]] = {}
+    roles: dict[str, str] = {}
+    for row in MESSAGES["locks"]["values"]:
+        key = bytes.fromhex(row["key"]).decode()
+        if row["value"] is None or row["name"] == "nobody's word":
+            continue
+        if key.startswith("_role/"):
+            roles[key] = row["value"]
+            continue
+        _, fence, n, _, _, _, body = envelope(bytes.fromhex(row["value"]))
+        if (fence, n) > max(((one[0], one[1]) for one in held.values()), default=(-1, -1)):
+            held[key] = (fence, n, json.loads(body)["state"])
+    lines = sorted(b"%d %d %b\n" % (f, n, sha256(key.encode()).digest()) for key, (f, n, state) in held.items() if state == "locked")
+    told = MESSAGES["locks"]["heartbeat"]["body"]
+    assert (told["count"], told["digest"]) == (len(lines), sha256(b"".join(lines)).hexdigest())
+    assert told["roles"] == sha256(b"".join(sorted(sha256(bytes.fromhex(raw)).digest() for raw in roles.values()))).hexdigest()

@@ -1,0 +1,120 @@
+"""The operator's directives where they have to be: in every partition of the history, and on topic `locks`, where everybody reads roles.
+
+Each is believed for its signature, so it may be taken from either place to the other. A number is signed once: what one place lacks is the very
+record that the other has, or two readers would hold different bytes under one number and their digests would not agree.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kafka import KafkaProducer
+
+from tallystick_producers.keyring import read_opener
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.messages import ROLE_KEY
+from tallystick_schemas.roles import Holder, Keyring, Mandate
+from tallystick_schemas.settings import KafkaSettings, LogSettings
+from tallystick_schemas.topics import EVENTS, LOCKS
+
+from .built_in import BUILT_IN, mandate_of
+from .enrolment import Directives
+from .operator import Operator
+
+
+def role_key(holder: Holder) -> bytes:
+    """The Kafka key of a directive on `locks`."""
+    return ROLE_KEY + f"{holder.agent}/{holder.key}".encode()
+
+
+def read_roles(kafka: KafkaSettings, log: LogSettings) -> Keyring:
+    """The roles as topic `locks` carries them."""
+    return read_opener(kafka, log).keyring
+
+
+def merged(log: LogSettings, *places: Keyring) -> Keyring:
+    """What all places know together; of one number, the first place's record."""
+    ring = Keyring.of(log.operator_keys)
+    for place in places:
+        for holder in place:
+            ring.take(holder.raw)
+    return ring
+
+
+Send = Callable[[str, bytes | None, bytes, int | None], None]
+"""(topic, key, value, partition or None for the key's): returns when the broker has it."""
+
+
+@contextmanager
+def sending(kafka: KafkaSettings) -> Iterator[Send]:
+    """A way to send single messages; closed on every way out."""
+    producer = KafkaProducer(**kafka.client_kwargs(), acks="all", enable_idempotence=True, linger_ms=0)
+    try:
+        yield lambda topic, key, value, partition: producer.send(topic, key=key, value=value, partition=partition).get(timeout=30)
+    finally:
+        producer.close(timeout=5)
+
+
+def publish(kafka: KafkaSettings, holders: Iterable[Holder]) -> None:
+    """Put directives on `locks`, where everybody learns of them."""
+    with sending(kafka) as send:
+        for holder in holders:
+            send(LOCKS, role_key(holder), holder.raw, None)
+
+
+def newer(known: Keyring, place: Keyring) -> list[Holder]:
+    """What a place lacks, or has an older directive of."""
+    found = ((holder, place.holder(holder.agent, holder.key)) for holder in known)
+    return [holder for holder, there in found if there is None or there.n < holder.n]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be sent, in this order."""
+
+    rules: list[int]
+    """Shards without rules. Theirs go first: a directive before the one about rules would be malformed."""
+    topic: list[Holder]
+    ledger: list[Holder]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One deployment's directives, as its supervisor brings them about before any agent starts."""
+
+    log: LogSettings
+    operator: Operator
+    clock: Callable[[], float] = time.time
+
+    def plan(self, topic: Keyring, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
+        """Rules in every partition, a role for each of our own agents (name -> public key) that has none, and all roles at both places.
+
+        What an operator said of a key is never said anew: who was given less, or whose key was revoked, stays so.
+        """
+        known = merged(self.log, topic, ledger.keyring)
+        for name, public in publics.items():
+            if known.holder(name, key_id(public)) is None:
+                known.take(self.operator.give_role(name, _own_mandate(name, public), 0, self.clock()))
+        unruled = [shard for shard in range(self.log.shards) if shard not in ledger.levels]
+        return Plan(unruled, newer(known, topic), newer(known, ledger.keyring))
+
+    def ensure(self, kafka: KafkaSettings, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
+        """Carry the plan out; what was sent. Nobody else may give roles meanwhile."""
+        plan = self.plan(read_roles(kafka, self.log), ledger, publics)
+        if not any((plan.rules, plan.topic, plan.ledger)):
+            return plan
+        with sending(kafka) as send:
+            for shard in plan.rules:
+                send(EVENTS, None, self.operator.follow_rules(self.clock()), shard)
+            for holder in plan.topic:
+                send(LOCKS, role_key(holder), holder.raw, None)
+            # If we crash here, the next start finds the records on `locks` and sends the same bytes; one that came twice is "seen".
+            for holder in plan.ledger:
+                send(EVENTS, holder.agent.encode(), holder.raw, None)
+        return plan
+
+
+def _own_mandate(name: str, public: bytes) -> Mandate:
+    roles, scope = BUILT_IN[name]
+    return mandate_of(public, roles, scope)
