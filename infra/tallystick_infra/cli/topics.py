@@ -19,10 +19,16 @@ def topics() -> None:
 @data_option
 @click.option("--replication", default=3, show_default=True, help="Copies of each partition.")
 def announce(data: Path, replication: int) -> None:
-    """Make missing topics, and write the generation record into each new partition. Stop the notary first, start it after."""
+    """Make missing topics, write the generation record into each new partition, and send the operator's directives that are missing.
+
+    Stop the notary first, start it after.
+    """
     import clickhouse_connect
 
+    from ..control import Control
     from ..deployment.keyfiles import read_key
+    from ..enrolling import operator_of
+    from ..enrolment import read_directives
     from ..kafka.topics import Topics
 
     deployment = open_running(data, "Kafka", "ClickHouse")
@@ -33,7 +39,9 @@ def announce(data: Path, replication: int) -> None:
         written = live.announce(client, read_key(deployment.keys / "operator.key"))
     finally:
         live.close()
-    out().print(f"{counted(len(made), 'topic')} made, {counted(written, 'generation record')} written.")
+    plan = Control(deployment.log(), operator_of(deployment)).ensure(deployment.kafka(), read_directives(client, deployment.log()), {})
+    sent = len(plan.rules) + len(plan.topic) + len(plan.ledger)
+    out().print(f"{counted(len(made), 'topic')} made, {counted(written, 'generation record')} written, {counted(sent, 'directive')} sent.")
 
 
 @topics.command()
