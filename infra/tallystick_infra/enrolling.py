@@ -88,7 +88,7 @@ def enrol_agents(deployment: Deployment, mandates: Mapping[str, Mandate], owner:
     roles, now = Roles.of(deployment, timeout_s), time.time()
     said = roles.sign(mandates, now)
     records = [roles.operator.enrol(agent, from_base64(one.public_key, 32, "public_key"), owner, now) for agent, one in mandates.items()]
-    with record_sender(deployment.kafka()) as sender:
+    with record_sender(deployment.kafka(), deployment.log()) as sender:
         for agent, record in zip(mandates, records, strict=True):
             sender.send(agent, record)
         # The role of a key whose enrolment is refused must not be given: it would count on `locks` all the same.
@@ -106,7 +106,7 @@ def revoke_keys(deployment: Deployment, keys: Sequence[tuple[str, str]], reason:
     records += [(holder.agent, record) for holder, record in zip(known, ended, strict=True)]
     # On `locks` at once, since whoever revokes is in a hurry. If we crash here, the supervisor's next start takes it from there into the history.
     publish(deployment.kafka(), [roles.take(record) for record in ended])
-    with record_sender(deployment.kafka()) as sender:
+    with record_sender(deployment.kafka(), deployment.log()) as sender:
         for agent, record in records:
             sender.send(agent, record)
         return sender.wait([record for _, record in records], timeout_s)[: len(keys)]

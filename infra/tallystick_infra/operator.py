@@ -9,14 +9,17 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from tallystick_producers.keyring import read_opener
+from tallystick_producers.refused import Refused
 from tallystick_schemas.directives import AGENT, LEVEL, RULES, open_directive
 from tallystick_schemas.encoding import digest, from_base64, to_base64
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import AGENT_PATTERN, KEY_ID_PATTERN, Directive, Enrol, Revoke
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipt
+from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipts
 from tallystick_schemas.roles import Holder, Mandate, holder_of, subject_of, value_of
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, RECEIPT_PARTITIONS, RECEIPTS
 from tallystick_schemas.verdicts import Verdict
@@ -95,9 +98,10 @@ class Operator:
 
 
 class RecordSender:
-    """Sends records under an agent's key, so that they share its partition, and knows which receipts answer them."""
+    """Sends records under an agent's key, so that they share its partition, and knows which receipts answer them: those that a notary signed."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
+        self._opener, self._refused = opener, Refused(RECEIPTS)
         self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0)
         self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
         self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
@@ -127,9 +131,11 @@ class RecordSender:
             for message in batch:
                 if message.key == OPERATOR.encode():
                     try:
-                        yield parse_receipt(message.value or b"")
-                    except ParseError:
-                        continue  # anybody may write garbage on a topic; a receipt that cannot be read answers nothing
+                        receipts = parse_receipts(self._opener.open(RECEIPTS, message.key, message.value or b"").body)
+                    except ParseError as error:
+                        self._refused.note(message.key, error)
+                        continue
+                    yield from receipts
 
     def close(self) -> None:
         self._consumer.close()
@@ -137,9 +143,9 @@ class RecordSender:
 
 
 @contextmanager
-def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
-    """A sender that is closed on every way out."""
-    sender = RecordSender(kafka)
+def record_sender(kafka: KafkaSettings, log: LogSettings) -> Iterator[RecordSender]:
+    """A sender that knows who is a notary now; closed on every way out."""
+    sender = RecordSender(kafka, read_opener(kafka, log))
     try:
         yield sender
     finally:

@@ -112,7 +112,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
             raise BadOrder("the test's Kafka", "there is none")
 
     @contextmanager
-    def sender(_: object) -> Iterator[Sender]:
+    def sender(*_: object) -> Iterator[Sender]:
         yield Sender()
 
     monkeypatch.setattr(enrolling, "record_sender", sender)

@@ -39,7 +39,7 @@ def scope(data: Path, as_json: bool, name: str, key: str | None, timeout: float,
     roles = Roles.of(deployment, timeout)
     mandate = _changed(roles.known, _active_key(agents_of(deployment), name, key), given["role"], wanted)
     changed = roles.sign({name: mandate}, time.time())
-    with record_sender(deployment.kafka()) as sender:
+    with record_sender(deployment.kafka(), deployment.log()) as sender:
         said = roles.say(sender, changed)
     if as_json:
         emit_json({"agent": name, "roles": mandate.roles, "scope": mandate.scope, "changed": bool(said)})

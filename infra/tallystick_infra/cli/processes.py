@@ -92,7 +92,7 @@ def notary(data: Path, instance: str) -> None:
 
     log_to_stderr("notary")
     deployment = open_deployment(data)
-    run_notary(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("notary"))
+    run_notary(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("notary", instance)))
 
 
 @jobs.command()
