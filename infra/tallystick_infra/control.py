@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from kafka import KafkaProducer
 
 from tallystick_producers.keyring import read_opener
+from tallystick_schemas.directives import ADOPT
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.messages import ROLE_KEY
+from tallystick_schemas.messages import ADOPT_KEY, ROLE_KEY
 from tallystick_schemas.roles import Holder, Keyring, Mandate
 from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import EVENTS, LOCKS
@@ -77,6 +78,13 @@ class Plan:
     """Shards without rules. Theirs go first: a directive before the one about rules would be malformed."""
     topic: list[Holder]
     ledger: list[Holder]
+    adopts: list[tuple[str, bytes]]
+    """(part, record): state of an earlier version that may be read on, once. Needed on `locks` before the part starts; nothing is taken over later."""
+
+    @property
+    def records(self) -> int:
+        """How many are sent."""
+        return len(self.rules) + len(self.topic) + len(self.ledger) + len(self.adopts)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class Control:
     log: LogSettings
     operator: Operator
     clock: Callable[[], float] = time.time
+    adopt: tuple[str, ...] = ()
+    """Parts that may read on, once, what an earlier version kept without a signature."""
 
     def plan(self, topic: Keyring, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
         """Rules in every partition, a role for each of our own agents (name -> public key) that has none, and all roles at both places.
@@ -96,13 +106,14 @@ class Control:
         for name, public in publics.items():
             if known.holder(name, key_id(public)) is None:
                 known.take(self.operator.give_role(name, _own_mandate(name, public), 0, self.clock()))
+        adopts = [(part, self.operator.directive(ADOPT, part, {}, _next(part, topic, ledger.keyring), self.clock())) for part in self.adopt]
         unruled = [shard for shard in range(self.log.shards) if shard not in ledger.levels]
-        return Plan(unruled, newer(known, topic), newer(known, ledger.keyring))
+        return Plan(unruled, newer(known, topic), newer(known, ledger.keyring), adopts)
 
     def ensure(self, kafka: KafkaSettings, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
         """Carry the plan out; what was sent. Nobody else may give roles meanwhile."""
         plan = self.plan(read_roles(kafka, self.log), ledger, publics)
-        if not any((plan.rules, plan.topic, plan.ledger)):
+        if not plan.records:
             return plan
         with sending(kafka) as send:
             for shard in plan.rules:
@@ -112,7 +123,16 @@ class Control:
             # If we crash here, the next start finds the records on `locks` and sends the same bytes; one that came twice is "seen".
             for holder in plan.ledger:
                 send(EVENTS, holder.agent.encode(), holder.raw, None)
+            for part, record in plan.adopts:
+                # Into the history first: what is read on without its saying so would be nobody's act.
+                send(EVENTS, part.encode(), record, None)
+                send(LOCKS, ADOPT_KEY + part.encode(), record, None)
         return plan
+
+
+def _next(part: str, *places: Keyring) -> int:
+    """Above every number under which a part was let read on before."""
+    return max((number for place in places if (number := place.adopts(part)) is not None), default=-1) + 1
 
 
 def _own_mandate(name: str, public: bytes) -> Mandate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from tallystick_schemas.directives import AGENT, RULES, open_directive
+from tallystick_schemas.directives import ADOPT, AGENT, RULES, open_directive
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
@@ -54,7 +54,7 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
             directive = open_directive(record, pinned)
             if directive.about == RULES:
                 found.levels[shard] = max(directive.n, found.levels.get(shard, -1))
-            elif directive.about == AGENT:
+            elif directive.about in (AGENT, ADOPT):
                 found.keyring.take(record)
         except ParseError:
             found.unbelieved += 1

@@ -83,7 +83,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
     repository.mkdir(parents=True)
     (repository / "small.bin").write_bytes(b"small")
     before = audited(deployment)
-    with Supervisor(deployment, PARTS) as supervisor:
+    with Supervisor(deployment, PARTS, adopt=("detectors",)) as supervisor:
         yield Migrated(supervisor, before)
 
 
@@ -103,7 +103,7 @@ def test_the_history_verified_before_and_knew_no_directive(migrated: Migrated) -
 
 def test_directives_follow_in_every_shard_and_the_history_still_verifies(migrated: Migrated) -> None:
     deployment = migrated.deployment
-    wanted = deployment.log().shards + len(BUILT_IN)
+    wanted = deployment.log().shards + len(BUILT_IN) + 1
     until(migrated.supervisor, lambda: len(directives(deployment)) >= wanted, "the directives are in the ledger")
     assert {verdict for _, verdict in directives(deployment)} == {0}
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
@@ -124,6 +124,18 @@ def test_our_own_agents_have_their_roles_and_the_new_one_its_key(migrated: Migra
     assert (listed["gone"]["roles"], listed["gone"]["revoked"]) == (None, True)
 
 
+def test_the_detectors_read_their_windows_on_as_the_operator_said(migrated: Migrated) -> None:
+    client = clickhouse_connect.get_client(**migrated.deployment.clickhouse().client_kwargs())
+
+    def adopted() -> set[str]:
+        query = (
+            "SELECT resource_id FROM events WHERE action = 'policy.update' AND principal = 'detectors' AND resource_kind = 'detector-state'"
+        )
+        return {partition for (partition,) in client.query(query).result_rows}
+
+    until(migrated.supervisor, lambda: bool(adopted()), "the history says which windows were read on")
+
+
 def test_an_agent_of_before_records_on(migrated: Migrated) -> None:
     with Recorder.open(migrated.deployment.agent("one")) as recorder:
         record(recorder, 20, "after")
@@ -141,7 +153,6 @@ def test_the_responder_still_holds_the_locks_of_before(migrated: Migrated) -> No
     until(migrated.supervisor, lambda: locked() == {"principal:mallory@example.org", "credential:cred-kept"}, "they are signed anew")
 
 
-@pytest.mark.xfail(strict=True, reason="the gateway does not read signed locks yet")
 def test_the_locks_of_before_hold_at_the_door(migrated: Migrated) -> None:
     """A stranger's token is good at the door, a locked person's is not: a door that denies everybody proves nothing."""
     deployment = migrated.deployment

@@ -44,6 +44,12 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line, also of an error.")(command)
 
 
+def adopt_option(command: F) -> F:
+    """`--adopt PART`, given to the command as `adopt: tuple[str, ...]`."""
+    words = "Let this part read on, once, what an earlier version kept without a signature; it is recorded as the operator's act."
+    return click.option("--adopt", type=click.Choice(["detectors"]), multiple=True, help=words)(command)
+
+
 def emit_json(value: object) -> None:
     """One object on one line of standard output."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

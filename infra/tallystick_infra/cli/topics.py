@@ -7,7 +7,7 @@ import click
 
 from tallystick_schemas.words import counted
 
-from .common import data_option, open_running, out
+from .common import adopt_option, data_option, open_running, out
 
 
 @click.group()
@@ -18,7 +18,8 @@ def topics() -> None:
 @topics.command()
 @data_option
 @click.option("--replication", default=3, show_default=True, help="Copies of each partition.")
-def announce(data: Path, replication: int) -> None:
+@adopt_option
+def announce(data: Path, replication: int, adopt: tuple[str, ...]) -> None:
     """Make missing topics, write the generation record into each new partition, and send the operator's directives that are missing.
 
     Stop the notary first, start it after.
@@ -39,8 +40,8 @@ def announce(data: Path, replication: int) -> None:
         written = live.announce(client, read_key(deployment.keys / "operator.key"))
     finally:
         live.close()
-    plan = Control(deployment.log(), operator_of(deployment)).ensure(deployment.kafka(), read_directives(client, deployment.log()), {})
-    sent = len(plan.rules) + len(plan.topic) + len(plan.ledger)
+    control = Control(deployment.log(), operator_of(deployment), adopt=adopt)
+    sent = control.ensure(deployment.kafka(), read_directives(client, deployment.log()), {}).records
     out().print(f"{counted(len(made), 'topic')} made, {counted(written, 'generation record')} written, {counted(sent, 'directive')} sent.")
 
 

@@ -18,7 +18,7 @@ from ..deployment import Deployment
 from ..settings_check import mistakes
 from ..supervisor import Supervisor
 from .addresses import Address, Addresses, away, check_answers
-from .common import data_option, emit_json, json_option, out
+from .common import adopt_option, data_option, emit_json, json_option, out
 
 
 @contextlib.contextmanager
@@ -42,7 +42,8 @@ def fetch_progress(console: Console) -> Iterator[Any]:
 @click.option("--kafka", type=Addresses(), help="Bootstrap address of a Kafka of yours, instead of the embedded one.")
 @click.option("--clickhouse", type=Address(), help="Address of a ClickHouse of yours, instead of the embedded one.")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder that the gateway serves.")
-def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, artifacts: Path | None) -> None:
+@adopt_option
+def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, artifacts: Path | None, adopt: tuple[str, ...]) -> None:
     """Start everything; a part that dies is started again. Makes the deployment when there is none."""
     check_answers("--kafka", "Kafka", kafka)
     check_answers("--clickhouse", "ClickHouse", clickhouse)
@@ -59,7 +60,10 @@ def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, art
     began = time.monotonic()
     with fetch_progress(console) as progress:
         supervisor = Supervisor(
-            deployment, say=lambda text: console.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {text}"), progress=progress
+            deployment,
+            say=lambda text: console.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {text}"),
+            progress=progress,
+            adopt=adopt,
         )
         supervisor.start()
     try:

@@ -48,8 +48,15 @@ class Supervisor:
     """One deployment's processes. A context manager: whatever happens inside, nothing is left running."""
 
     def __init__(
-        self, deployment: Deployment, parts: Sequence[str] = ALL_PARTS, say: Say = lambda _: None, progress: Progress | None = None
+        self,
+        deployment: Deployment,
+        parts: Sequence[str] = ALL_PARTS,
+        say: Say = lambda _: None,
+        progress: Progress | None = None,
+        adopt: tuple[str, ...] = (),
     ) -> None:
+        """`adopt`: parts that may read on, once, what an earlier version kept without a signature."""
+        self._adopt = adopt
         self.deployment, self._say, self._progress = deployment, say, progress
         self._started = wire_time(time.time())
         self.wanted = [name for name in parts if name != "signals" or _signals_on(deployment)]
@@ -195,7 +202,8 @@ class Supervisor:
         self._enrol(self.deployment.kafka(), operator, set(enrolled_keys(client)), publics)
         log, revoked = self.deployment.log(), revoked_keys(client)
         good = {name: public for name, public in publics.items() if (name, key_id(public)) not in revoked}
-        Control(log, operator).ensure(self.deployment.kafka(), read_directives(client, log), good)
+        Control(log, operator, adopt=self._adopt).ensure(self.deployment.kafka(), read_directives(client, log), good)
+        self._adopt = ()
 
     def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]], publics: Mapping[str, bytes]) -> None:
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}

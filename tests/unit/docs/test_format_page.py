@@ -171,3 +171,4 @@ def test_the_topic_of_locks() -> None:
     beat = "{" + ",".join(f'"{name}":…' for name in messages.LockHeartbeat.__struct_fields__) + "}"
     assert f"`{messages.HEARTBEAT_KEY.decode()}` | an envelope: `{beat}`" in PAGE.text
     assert f"`{messages.ROLE_KEY.decode()}<agent>/<key id>`" in PAGE.text
+    assert f"`{messages.ADOPT_KEY.decode()}<part>`" in PAGE.text

@@ -49,7 +49,7 @@ def test_a_start_where_all_is_said_sends_nothing() -> None:
     first = control().plan(ring(), nothing(), PUBLICS)
     said = [holder.raw for holder in first.topic]
     again = control(2_000_000_000.0).plan(ring(*said), Directives(ring(*said), dict.fromkeys(range(4), 0)), PUBLICS)
-    assert (again.rules, again.topic, again.ledger) == ([], [], [])
+    assert (again.rules, again.topic, again.ledger, again.adopts, again.records) == ([], [], [], [], 0)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3])
@@ -70,6 +70,19 @@ def test_what_an_operator_said_of_a_part_is_not_said_anew() -> None:
     told = {holder.agent: holder for holder in plan.topic}
     assert (told["gateway"].raw, told["responder"].raw) == (narrow, ended)
     assert {holder.agent for holder in plan.ledger} == set(BUILT_IN) - {"gateway", "responder"}
+
+
+def test_a_part_is_let_read_on_under_the_next_number_of_either_place() -> None:
+    asked = Control(LOG, BOSS, lambda: 0.0, adopt=("detectors",))
+    numbers = []
+    for topic, ledger in ((None, None), (3, None), (None, 4), (5, 4)):
+        rings = [ring(*([] if n is None else [BOSS.directive("adopt", "detectors", {}, n, 0.0)])) for n in (topic, ledger)]
+        plan = asked.plan(rings[0], Directives(rings[1], dict.fromkeys(range(4), 0)), {})
+        [(part, record)] = plan.adopts
+        found = open_directive(record, PINNED)
+        assert (part, found.about, found.subject, plan.records) == ("detectors", "adopt", "detectors", 1)
+        numbers.append(found.n)
+    assert numbers == [0, 4, 5, 6]
 
 
 def test_the_newer_of_two_places_wins_and_the_older_is_told() -> None:
