@@ -17,7 +17,7 @@ from ..enrolling import enrol_agents, revoke_keys
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import check_agent, check_text
 from .agent_options import mandate_options, scope_of, scope_text, unscoped
-from .common import data_option, emit_json, json_option, open_deployment, open_running, out
+from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing, short_time
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     check_agent(name)
     check_text("owner", owner)
     roles: tuple[Role, ...] = given["role"] or ("recorder",)
-    scope, deployment = scope_of(given), open_deployment(data)
+    scope = scope_of(given)
+    deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was enrolled.")
     public = public_of(public_key) if public_key else make_key(deployment.agent_key(name))
     mandate = mandate_of(public, roles, scope)
     receipt = enrol_agents(deployment, {name: mandate}, owner, timeout)[0]

@@ -46,6 +46,10 @@ NEED_KAFKA = (
     ["outbox", "retry", "d-1", *ORDER],
     ["detect", "explain", "F-1"],
     ["topics", "check"],
+    ["agent", "list"],
+    ["agent", "enrol", "trainer"],
+    ["agent", "scope", "trainer", "--may-action", "*"],
+    ["agent", "rotate", "trainer"],
 )
 NEED_CLICKHOUSE = (["lock", "ann", "--plan"], ["detect", "quality"], ["audit", "verify"], ["migrate"])
 
