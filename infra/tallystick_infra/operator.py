@@ -1,7 +1,7 @@
 """The operator's acts on the log: records signed with the operator key, sent, and waited for until the notary's receipt."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -9,12 +9,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from tallystick_producers.keyring import read_opener
 from tallystick_schemas.encoding import digest, to_base64
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import AGENT_PATTERN, KEY_ID_PATTERN, Enrol, Revoke
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipt
-from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.receipts import OPERATOR, Receipt, parse_receipts
+from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_schemas.topics import EVENTS, RECEIPT_PARTITIONS, RECEIPTS
 from tallystick_schemas.verdicts import Verdict
@@ -67,9 +69,13 @@ class Operator:
 
 
 class RecordSender:
-    """Sends records under an agent's key, so that they share its partition, and knows which receipts answer them."""
+    """Sends records under an agent's key, so that they share its partition, and knows which receipts answer them: those that a notary signed.
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    Whoever gave the notary its role a moment ago hands in an opener that knows it already.
+    """
+
+    def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
+        self._opener = opener
         self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0)
         self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
         self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
@@ -99,9 +105,10 @@ class RecordSender:
             for message in batch:
                 if message.key == OPERATOR.encode():
                     try:
-                        yield parse_receipt(message.value or b"")
+                        receipts = parse_receipts(self._opener.open(RECEIPTS, message.key, message.value or b"").body)
                     except ParseError:
-                        continue  # anybody may write garbage on a topic; a receipt that cannot be read answers nothing
+                        continue  # a receipt that no notary signed answers nothing, and who asked hears that nothing did
+                    yield from receipts
 
     def close(self) -> None:
         self._consumer.close()
@@ -109,9 +116,9 @@ class RecordSender:
 
 
 @contextmanager
-def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
-    """A sender that is closed on every way out."""
-    sender = RecordSender(kafka)
+def record_sender(kafka: KafkaSettings, log: LogSettings) -> Iterator[RecordSender]:
+    """A sender that knows the roles as topic `locks` has them now, and is closed on every way out."""
+    sender = RecordSender(kafka, read_opener(kafka, log))
     try:
         yield sender
     finally:
@@ -119,11 +126,11 @@ def record_sender(kafka: KafkaSettings) -> Iterator[RecordSender]:
 
 
 def enrol_agents(
-    kafka: KafkaSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float, clock: Callable[[], float] = time.time
+    kafka: KafkaSettings, log: LogSettings, operator: Operator, agents: dict[str, bytes], owner: str, timeout_s: float
 ) -> list[Receipt]:
     """Enrol agents (name -> public key) and wait until the history has them."""
-    records = [operator.enrol(agent, public, owner, clock()) for agent, public in agents.items()]
-    with record_sender(kafka) as sender:
+    records = [operator.enrol(agent, public, owner, time.time()) for agent, public in agents.items()]
+    with record_sender(kafka, log) as sender:
         for agent, record in zip(agents, records, strict=True):
             sender.send(agent, record)
         return sender.wait(records, timeout_s)

@@ -41,7 +41,7 @@ def running(
     prepare(deployment)
     with Supervisor(deployment, list(parts)) as supervisor:
         publics = {name: make_key(deployment.agent_key(name)) for name in agents}
-        enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "test", 60)
+        enrol_agents(deployment.kafka(), deployment.log(), Operator(read_key(deployment.keys / "operator.key")), publics, "test", 60)
         yield supervisor
 
 

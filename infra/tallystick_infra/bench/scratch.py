@@ -36,7 +36,7 @@ def scratch(say: Say, agents: Sequence[str]) -> Iterator[Supervisor]:
         deployment = Deployment.create(folder, _TABLES)
         with Supervisor(deployment, say=say) as supervisor:
             publics = {agent: make_key(deployment.agent_key(agent)) for agent in agents}
-            enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "bench", 60)
+            enrol_agents(deployment.kafka(), deployment.log(), Operator(read_key(deployment.keys / "operator.key")), publics, "bench", 60)
             yield supervisor
     finally:
         shutil.rmtree(folder, ignore_errors=True)

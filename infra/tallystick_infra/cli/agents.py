@@ -32,7 +32,7 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     deployment = open_deployment(data)
     public = _public_key(public_key) if public_key else make_key(deployment.agent_key(name))
     operator = Operator(read_key(deployment.keys / "operator.key"))
-    receipt = enrol_agents(deployment.kafka(), operator, {name: public}, owner, timeout)[0]
+    receipt = enrol_agents(deployment.kafka(), deployment.log(), operator, {name: public}, owner, timeout)[0]
     if as_json:
         emit_json(
             {
@@ -102,7 +102,7 @@ def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None
     check_revocable(_agents(deployment), name, key)
     operator = Operator(read_key(deployment.keys / "operator.key"))
     record = operator.revoke(name, key, reason, time.time())
-    with record_sender(deployment.kafka()) as sender:
+    with record_sender(deployment.kafka(), deployment.log()) as sender:
         sender.send(name, record)
         receipt = sender.wait([record], timeout)[0]
     out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,7 +129,7 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
         client.close()
     if not known:
         enrol_agents(
-            deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), {agent: public}, "operator", timeout, time.time
+            deployment.kafka(), deployment.log(), Operator(read_key(deployment.keys / "operator.key")), {agent: public}, "operator", timeout
         )
 
 

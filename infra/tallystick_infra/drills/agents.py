@@ -32,7 +32,7 @@ def forge(stage: Stage, agent: str, count: int) -> None:
     name = stage.principal(agent)
     public = read_key(stage.deployment.agent_key(name)).public_key().public_bytes_raw()
     stranger = Ed25519PrivateKey.generate()
-    with record_sender(stage.deployment.kafka()) as sender:
+    with record_sender(stage.deployment.kafka(), stage.deployment.log()) as sender:
         for number in range(count):
             sender.send(name, _forged(name, public, stranger, _event(stage, name, f"forged-{number}")))
 
@@ -41,7 +41,7 @@ def fork(stage: Stage, agent: str) -> None:
     """The agent's key signs two segments 0 of one run over other events: a copied key, used twice."""
     name = stage.principal(agent)
     key, run = read_key(stage.deployment.agent_key(name)), new_run(0, secrets.token_bytes(8))
-    with record_sender(stage.deployment.kafka()) as sender:
+    with record_sender(stage.deployment.kafka(), stage.deployment.log()) as sender:
         for holder in ("true", "copied"):
             sender.send(name, SegmentSigner(name, key, run).sign([_event(stage, name, holder)], wire_time(time.time())).record)
 

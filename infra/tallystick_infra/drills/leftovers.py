@@ -115,7 +115,7 @@ def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     if not names:
         return
     operator = Operator(read_key(deployment.keys / "operator.key"))
-    with record_sender(deployment.kafka()) as sender:
+    with record_sender(deployment.kafka(), deployment.log()) as sender:
         records = []
         for name in names:
             _drain(deployment, name)

@@ -151,7 +151,7 @@ class Stage:
         names = [self.principal(agent) for agent in (SDK, *self.scenario.agents)] + [self.witness(agent) for agent in quiet]
         publics = {name: make_key(self.deployment.agent_key(name)) for name in names}
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
-        enrol_agents(self.deployment.kafka(), operator, publics, f"drill {self.run}", _ENROL_S)
+        enrol_agents(self.deployment.kafka(), self.deployment.log(), operator, publics, f"drill {self.run}", _ENROL_S)
         self.recorder = Recorder.open(self.deployment.agent(self.principal(SDK)))
 
 

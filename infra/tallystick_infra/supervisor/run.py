@@ -10,6 +10,7 @@ from types import TracebackType
 
 import clickhouse_connect
 
+from tallystick_producers.keyring import opener_of
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 
@@ -196,7 +197,7 @@ class Supervisor:
         missing = {name: public for name, public in publics.items() if (name, key_id(public)) not in known}
         if missing:
             # Sent before the agents start, so before their first segment in the same partition; the notary need not run yet.
-            sender = RecordSender(kafka)
+            sender = RecordSender(kafka, opener_of(self.deployment.log()))
             for name, public in missing.items():
                 sender.send(name, operator.enrol(name, public, "tallystick", time.time()))
             sender.close()
