@@ -149,6 +149,8 @@ def test_reorder_the_newest_number_stands(writer: LockWriter, point: PointUnderT
 def test_delay_a_topic_that_comes_late_denies_everybody(writer: LockWriter, point: PointUnderTest) -> None:
     writer.late_s = 10.0
     until_answer(point, "honest", UNKNOWN, "the newest word is older than lock_stale_s")
+    writer.late_s = 0.0
+    until_answer(point, "honest", FREE, "it is of now again")
     writer.late_s = -10.0
     until_answer(point, "honest", UNKNOWN, "one from the future is none")
 
