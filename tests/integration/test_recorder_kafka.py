@@ -6,10 +6,12 @@ import pytest
 from kafka import KafkaProducer
 from tests.support.recorder import ALICE, ATLAS, agent_settings, rows, spooled, wait_for
 from tests.support.recorder_kafka import Broker, broker, tiny_notary
+from tests.support.signing import Speaker, directive, role_key
 
 from tallystick_producers import ReceiptTimeout, Recorder, SegmentsRefused
+from tallystick_schemas.receipts import Receipt, encode_receipts
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import RECEIPTS
+from tallystick_schemas.topics import LOCKS, RECEIPTS
 
 pytestmark = pytest.mark.embedded
 
@@ -162,6 +164,62 @@ def test_garbage_among_the_receipts_frees_nothing_and_stops_nothing(tmp_path, ka
             recorder.wait_receipts(30)
             assert notary.ids()[-10:] == ids
             assert recorder.stats().aside == 0
+
+
+FORGERS = {
+    "unsigned": None,
+    "a stranger": Speaker("notary", key="mallory"),
+    "another role": Speaker("responder"),
+    "another deployment's notary": Speaker("notary", deployment="other"),
+}
+
+
+@pytest.mark.parametrize("forger", FORGERS.values(), ids=FORGERS)
+def test_a_receipt_that_no_notary_gave_frees_nothing(tmp_path, kafka, forger):
+    settings = agent_settings(tmp_path, "forged", kafka)
+    notary, producer = Speaker("notary"), KafkaProducer(**kafka.client_kwargs(), acks="all")
+
+    def told(speaker, run, n):
+        body = encode_receipts([Receipt("forged", run, n, 0, 0, 0, "", "")])
+        producer.send(RECEIPTS, key=b"forged", value=body if speaker is None else speaker.says(RECEIPTS, b"forged", body)).get(10)
+
+    with Recorder.open(settings) as recorder:
+        for first in (0, 10):
+            put(recorder, first, first + 10)
+            recorder.flush()
+        wait_for(lambda: recorder.stats().sent == recorder.stats().segments, "all segments")
+        kept = rows(settings, "SELECT run, n FROM segments ORDER BY n")
+        for run, n in kept:
+            told(forger, run, n)
+        told(notary, *kept[-1])
+        wait_for(lambda: recorder.stats().acknowledged, "the genuine receipt, which came last")
+        assert rows(settings, "SELECT run, n FROM segments ORDER BY n") == kept[:-1]
+    producer.close()
+
+
+def test_the_first_receipt_of_a_fresh_agent_costs_no_second_sending(tmp_path, kafka):
+    """It knows whose receipts count before it sends: else the first would be lost, and the segment sent again after resend_s."""
+    with tiny_notary(kafka, "fresh") as notary:
+        for number in range(3):
+            with Recorder.open(agent_settings(tmp_path, f"fresh-{number}", kafka)) as recorder:
+                put(recorder, number, number + 1)
+                recorder.wait_receipts(30)
+                assert recorder.stats().sent == recorder.stats().segments
+        assert len(notary.ids()) == 3
+
+
+def test_a_notary_whose_role_comes_later_is_believed_when_the_segment_is_sent_again(tmp_path, kafka):
+    settings = agent_settings(tmp_path, "later", kafka, resend_s=0.5)
+    second, producer = Speaker("notary.b"), KafkaProducer(**kafka.client_kwargs(), acks="all")
+    with tiny_notary(kafka, "later", speaker=second) as notary, Recorder.open(settings) as recorder:
+        ids = put(recorder, 0, 10)
+        recorder.flush()
+        wait_for(lambda: len(notary.seen) > recorder.stats().segments, "sent again, since nobody knows who answers")
+        assert recorder.stats().acknowledged == 0
+        producer.send(LOCKS, key=role_key("notary.b"), value=directive("notary.b", ["notary"])).get(10)
+        recorder.wait_receipts(30)
+        assert notary.ids() == ids
+    producer.close()
 
 
 def test_a_broker_that_is_killed_and_comes_back_gets_everything_once(tmp_path, one):

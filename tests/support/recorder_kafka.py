@@ -70,7 +70,7 @@ class Broker:
 class TinyNotary:
     """Answers each segment once it was told what to say; keeps what it accepted, in order."""
 
-    def __init__(self, kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None]) -> None:
+    def __init__(self, kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None], speaker: Speaker) -> None:
         self._agents, self._verdict = agents, verdict
         self.seen: list[Record] = []
         self._accepted: set[tuple[str, int]] = set()
@@ -80,7 +80,7 @@ class TinyNotary:
         self._consumer.assign([TopicPartition(EVENTS, shard) for shard in range(SHARDS)])
         self._consumer.seek_to_beginning()
         self._producer = KafkaProducer(**kafka.client_kwargs(), acks="all", linger_ms=0)
-        self._speaker = Speaker("notary")
+        self._speaker = speaker
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -131,9 +131,11 @@ def give_roles(kafka: KafkaSettings, **roles: list[Role]) -> None:
 
 
 @contextmanager
-def tiny_notary(kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None] = lambda _: 0) -> Iterator[TinyNotary]:
-    """For agents whose names begin with `agents`. A verdict of None: no receipt."""
-    notary = TinyNotary(kafka, agents, verdict)
+def tiny_notary(
+    kafka: KafkaSettings, agents: str, verdict: Callable[[SegmentHeader], int | None] = lambda _: 0, speaker: Speaker | None = None
+) -> Iterator[TinyNotary]:
+    """For agents whose names begin with `agents`. A verdict of None: no receipt. `speaker`: who signs the receipts."""
+    notary = TinyNotary(kafka, agents, verdict, speaker or Speaker("notary"))
     try:
         yield notary
     finally:
