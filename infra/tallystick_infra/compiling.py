@@ -17,7 +17,20 @@ import tallystick_stream_jobs
 from tallystick_stream_jobs.compiled import FOLDER, GROUP, STAMP, SWITCH, sum_of_sources
 
 DETECTORS: Final = Path(tallystick_stream_jobs.__file__).parent / "detectors"
-_AROUND: Final = ("asking", "bucket", "credentials", "distinct", "engine", "facts", "harvest", "peers", "places", "sketches")
+_AROUND: Final = (
+    "asking",
+    "bucket",
+    "credentials",
+    "distinct",
+    "doubts",
+    "engine",
+    "facts",
+    "harvest",
+    "peers",
+    "places",
+    "sketches",
+    "vouching",
+)
 """What rules count with, and what asks them. What reads events stays as it is: msgspec is machine code already."""
 
 

@@ -41,15 +41,23 @@ class Signal(msgspec.Struct, frozen=True, array_like=True):
     n: int
     append_ms: int
     reason: str
+    offset: int = -1
+    """Of its record in the shard's partition of `events`; -1 where it is not known."""
+
+
+BATCH: Final = 2
+"""Version of a batch as it is made now."""
 
 
 class VerifiedBatch(msgspec.Struct, frozen=True, array_like=True):
-    """One message on `verified` or `acts`; indexes rise within a (partition, shard)."""
+    """One message on `verified` or `acts`; indexes rise within a (partition, shard). Version 2 has offsets, keys and the partition."""
 
     v: int
     shard: int
     segments: list[VerifiedSegment]
     signals: list[Signal]
+    partition: int = -1
+    """The one that it was made for: elsewhere its events would be counted a second time. -1 in version 1."""
 
 
 Mode = Literal["observe", "recommend", "auto"]
@@ -232,6 +240,8 @@ class LockHeartbeat(msgspec.Struct, frozen=True):
 HEARTBEAT_KEY: Final = b"_heartbeat"
 ROLE_KEY: Final = b"_role/"
 """How the Kafka key of an operator's directive about an agent's key begins on `locks`; agent and key id follow, with a slash between them."""
+ADOPT_KEY: Final = ROLE_KEY + b"adopt/"
+"""How it begins for a directive that lets a part read on state of an earlier version; the part's name follows."""
 
 encode_batch: Final = msgspec.msgpack.Encoder().encode
 encode_json: Final = msgspec.json.Encoder().encode

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from .directives import AGENT, open_directive
+from .directives import ADOPT, AGENT, open_directive
 from .encoding import digest, from_base64
 from .errors import ParseError
 from .headers import AGENT_PATTERN, KEY_ID_PATTERN, Directive
@@ -113,6 +113,7 @@ class Keyring:
     def __init__(self, operators: Mapping[str, bytes]) -> None:
         self._operators = dict(operators)
         self._holders: dict[tuple[str, str], Holder] = {}
+        self._adopts: dict[str, int] = {}
         self._version = 0
         self._digest = (-1, "")
         """Of a version: one thread may take a record in while another asks."""
@@ -124,7 +125,11 @@ class Keyring:
 
     def take(self, raw: bytes) -> Holder | None:
         """One signed record; the holder if it is news, None for an older one than is known. ParseError when no pinned operator signed it."""
-        holder = holder_of(open_directive(raw, self._operators), raw)
+        directive = open_directive(raw, self._operators)
+        if directive.about == ADOPT:
+            self._adopts[directive.subject] = max(directive.n, self._adopts.get(directive.subject, -1))
+            return None
+        holder = holder_of(directive, raw)
         known = self._holders.get((holder.agent, holder.key))
         if known is not None and known.n >= holder.n:
             return None
@@ -139,6 +144,10 @@ class Keyring:
     def agent(self, agent: str) -> list[Holder]:
         """Every key of an agent, revoked ones included."""
         return [holder for (name, _), holder in self._holders.items() if name == agent]
+
+    def adopts(self, part: str) -> int | None:
+        """The number of the newest directive that lets a part read on state of an earlier version; None without one."""
+        return self._adopts.get(part)
 
     def with_role(self, role: Role) -> list[Holder]:
         """Active holders of a role."""

@@ -12,6 +12,8 @@ from tallystick_stream_jobs.detectors.engine import BUCKETS, Engine
 
 T0 = 1_795_406_400.0
 """2026-11-23 04:00 UTC, a Monday; the beginning of an hour and of a pane of every detector's but the day's."""
+OFFSETS = 1_000_000
+"""A segment's record lies at its index and so much."""
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 
@@ -23,6 +25,8 @@ class Item(NamedTuple):
     raw: bytes = b""
     signal: Signal | None = None
     append: float | None = None
+    agent: str = "gateway-1"
+    """Who signed it."""
 
     @property
     def arrives(self) -> float:
@@ -65,7 +69,7 @@ def pull(count: int, every: float = 1.0, start: float = 0.0, first: int = 0, **m
 def beat(at: float, agent: str = "gateway-1", action: str = "agent.heartbeat", clock: float = 0.0, shard: int = 3) -> Item:
     """A heartbeat that the broker took at `at`; the agent's clock is off by `clock` seconds."""
     raw = event(at + clock, agent, "", action=action, kind="service", of="agent", model=agent, objects=None).raw
-    return Item(at, shard, raw.replace(b',"part":""', b""), append=at)
+    return Item(at, shard, raw.replace(b',"part":""', b""), append=at, agent=agent)
 
 
 def messages(items: Iterable[Item], cuts: Iterable[int] = ()) -> list[VerifiedBatch]:
@@ -89,7 +93,8 @@ def messages(items: Iterable[Item], cuts: Iterable[int] = ()) -> list[VerifiedBa
         if item.signal is not None:
             held.append(Signal(index, *[getattr(item.signal, name) for name in item.signal.__struct_fields__[1:]]))
         else:
-            held.append(VerifiedSegment(index, "gateway-1", "0" * 32, 0, int((T0 + item.arrives) * 1000), [(0, item.raw)]))
+            place = int((T0 + item.arrives) * 1000), [(0, item.raw)], OFFSETS + index
+            held.append(VerifiedSegment(index, item.agent, "0" * 32, 0, *place))
     if last is not None:
         close(last)
     return made

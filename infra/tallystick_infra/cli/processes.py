@@ -89,7 +89,8 @@ def notary(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.notary.job import run_notary
 
     log_to_stderr("notary")
-    run_notary(dataclasses.replace(open_deployment(data).jobs(), instance=instance))
+    deployment = open_deployment(data)
+    run_notary(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("notary"))
 
 
 @jobs.command()

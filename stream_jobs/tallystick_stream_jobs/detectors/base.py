@@ -129,6 +129,12 @@ def figure(number: float) -> Any:
     return int(number) if float(number).is_integer() else number
 
 
+def proof_of(fact: Fact) -> Place | None:
+    """Where the record of the fact's event is on `events`; None where the segment does not say."""
+    segment = fact.segment
+    return None if segment is None or segment.offset < 0 else (fact.place[0], segment.offset, fact.place[2])
+
+
 def make_finding(  # noqa: PLR0913 - a finding shows all of it
     meta: Meta,
     fact: Fact,
@@ -176,4 +182,5 @@ def make_finding(  # noqa: PLR0913 - a finding shows all of it
         emitted_ms=0,
         features={name: round(float(number), 4) for name, number in (features or {}).items()},
         missing=list(missing),
+        proof=proof_of(fact),
     )

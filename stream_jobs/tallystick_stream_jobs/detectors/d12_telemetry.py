@@ -49,7 +49,7 @@ class Telemetry:
     def observe(self, state: State, fact: Fact) -> Finding | None:
         """A heartbeat: when it came, and what the agent's clock says."""
         agent = fact.event.actor.principal
-        if fact.event.resource.kind != "agent" or fact.event.resource.id != agent:
+        if fact.event.resource.kind != "agent" or fact.event.resource.id != agent or _signer(fact) != agent:
             return None
         if fact.event.action == "agent.stop":
             state.pop("beat", None)
@@ -94,3 +94,8 @@ class Telemetry:
         if verdict == Verdict.OUT_OF_ORDER and "missing" in signal.reason:
             return tell(state, self.meta, shard, signal, "signal", f"{signal.agent}: {signal.reason}.", severity="low")
         return None
+
+
+def _signer(fact: Fact) -> str:
+    """Whose signature a heartbeat has: it says that this one lives, and nobody else."""
+    return "" if fact.segment is None else fact.segment.agent

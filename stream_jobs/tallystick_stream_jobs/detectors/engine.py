@@ -4,11 +4,11 @@ Buckets are what is kept: each carries how far it has seen each shard, so that a
 rise within a shard). It leaves to the shell: reading, keeping buckets, sending findings.
 
 Speed: events are decoded once, a segment at a time; a rule sees the actions that it cares about, and asks its windows only when a count that
-bounds them could cross a line. Rules that stand alone are given a message principal by principal (`asking`).
+bounds them could cross a line. Rules that stand alone are given a message principal by principal (`asking`). What an agent may not vouch for
+counts beside (`doubts`).
 """
 
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -19,13 +19,15 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
 from .bucket import HOT, Bucket
-from .facts import DAY_S, make_fact
+from .doubts import Onlooker, agents_of, doubted_of, marked, noted
+from .facts import DAY_S, Fact, make_fact
 from .harvest_view import Summary, merged
 from .kept import decode_kept
 from .peers import Peers, Shelf
 from .reading import decode_event
 from .registry import RULES
 from .sketches import gathered
+from .vouching import ScopeOf, Warrant, anybody
 
 BUCKETS: Final = 64
 MAX_PRINCIPALS: Final = 1024
@@ -33,6 +35,7 @@ MAX_PRINCIPALS: Final = 1024
 _SIGNALS: Final = "signals"
 _TICK_S: Final = 10
 _MOST_KNOWN: Final = 100_000
+_MOST_WARRANTS: Final = 4096
 
 
 def bucket_of(principal: str) -> int:
@@ -43,14 +46,17 @@ def bucket_of(principal: str) -> int:
 class Engine:
     """One partition of `verified`."""
 
-    def __init__(self, rules: tuple[Rule, ...] = RULES, most: int = MAX_PRINCIPALS, hot: int = HOT) -> None:
-        """`most` principals are kept in a bucket, `hot` of them as objects between two messages."""
+    def __init__(self, rules: tuple[Rule, ...] = RULES, most: int = MAX_PRINCIPALS, hot: int = HOT, scope_of: ScopeOf = anybody) -> None:
+        """`most` principals are kept in a bucket, `hot` of them as objects between two messages. `scope_of` says what an agent's key may vouch for."""
         self.use(rules)
+        self._scope_of = scope_of
+        self._warrants: dict[tuple[str, str], Warrant] = {}
         self._most, self._hot = most, hot
         self._buckets: dict[int, Bucket] = {}
         self._crowded: set[int] = set()
         self._shelves: dict[int, Shelf] = {}
         self._peers = Peers(self._shelves)
+        self._onlooker = Onlooker(self._peers)
         self._numbers: dict[str, int] = {}
         self._agents: dict[str, int] = {}
         """Agents whose heartbeats are waited for -> bucket."""
@@ -72,6 +78,9 @@ class Engine:
     def process(self, batch: VerifiedBatch) -> list[Finding]:
         """Findings of one message, in the order in which they were crossed."""
         self._let_rest()
+        for segment in batch.segments:
+            self._clocks[batch.shard] = max(segment.append_ms, self._clocks.get(batch.shard, 0))
+        self._onlooker.turn_to({}, {})
         told: Told = []
         groups: Groups | None = {} if in_one_day(batch.segments) else None
         number = 0
@@ -120,11 +129,12 @@ class Engine:
     def _segment(self, shard: int, segment: VerifiedSegment, number: int, groups: Groups | None, told: Told) -> int:
         """Facts are numbered on from `number`; the number after the last comes back. What may wait goes into `groups`."""
         index, append_ms, peers = segment.index, segment.append_ms, self._peers
+        warrant = self._warrant(segment.agent, segment.key)
         day = append_ms // 1000 // DAY_S
-        self._clocks[shard] = max(append_ms, self._clocks.get(shard, 0))
         touched: dict[int, bool] = {}
         last: str | None = None
         states: dict[str, Any] = {}
+        doubted: dict[str, Any] | None = None
         waiting: Waiting | None = None
         for pos, event, raw in _decoded(shard, segment):
             principal = event.actor.principal
@@ -138,15 +148,26 @@ class Engine:
                 if not fresh:
                     continue
                 last, states = principal, self._states(home, bucket, principal, day)
+                doubted = doubted_of(states, day)
                 self._turn_to(bucket)
                 if groups is not None:
                     group = groups.get(id(states))
                     if group is None:
                         group = groups[id(states)] = (home, states, [])
                     waiting = group[2]
-            fact = make_fact(event, append_ms, (shard, index, pos), peers, raw)
             kind = (event.action, event.outcome)
             at_once, alone, beats = self._dispatch.get(kind) or self._asked(kind)
+            vouched = warrant.whole or warrant.covers(event)
+            if not vouched:
+                doubted = noted(states, segment.agent, day)
+            if doubted is not None:
+                beside = make_fact(event, append_ms, (shard, index, pos), self._onlooker, raw, segment)
+                ask(at_once, doubted, beside, number, told)
+                self._beside(home, doubted, (number, beside, alone), groups, told)
+                if not vouched:
+                    number += 1
+                    continue
+            fact = make_fact(event, append_ms, (shard, index, pos), peers, raw, segment)
             ask(at_once, states, fact, number, told)
             if waiting is None:
                 ask(alone, states, fact, number, told)
@@ -155,31 +176,56 @@ class Engine:
             if beats:
                 self._agents[principal] = self._number(principal)
             number += 1
+        self._mark(shard, index, touched)
+        self._look_for_silence(shard, append_ms // 1000 // _TICK_S, number, told)
+        return number
+
+    def _mark(self, shard: int, index: int, touched: dict[int, bool]) -> None:
+        """How far buckets have seen the shard."""
         for home, fresh in touched.items():
             if fresh:
                 self._bucket(home).seen[shard] = index
                 self.dirty.add(home)
-        if self._agents:
-            self._look_for_silence(shard, append_ms // 1000 // _TICK_S, number, told)
-        return number
+
+    def _beside(self, home: int, doubted: dict[str, Any], one: tuple[int, Fact, Asked], groups: Groups | None, told: Told) -> None:
+        """Rules that stand alone, about an event that counts beside."""
+        if groups is None:
+            ask(one[2], doubted, one[1], one[0], told)
+            return
+        group = groups.get(id(doubted))
+        if group is None:
+            group = groups[id(doubted)] = (home, doubted, [])
+        group[2].append(one)
 
     def _turn_to(self, bucket: Bucket) -> None:
         self._peers.turn_to(bucket.peers, bucket.collections)
 
+    def _warrant(self, agent: str, key: str) -> Warrant:
+        scope, known = self._scope_of(agent, key), self._warrants.get((agent, key))
+        if known is None or known.scope is not scope:
+            if len(self._warrants) >= _MOST_WARRANTS:
+                self._warrants.clear()
+            known = self._warrants[agent, key] = Warrant(agent, scope)
+        return known
+
     def _in_order(self, told: Told) -> list[Finding]:
         """As if every rule had been asked fact by fact; a finding is weighed where it stands."""
         findings: list[Finding] = []
-        for _, _, found, states in sorted(told, key=itemgetter(0, 1)):
-            findings.append(found)
+        vouched: set[str] = set()
+        # What vouched events alone came to comes first, and is not told a second time with doubts.
+        for _, _, found, states in sorted(told, key=_turn):
+            made, agents = [found], agents_of(states)
             if states is not None and found.subject == "principal":
-                for rule in self._weighing:
-                    more = rule.weigh(states.setdefault(rule.meta.id, {}), found)
-                    findings += [more] if more else []
+                weighed = [rule.weigh(states.setdefault(rule.meta.id, {}), found) for rule in self._weighing]
+                made += [more for more in weighed if more is not None]
+            findings += [marked(one, agents) for one in made if not agents or one.id not in vouched]
+            if not agents:
+                vouched.update(one.id for one in made)
         return findings
 
     def _look_for_silence(self, shard: int, tick: int, number: int, told: Told) -> None:
         """Once in ten seconds of a shard's clock. It asks by the tick and not by the clock: so asking again, after a restart, says the same."""
-        if tick <= self._ticks.get(shard, -1):
+        if not self._agents or tick <= self._ticks.get(shard, -1):
             return
         self._ticks[shard] = tick
         for agent, home in list(self._agents.items()):
@@ -245,6 +291,11 @@ class Engine:
     def sizes(self) -> tuple[int, int]:
         """(principals, bytes of all buckets)."""
         return sum(map(len, self._buckets.values())), sum(len(bucket.encoded()) for bucket in self._buckets.values())
+
+
+def _turn(one: tuple[int, int, Finding, dict[str, Any] | None]) -> tuple[int, int, bool]:
+    """Fact by fact, rule by rule, what is vouched for first."""
+    return one[0], one[1], bool(agents_of(one[3]))
 
 
 def _cares(rule: Rule, action: str, outcome: str) -> bool:

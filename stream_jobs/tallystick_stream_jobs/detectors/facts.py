@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, final
 
-from tallystick_schemas.messages import Place
+from tallystick_schemas.messages import Place, VerifiedSegment
 
 from .peers import NOBODY, Peers
 from .reading import Event
@@ -25,7 +25,17 @@ Boxed = tuple[Any, Any, Any]
 class Fact:
     """One verified event, which nobody changes. What most rules ask for stands here, and not in `event`: compiled, it is read in a tenth of the time."""
 
-    def __init__(self, event: Event, time: float, place: Place, append: float, ahead: float, peers: Peers, raw: bytes) -> None:
+    def __init__(
+        self,
+        event: Event,
+        time: float,
+        place: Place,
+        append: float,
+        ahead: float,
+        peers: Peers,
+        raw: bytes,
+        segment: VerifiedSegment | None,
+    ) -> None:
         actor, resource = event.actor, event.resource
         self.event: Final = event
         self.time: Final = time
@@ -51,6 +61,8 @@ class Fact:
         self.ahead: Final = ahead
         """How far the agent's clock was ahead of the broker's, in seconds; negative when behind, or when the event waited in a spool."""
         self.peers: Final = peers
+        self.segment: Final = segment
+        """What carried it: whose signature it has, and where its record is. None outside of the stream."""
 
 
 OBJECT_ACTIONS: Final = frozenset({"access.check", "artifact.download", "artifact.read", "dataset.read", "dataset.export"})
@@ -110,7 +122,9 @@ def object_key(event: Event) -> str | None:
     return f"{resource.kind}\0{resource.id}\0{resource.version or ''}\0{resource.part or ''}"
 
 
-def make_fact(event: Event, append_ms: int, place: Place, peers: Peers = NOBODY, raw: bytes = b"") -> Fact:
+def make_fact(
+    event: Event, append_ms: int, place: Place, peers: Peers = NOBODY, raw: bytes = b"", segment: VerifiedSegment | None = None
+) -> Fact:
     """A fact from a decoded event, which the broker took at `append_ms`.
 
     Its time is the agent's where that is at most 10 min from the broker's, else the broker's: a wrong clock must not blind a window.
@@ -119,7 +133,7 @@ def make_fact(event: Event, append_ms: int, place: Place, peers: Peers = NOBODY,
     claimed = claimed_time(event.time)
     ahead = claimed - append if claimed is not None else 0.0
     time = claimed if claimed is not None and -LATENESS_S <= ahead <= LATENESS_S else append
-    return Fact(event, time, place, append, ahead, peers, raw)
+    return Fact(event, time, place, append, ahead, peers, raw, segment)
 
 
 _numbers: Final[dict[str, int]] = {}

@@ -37,6 +37,7 @@ def tell(  # noqa: PLR0913 - a finding shows all of it
         threshold=threshold,
         severity=severity,
         deterministic=deterministic,
+        offset=signal.offset,
     )
 
 
@@ -54,8 +55,9 @@ def about_agent(  # noqa: PLR0913 - a finding shows all of it
     severity: Severity | None = None,
     deterministic: bool = False,
     mark: str = "",
+    offset: int = -1,
 ) -> Finding | None:
-    """A finding about an agent, unless one of the same detector, act and mark was told within the hour."""
+    """A finding about an agent, unless one of the same detector, act and mark was told within the hour. `offset`: of the record at `place`."""
     told = f"{meta.id}:{act}{mark}"
     if now - state.get(told, -_AGAIN_S) < _AGAIN_S:
         return None
@@ -79,4 +81,5 @@ def about_agent(  # noqa: PLR0913 - a finding shows all of it
         emitted_ms=0,
         subject="agent",
         features={mark or act: value},
+        proof=(place[0], offset, place[2]) if offset >= 0 else None,
     )

@@ -19,6 +19,7 @@ from tallystick_schemas.topics import verified_partition
 from tallystick_schemas.verdicts import Verdict
 
 from . import rows
+from .roles import ShardRoles
 from .routing import Outbound
 
 ORDERS = frozenset({"credential.suspend", "credential.resume", "credential.revoke", "incident.close", "incident.update", "access.grant"})
@@ -51,10 +52,10 @@ class Batch:
 class ShardNotary:
     """One shard: its fold, and the small memory that tells an honest repeat from two segments under one number."""
 
-    def __init__(self, fold: Fold, command_agents: frozenset[str], look_up: LookUp) -> None:
+    def __init__(self, fold: Fold, look_up: LookUp) -> None:
         self.fold = fold
         self.shard = fold.parameters.shard
-        self._command_agents = command_agents
+        self._roles = ShardRoles(fold)
         self._look_up = look_up
         self._links: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
         self._partitions: dict[str, int] = {}
@@ -97,7 +98,7 @@ class ShardNotary:
             self._signal(batch, step, "the topic was made anew: offsets start again")
 
     def _route(self, batch: Batch, step: Step, header: SegmentHeader, events: list[Event], items: list[bytes]) -> None:
-        """Each event to its principal's partition, and orders of trusted agents to `acts` as well."""
+        """Each event to its principal's partition, and orders of commanders to `acts` as well."""
         known = self._partitions
         if len(known) > _PRINCIPALS:
             known.clear()
@@ -110,7 +111,7 @@ class ShardNotary:
             by_partition.setdefault(partition, []).append((pos, items[pos]))
         for partition, chosen in by_partition.items():
             batch.outbound.segment(partition, _segment(step, header, chosen))
-        if header.agent in self._command_agents:
+        if self._roles.has(header.agent, header.key, "commander"):
             orders = [(pos, items[pos]) for pos, event in enumerate(events) if event.action in ORDERS]
             if orders:
                 batch.outbound.acts.append(_segment(step, header, orders))
@@ -147,7 +148,7 @@ class ShardNotary:
                 verdict, reason = Verdict.FORK, f"segment {n} came again with other bytes than the accepted one's"
         elif verdict == Verdict.SEEN:
             return
-        batch.outbound.signal(Signal(step.index, int(verdict), agent, key, run, n, step.entry.append_ms, reason))
+        batch.outbound.signal(Signal(step.index, int(verdict), agent, key, run, n, step.entry.append_ms, reason, step.entry.offset))
 
     def _is_repeat(self, header: SegmentHeader, raw: bytes) -> bool:
         known = self._links.get((header.agent, header.run, header.n))
@@ -178,4 +179,5 @@ def operator_run(value: bytes) -> str:
 
 
 def _segment(step: Step, header: SegmentHeader, events: list[tuple[int, bytes]]) -> VerifiedSegment:
-    return VerifiedSegment(step.index, header.agent, header.run, header.first, step.entry.append_ms, events)
+    place = step.entry.append_ms, events, step.entry.offset, header.key
+    return VerifiedSegment(step.index, header.agent, header.run, header.first, *place)

@@ -9,13 +9,14 @@ from typing import Any
 
 import clickhouse_connect
 
+from tallystick_producers.keyring import signer_of
 from tallystick_schemas.errors import FoldError, OffsetsMissing
 from tallystick_schemas.fold import Parameters
-from tallystick_schemas.receipts import encode_receipt
-from tallystick_schemas.settings import JobSettings
+from tallystick_schemas.receipts import Receipt, encode_receipts
+from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, EVENTS, RECEIPTS, VERIFIED
 
-from ..shell import Message, Outlet, run_job
+from ..shell import Message, Outlet, Voice, run_job
 from .core import Batch, ShardNotary
 from .generations import current_topic_id, generation_of
 from .ledger import ClickHouseLedger, Ledger, Rows
@@ -32,6 +33,8 @@ _INSERT_EVERY_S = 0.3
 _INSERT_TIMES = 4
 """From one insert to the next it takes so many times as long as the one before took: where all is slow, there are fewer of them."""
 _MOST_BETWEEN_S = 2.0
+_RECEIPTS = 512
+"""In one message, about 300 bytes each."""
 
 
 class Pending:
@@ -48,8 +51,9 @@ class Pending:
 class NotaryJob:
     """BatchJob on `events`."""
 
-    def __init__(self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str]) -> None:
+    def __init__(self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str], voice: Voice) -> None:
         self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
+        self._voice = voice
         self._shards: dict[int, ShardNotary] = {}
         self._pending: list[Pending] = []
         self._much, self._landed = asyncio.Event(), asyncio.Event()
@@ -67,7 +71,7 @@ class NotaryJob:
             made_anew = fold.state.generation >= 0 and generation_of(self._ledger, fold.state, shard) != topic_id
             if made_anew:
                 self._ledger.drop_orphans(shard, fold.state.index)
-            self._shards[shard] = ShardNotary(fold, frozenset(log_settings.command_agents), self._ledger.accepted_header)
+            self._shards[shard] = ShardNotary(fold, self._ledger.accepted_header)
             wanted[shard] = 0 if made_anew else fold.state.offset + 1
         return wanted
 
@@ -90,17 +94,21 @@ class NotaryJob:
         batches = [self._shards[shard].process(records) for shard, records in by_shard.items() if shard in self._shards]
         sends: list[Awaitable[Any]] = []
         for batch in batches:
-            for partition, value in batch.outbound.messages(batch.shard):
-                sends.append(await self._outlet.send(VERIFIED, None, value, partition))
+            for partition, body in batch.outbound.messages(batch.shard):
+                sends.append(await self._say(VERIFIED, body, partition))
             act = batch.outbound.act_message(batch.shard)
             if act is not None:
-                sends.append(await self._outlet.send(ACTS, None, act, 0))
+                sends.append(await self._say(ACTS, act, 0))
         pending = Pending(batches, sends, len(messages))
         self._pending.append(pending)
         self._flying += pending.records
         if self._is_much():
             self._much.set()
         return lambda: self._commit(pending)
+
+    async def _say(self, topic: str, body: bytes, partition: int) -> Awaitable[Any]:
+        """Numbered by itself in each partition, so that whoever reads it sees when a message is missing."""
+        return await self._outlet.send(topic, None, self._voice.says(topic, None, body, counted_in=partition), partition)
 
     async def _commit(self, pending: Pending) -> None:
         """Store this batch and all that gathered behind it in one insert, then say so to the agents."""
@@ -119,13 +127,24 @@ class NotaryJob:
         await self._insert([batch for one in taken for batch in one.batches])
         self._insert_at = began + min(_MOST_BETWEEN_S, max(_INSERT_EVERY_S, _INSERT_TIMES * (time.monotonic() - began)))
         # If we crash here, the agents send again what has no receipt, and the fold calls it seen.
-        receipts = [receipt for one in taken for batch in one.batches for receipt in batch.receipts]
-        sends = [await self._outlet.send(RECEIPTS, receipt.agent.encode(), encode_receipt(receipt)) for receipt in receipts]
-        await asyncio.gather(*sends)
+        await self._give_receipts([receipt for one in taken for batch in one.batches for receipt in batch.receipts])
         for one in taken:
             one.done = True
             self._flying -= one.records
         self._landed.set()
+
+    async def _give_receipts(self, receipts: list[Receipt]) -> None:
+        """One signature for those of one agent."""
+        by_agent: dict[str, list[Receipt]] = {}
+        for receipt in receipts:
+            by_agent.setdefault(receipt.agent, []).append(receipt)
+        sends = []
+        for agent, its in by_agent.items():
+            key = agent.encode()
+            for first in range(0, len(its), _RECEIPTS):
+                value = self._voice.says(RECEIPTS, key, encode_receipts(its[first : first + _RECEIPTS]))
+                sends.append(await self._outlet.send(RECEIPTS, key, value))
+        await asyncio.gather(*sends)
 
     async def _gather(self) -> None:
         """Only receipts wait for it: what comes after a silence goes at once."""
@@ -161,9 +180,11 @@ class NotaryJob:
         log.info("notary stopped at %s", time.strftime("%H:%M:%S"))
 
 
-def run_notary(settings: JobSettings) -> None:
+def run_notary(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs notary`."""
+    # Numbers show whoever reads what is missing of one run; what stands where is the ledger's index, so a clock that was set back hides nothing.
+    voice = Voice(signer_of(agent), int(time.time() * 1000))
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
-    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS))
+    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS), voice)
     run_job("notary", EVENTS, settings, job, outlet=outlet, take=TAKE, max_in_flight=MAX_FLYING)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tallystick_schemas.messages import Signal, VerifiedBatch, VerifiedSegment, encode_batch
+from tallystick_schemas.messages import BATCH, Signal, VerifiedBatch, VerifiedSegment, encode_batch
 from tallystick_schemas.topics import verified_partition
 
 MAX_MESSAGE_BYTES = 512 * 1024
@@ -25,17 +25,17 @@ class Outbound:
         self.signals.setdefault(verified_partition(signal.agent), []).append(signal)
 
     def messages(self, shard: int) -> Iterator[tuple[int, bytes]]:
-        """(partition, value) for topic `verified`."""
+        """(partition, body) for topic `verified`."""
         for partition in sorted({*self.segments, *self.signals}):
             signals = self.signals.get(partition, [])
             for chunk in _chunks(self.segments.get(partition, [])):
-                yield partition, encode_batch(VerifiedBatch(1, shard, chunk, []))
+                yield partition, encode_batch(VerifiedBatch(BATCH, shard, chunk, [], partition))
             if signals:
-                yield partition, encode_batch(VerifiedBatch(1, shard, [], signals))
+                yield partition, encode_batch(VerifiedBatch(BATCH, shard, [], signals, partition))
 
     def act_message(self, shard: int) -> bytes | None:
-        """The value for topic `acts`, if there is one."""
-        return encode_batch(VerifiedBatch(1, shard, self.acts, [])) if self.acts else None
+        """The body for topic `acts`, if there is one; it has one partition."""
+        return encode_batch(VerifiedBatch(BATCH, shard, self.acts, [], 0)) if self.acts else None
 
 
 def _chunks(segments: list[VerifiedSegment]) -> Iterator[list[VerifiedSegment]]:

@@ -3,5 +3,6 @@
 from .messages import BatchJob, Commit, Message
 from .outlet import Outlet
 from .runner import run_job, run_jobs
+from .voice import Voice
 
-__all__ = ["BatchJob", "Commit", "Message", "Outlet", "run_job", "run_jobs"]
+__all__ = ["BatchJob", "Commit", "Message", "Outlet", "Voice", "run_job", "run_jobs"]
