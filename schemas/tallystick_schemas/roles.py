@@ -153,6 +153,10 @@ class Keyring:
         """Active holders of a role."""
         return [holder for holder in self if holder.active and role in holder.roles]
 
+    def named(self, role: Role) -> list[str]:
+        """Agents of which any key was given a role, revoked ones included: what they said while they had it stays said."""
+        return sorted({holder.agent for holder in self if role in holder.roles})
+
     def scope(self, agent: str) -> Scope | None:
         """The scope of an agent's active key with the newest directive; None where there is none."""
         active = [holder for holder in self.agent(agent) if holder.active]

@@ -12,6 +12,7 @@ TallystickError
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
     ├── NotTheOwner          another process owns this job by now
+    ├── RoleMissing          nobody has the role whose messages a part reads
     ├── NoFence              the start of a part did not reach the log, so it may write nothing
     ├── LockUnconfirmed      an order was recorded, and no lock appeared in time
     └── OrderHeld            an order was refused, or waits for a second person
@@ -91,6 +92,16 @@ class NotTheOwner(JobError):
     def __init__(self, fence: int) -> None:
         super().__init__(
             f"this process wrote under fence {fence}, and another one owns the job by now; it starts again and asks for its turn"
+        )
+
+
+class RoleMissing(JobError):
+    """What nobody with the role has signed is nobody's word: reading on would lose all of it."""
+
+    def __init__(self, role: str, seconds: float) -> None:
+        super().__init__(
+            f"topic locks has no operator's directive that gives an agent the role {role} (looked for {seconds:.0f} s); "
+            "`tallystick up` gives our own parts theirs, and [log] operator_keys must name the operator who signed"
         )
 
 

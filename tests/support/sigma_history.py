@@ -12,11 +12,12 @@ from tallystick_schemas.verdicts import Verdict
 
 
 def insert_batches(client: Client, batches: Sequence[VerifiedBatch]) -> None:
-    """Entries and events of accepted segments. The entries' headers and signatures are of no matter here."""
+    """Entries and events of accepted segments. Of the entries' headers only the agent matters here, their signatures do not."""
     entries, events = [], []
     for batch in batches:
         for segment in batch.segments:
-            raw = encode_entry(Entry(1, batch.shard, 0, segment.index, segment.append_ms, Verdict.ACCEPTED, b"{}", bytes(64), b""))
+            header = b'{"agent":"%b"}' % segment.agent.encode()
+            raw = encode_entry(Entry(1, batch.shard, 0, segment.index, segment.append_ms, Verdict.ACCEPTED, header, bytes(64), b""))
             entries.append((batch.shard, segment.index, raw, sha256(b"\0" + raw).digest(), bytes(32)))
             events += [(batch.shard, segment.index, pos, one, sha256(b"\0" + one).digest()) for pos, one in segment.events]
     insert_rows(client, "ledger_entries", entries)

@@ -13,6 +13,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.messages import ROLE_KEY
 from tallystick_schemas.roles import Keyring, Mandate, Role, Scope, subject_of, value_of
 from tallystick_schemas.signing import sign_record, wire_time
+from tallystick_stream_jobs.shell.voice import Voice
 
 DEPLOYMENT = "test"
 ANYTHING = Scope()
@@ -82,6 +83,10 @@ class Speaker:
     def __init__(self, agent: str, fence: int = 1, deployment: str = DEPLOYMENT, key: str = "") -> None:
         self.signer = Signer(deployment, agent, key_of(key or agent))
         self.numbers = Numbers(fence)
+
+    def voice(self) -> Voice:
+        """The same as a process of its own has it, with numbers of its own."""
+        return Voice(self.signer, self.numbers.fence)
 
     def says(self, topic: str, key: bytes | None, body: bytes, number: Number | None = None) -> bytes:
         """The value to put under `key` of `topic`."""

@@ -7,10 +7,12 @@ import clickhouse_connect
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
+from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.messages import parse_batch
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DETECTOR_STATE, VERIFIED, VERIFIED_PARTITIONS
-from tallystick_stream_jobs.detectors.job import FENCE, Fence, read_compacted
+from tallystick_stream_jobs.detectors.job import read_compacted
+from tallystick_stream_jobs.detectors.state import FENCE, Fence
 
 from ..supervisor import Supervisor
 from .load import driving, results
@@ -68,7 +70,7 @@ def detected(kafka: KafkaSettings, wait_s: float = 60.0) -> int:
             for partition, records in consumer.poll(timeout_ms=500).items():
                 for record in records:
                     if record.offset < fences[partition]:
-                        count += sum(len(segment.events) for segment in parse_batch(record.value or b"").segments)
+                        count += sum(len(segment.events) for segment in parse_batch(parse_claim(record.value or b"").body).segments)
     finally:
         consumer.close()
     return count
@@ -76,4 +78,4 @@ def detected(kafka: KafkaSettings, wait_s: float = 60.0) -> int:
 
 def _fence(kafka: KafkaSettings, partition: int) -> int:
     raw = read_compacted(kafka, DETECTOR_STATE, partition).get(FENCE)
-    return msgspec.json.decode(raw, type=Fence).offset if raw else 0
+    return msgspec.json.decode(parse_claim(raw).body, type=Fence).offset if raw else 0

@@ -3,33 +3,47 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from tallystick_producers import Recorder
+from tallystick_producers.keyring import LiveRoles, signer_of
+from tallystick_producers.refused import Refused
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Finding, encode_json, parse_batch
+from tallystick_schemas.messages import Finding, VerifiedBatch, encode_json, parse_batch
+from tallystick_schemas.roles import Scope
 from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
-from ..shell import Message, Outlet, run_jobs
+from ..errors import SnapshotFenced
+from ..shell import BatchJob, Message, Outlet, Voice, run_jobs
+from ..shell.fence import claim_fence
+from ..shell.roles import wait_for_role
 from ..triage.desk import Desk, open_desk
-from ..triage.feedback import FeedbackLane, store_books
+from ..triage.feedback import FeedbackLane, Told, store_books
 from . import COMPILED
+from .adoption import PART, Adoption
 from .base import Rule
 from .collector import SWEEP_EVERY_S, calm_collector, set_aside, sweep
 from .engine import Engine
 from .harvest_view import HarvestView, harvest_meta
+from .heard import Heard
+from .keeper import Keeper, Snapshot
+from .losses import messages_missing, state_lost
+from .state import Restored
+from .state_topic import StateTopic
+from .vouching import ScopeOf
 
 log: Final = logging.getLogger(__name__)
 _TURNS: Final = 5
 """Of the loop, in which the producer's task puts a finding on the wire: the rest of the batch may take a tenth of a second."""
-FENCE: Final = b"fence"
-TRIAGE: Final = b"triage"
 _KEEP_EVERY_S: Final = 5.0
 _KEEP_BYTES_S: Final = 1 << 20
 """When many buckets change they are kept less often, so that keeping takes 2 % of a core: a bucket of 40 principals is 130 kB and 2 ms."""
@@ -37,20 +51,25 @@ _KEEP_AT_LEAST_EVERY_S: Final = 60.0
 """What is read again after a crash is bounded by it."""
 
 
-class Fence(msgspec.Struct, frozen=True):
-    """Everything before `offset` of the partition is in the buckets. Written after them, so that it never promises too much."""
+class Committed(NamedTuple):
+    """Findings of everything before `offset` are told and recorded; `heard` is as it was there."""
 
     offset: int
+    heard: dict[str, tuple[int, int]]
 
 
 class DetectorsJob:
     """BatchJob on `verified`."""
 
-    def __init__(self, kafka: KafkaSettings, outlet: Outlet, desk: Desk) -> None:
-        self._kafka, self._outlet, self._desk = kafka, outlet, desk
+    def __init__(self, outlet: Outlet, desk: Desk, voice: Voice, opener: Opener, keeper: Keeper) -> None:
+        self._outlet, self._desk, self._voice, self._opener, self._keeper = outlet, desk, voice, opener, keeper
         self._engines: dict[int, Engine] = {}
+        self._heard: dict[int, Heard] = {}
         self._next: dict[int, int] = {}
-        self._committed: dict[int, int] = {}
+        self._committed: dict[int, Committed] = {}
+        self._refused = Refused(VERIFIED)
+        self._losses: list[Finding] = []
+        """Found and not told yet."""
         self._keep_at = self._sweep_at = 0.0
         self._policy_recorded = False
         self._harvest = HarvestView()
@@ -63,34 +82,39 @@ class DetectorsJob:
         """Buckets from the compacted topic, and on from the fence."""
         with self._taking_up:
             rules = self._desk.rules()
-            for partition in partitions:
-                engine, offset, triage = restore_engine(self._kafka, partition, rules)
-                self._engines[partition] = engine
-                self._desk.open(partition, triage)
-                self._next[partition] = self._committed[partition] = offset
+            for partition, found in self._keeper.take_up(partitions).items():
+                engine, offset = _engine(rules, self._scope, found, partition), found.fence.offset
+                self._engines[partition], self._heard[partition] = engine, Heard(found.fence.heard)
+                self._desk.open(partition, found.triage)
+                self._next[partition], self._committed[partition] = offset, Committed(offset, found.fence.heard)
+                if found.lost:
+                    self._losses.append(state_lost(partition, self._voice.fence, found.lost, time.time()))
                 log.info("partition %d: on from offset %d with %d principals", partition, offset, engine.sizes()[0])
         return {partition: self._next[partition] for partition in partitions}
 
     def gone(self, partition: int, wanted: int, earliest: int) -> None:
         """Old events that Kafka dropped are in the history; windows simply know less of the past."""
         log.warning("partition %d: offsets %d to %d are gone from Kafka; detection goes on after them", partition, wanted, earliest - 1)
+        self._heard[partition] = Heard({})
 
     def revoked(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._engines.pop(partition, None)
             self._committed.pop(partition, None)
+            self._keeper.release(partition)
             self._desk.close(partition)
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         """Findings go out at once; the commit waits until the broker has them and they are recorded."""
-        reached: dict[int, int] = {}
+        reached: dict[int, Committed] = {}
         work: list[asyncio.Task[None]] = []
         for message in messages:
             engine = self._engines.get(message.partition)
             if engine is None:
                 continue
             told = self._examine(engine, message)
-            reached[message.partition] = self._next[message.partition] = message.offset + 1
+            self._next[message.partition] = message.offset + 1
+            reached[message.partition] = Committed(message.offset + 1, self._heard[message.partition].newest())
             if told:
                 work.append(await self._tell(message, told))
                 for _ in range(_TURNS):
@@ -100,9 +124,9 @@ class DetectorsJob:
             for task in work:
                 await task
             # If we crash here, the batch is read again from the fence, and its findings have the same ids.
-            for partition, offset in reached.items():
+            for partition, place in reached.items():
                 if partition in self._committed:
-                    self._committed[partition] = offset
+                    self._committed[partition] = place
 
         return commit
 
@@ -110,7 +134,7 @@ class DetectorsJob:
         sends = []
         for finding in told:
             log.info("finding %s %s about %s (%d): %s", finding.id, finding.detector, finding.principal, finding.count, finding.text)
-            sends.append(await self._outlet.send(FINDINGS, finding.principal.encode(), encode_json(finding)))
+            sends.append(await self._say(finding))
         epoch = self._desk.epoch(message.partition)
         before = self._flying[-1] if self._flying else None
 
@@ -126,9 +150,32 @@ class DetectorsJob:
         self._flying.append(asyncio.create_task(settle()))
         return self._flying[-1]
 
+    async def _say(self, finding: Finding) -> Awaitable[Any]:
+        return (await self._voice.send(self._outlet, FINDINGS, finding.principal.encode(), encode_json(finding))).sent
+
+    def _scope(self, agent: str, key: str) -> Scope | None:
+        """What a key may vouch for: nothing that acts, while no operator said more."""
+        holder = self._opener.keyring.holder(agent, key)
+        return holder.scope if holder is not None and holder.active else None
+
+    def _open(self, message: Message) -> VerifiedBatch:
+        """The batch that a notary made for this partition; ParseError for what is nobody's word, or came before."""
+        opened = self._opener.open(VERIFIED, message.key, message.value or b"")
+        batch = parse_batch(opened.body)
+        if batch.partition != message.partition:
+            raise ParseError(f"made for partition {batch.partition}: here its events would be counted a second time")
+        missing = self._heard[message.partition].take(opened.holder.agent, opened.number)
+        if missing:
+            self._losses.append(messages_missing(message.partition, opened.holder.agent, opened.number, missing, time.time()))
+        return batch
+
     def _examine(self, engine: Engine, message: Message) -> list[Finding]:
         try:
-            batch = parse_batch(message.value or b"")
+            batch = self._open(message)
+        except ParseError as error:
+            self._refused.note(message.key, f"partition {message.partition}, offset {message.offset}: {error}")
+            return []
+        try:
             found = engine.process(batch)
             set_aside()
             if (meta := harvest_meta(engine.rules)) is not None:
@@ -144,6 +191,7 @@ class DetectorsJob:
                 self._look_at_policy(now)
             finally:
                 self._taking_up.release()
+        await self._tell_losses()
         if not self._policy_recorded:
             self._policy_recorded = True
             await asyncio.to_thread(self._desk.record_policy)
@@ -155,6 +203,15 @@ class DetectorsJob:
             kept = await self._keep()
             self._keep_at = now + min(max(_KEEP_EVERY_S, kept / _KEEP_BYTES_S), _KEEP_AT_LEAST_EVERY_S)
 
+    async def _tell_losses(self) -> None:
+        """What detection itself lost. If we crash before, it is found again when the same messages come, under the same id."""
+        while self._losses:
+            finding = self._losses[0]
+            log.error("finding %s %s: %s", finding.id, finding.detector, finding.text)
+            await (await self._say(finding))
+            await asyncio.to_thread(self._desk.record_told, finding)
+            del self._losses[0]
+
     def _look_at_policy(self, now: float) -> None:
         if self._desk.check(now):
             rules = self._desk.rules()
@@ -163,7 +220,10 @@ class DetectorsJob:
             self._policy_recorded = False
 
     async def stop(self) -> None:
-        await self._keep()
+        try:
+            await self._keep()
+        except SnapshotFenced as error:
+            log.warning("%s: nothing more is kept", error)
 
     async def _keep(self) -> int:
         """Triage, then the buckets that changed, then the fence. What is kept may be ahead of the fence: it knows itself what it has seen.
@@ -172,44 +232,40 @@ class DetectorsJob:
         buckets a batch may be taken in, so that a theft does not wait for our copies: the triage is copied after the buckets, and what flies is
         listed last, so both know of everything that a bucket has seen. The bytes of the buckets come back.
         """
-        copies, kept = [], 0
+        copies, kept = list[tuple[int, Snapshot]](), 0
+        await asyncio.to_thread(self._keeper.check, [number for number, engine in self._engines.items() if engine.dirty])
         for partition, engine in list(self._engines.items()):
             if engine.dirty:
-                offset, numbers, buckets = self._committed[partition], sorted(engine.dirty), {}
+                (offset, heard), numbers, buckets = self._committed[partition], sorted(engine.dirty), dict[int, bytes]()
                 engine.dirty = set()
                 for number in numbers:
                     buckets[number] = engine.snapshot(number)
                     await asyncio.sleep(0)
                 kept += sum(map(len, buckets.values()))
-                copies.append((partition, offset, self._desk.snapshot(partition, self._next[partition]), buckets))
+                copies.append((partition, Snapshot(offset, heard, self._desk.snapshot(partition, self._next[partition]), buckets)))
         for task in list(self._flying):
             await task
-        for partition, offset, triage, buckets in copies:
+        for partition, snapshot in copies:
             if partition not in self._engines:
                 continue
-            # If we crash here, messages up to the triage's offset come again and are not told again.
-            await (await self._outlet.send(DETECTOR_STATE, TRIAGE, triage, partition))
-            sends = [await self._outlet.send(DETECTOR_STATE, str(number).encode(), raw, partition) for number, raw in buckets.items()]
-            for send in sends:
-                await send
-            await (await self._outlet.send(DETECTOR_STATE, FENCE, msgspec.json.encode(Fence(offset)), partition))
+            used = await self._keeper.keep(self._outlet, partition, snapshot)
+            if used is not None:
+                # If we crash here, the same is read on once more: what is signed by now goes before it.
+                await asyncio.to_thread(self._keeper.adopted, partition, used)
         return kept
 
 
-def restore_engine(kafka: KafkaSettings, partition: int, rules: tuple[Rule, ...]) -> tuple[Engine, int, bytes | None]:
-    """The engine as it was kept, the offset of `verified` to go on from, and the triage."""
-    engine, offset, triage = Engine(rules), 0, None
-    for key, value in read_compacted(kafka, DETECTOR_STATE, partition).items():
+def _engine(rules: tuple[Rule, ...], scope_of: ScopeOf, found: Restored, partition: int) -> Engine:
+    """The engine as it was kept."""
+    engine = Engine(rules, scope_of=scope_of)
+    for number, raw in found.buckets.items():
         try:
-            if key == FENCE:
-                offset = msgspec.json.decode(value, type=Fence).offset
-            elif key == TRIAGE:
-                triage = value
-            elif key.isdigit():
-                engine.restore(int(key), value)
-        except (ParseError, msgspec.MsgspecError) as error:
-            log.error("%s, partition %d, key %r: %s; it is left out", DETECTOR_STATE, partition, key, error)
-    return engine, offset, triage
+            engine.restore(number, raw)
+        except ParseError as error:
+            log.error("%s, partition %d, bucket %d: %s; it is left out", DETECTOR_STATE, partition, number, error)
+    if found.adopted:  # so that all of it is signed with the next that is kept
+        engine.dirty |= set(found.buckets)
+    return engine
 
 
 def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[bytes, bytes]:
@@ -235,7 +291,17 @@ def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     calm_collector()
     log.info("rules run %s", "compiled" if COMPILED else "as they are written")
     outlet = Outlet(settings.kafka)
-    with Recorder.open(agent) as recorder:
+    with closing(LiveRoles(settings.kafka, settings.log)) as roles, Recorder.open(agent) as recorder:
+        wait_for_role(roles, "notary")
+        claim, opener = partial(claim_fence, settings.kafka, recorder, PART), roles.opener
+        voice = Voice(signer_of(agent), claim(-1))
         desk = open_desk(settings.policy_file, settings.state_dir, recorder)
-        feedback = FeedbackLane(Path(settings.state_dir), desk.policy, store_books(settings), outlet, recorder)
-        run_jobs("detectors", settings, {VERIFIED: DetectorsJob(settings.kafka, outlet, desk), ACTS: feedback}, outlet=outlet, take=64)
+        with closing(StateTopic(settings.kafka)) as topic:
+            keeper = Keeper(topic, voice, opener, claim, Adoption(opener.keyring, recorder))
+            lanes: dict[str, BatchJob] = {
+                VERIFIED: DetectorsJob(outlet, desk, voice, opener, keeper),
+                ACTS: FeedbackLane(
+                    Path(settings.state_dir), desk.policy, store_books(settings, opener), Told(outlet, voice, recorder), opener
+                ),
+            }
+            run_jobs("detectors", settings, lanes, outlet=outlet, take=64)

@@ -95,20 +95,16 @@ class NotaryJob:
         sends: list[Awaitable[Any]] = []
         for batch in batches:
             for partition, body in batch.outbound.messages(batch.shard):
-                sends.append(await self._say(VERIFIED, body, partition))
+                sends.append((await self._voice.send_counted(self._outlet, VERIFIED, body, partition)).sent)
             act = batch.outbound.act_message(batch.shard)
             if act is not None:
-                sends.append(await self._say(ACTS, act, 0))
+                sends.append((await self._voice.send_counted(self._outlet, ACTS, act, 0)).sent)
         pending = Pending(batches, sends, len(messages))
         self._pending.append(pending)
         self._flying += pending.records
         if self._is_much():
             self._much.set()
         return lambda: self._commit(pending)
-
-    async def _say(self, topic: str, body: bytes, partition: int) -> Awaitable[Any]:
-        """Numbered by itself in each partition, so that whoever reads it sees when a message is missing."""
-        return await self._outlet.send(topic, None, self._voice.says(topic, None, body, counted_in=partition), partition)
 
     async def _commit(self, pending: Pending) -> None:
         """Store this batch and all that gathered behind it in one insert, then say so to the agents."""
@@ -142,8 +138,8 @@ class NotaryJob:
         for agent, its in by_agent.items():
             key = agent.encode()
             for first in range(0, len(its), _RECEIPTS):
-                value = self._voice.says(RECEIPTS, key, encode_receipts(its[first : first + _RECEIPTS]))
-                sends.append(await self._outlet.send(RECEIPTS, key, value))
+                body = encode_receipts(its[first : first + _RECEIPTS])
+                sends.append((await self._voice.send(self._outlet, RECEIPTS, key, body)).sent)
         await asyncio.gather(*sends)
 
     async def _gather(self) -> None:

@@ -3,6 +3,6 @@
 from .messages import BatchJob, Commit, Message
 from .outlet import Outlet
 from .runner import run_job, run_jobs
-from .voice import Voice
+from .voice import Said, Voice
 
-__all__ = ["BatchJob", "Commit", "Message", "Outlet", "Voice", "run_job", "run_jobs"]
+__all__ = ["BatchJob", "Commit", "Message", "Outlet", "Said", "Voice", "run_job", "run_jobs"]

@@ -6,7 +6,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.messages import BATCH, Finding, VerifiedBatch, VerifiedSegment
 
 from ..detectors.base import Rule
 from ..detectors.engine import Engine
@@ -14,16 +14,16 @@ from ..detectors.engine import Engine
 _BLOCK: Final = 65_536
 _SETTINGS: Final = {"max_block_size": _BLOCK, "max_memory_usage": 1 << 30, "max_execution_time": 3600}
 _ROWS: Final = """
-    SELECT toUnixTimestamp64Milli(taken_at) AS ms, shard, `index`, pos, raw
+    SELECT toUnixTimestamp64Milli(taken_at) AS ms, shard, `index`, pos, raw, signer
     FROM (SELECT shard, `index`, pos, raw FROM events WHERE (shard, `index`) IN
         (SELECT shard, `index` FROM ledger_entries WHERE verdict <= 1
             AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64}))
         LIMIT 1 BY shard, `index`, pos) AS rows
-    INNER JOIN (SELECT shard, `index`, any(append_time) AS taken_at FROM ledger_entries WHERE verdict <= 1
+    INNER JOIN (SELECT shard, `index`, any(append_time) AS taken_at, any(agent) AS signer FROM ledger_entries WHERE verdict <= 1
         AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64})
         GROUP BY shard, `index`) AS taken USING (shard, `index`)
     ORDER BY ms, shard, `index`, pos"""
-Row = tuple[int, int, int, int, str | bytes]
+Row = tuple[int, int, int, int, str | bytes, str | bytes]
 
 
 def replay_findings(
@@ -32,7 +32,8 @@ def replay_findings(
     """What the rule finds in events that the broker took from start to end, at most `most`; it knows nothing of the time before."""
     engine, found, done = Engine((rule,)), list[Finding](), 0
     for ms, shard, segment in _segments(client, start, end):
-        found += engine.process(VerifiedBatch(1, shard, [VerifiedSegment(segment[0][2], "history", "0" * 32, 0, ms, _events(segment))], []))
+        one = VerifiedSegment(segment[0][2], _text(segment[0][5]).decode(), "0" * 32, 0, ms, _events(segment))
+        found += engine.process(VerifiedBatch(BATCH, shard, [one], []))
         done += len(segment)
         if progress is not None:
             progress(done)
@@ -49,4 +50,8 @@ def _segments(client: Client, start: float, end: float) -> Iterator[tuple[int, i
 
 
 def _events(rows: list[Row]) -> list[tuple[int, bytes]]:
-    return [(row[3], row[4] if isinstance(row[4], bytes) else row[4].encode()) for row in rows]
+    return [(row[3], _text(row[4])) for row in rows]
+
+
+def _text(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

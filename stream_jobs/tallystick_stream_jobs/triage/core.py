@@ -62,13 +62,13 @@ class Triage:
         suppressed = finding.suppressed or policy.exemption(finding, at, roles) or policy.suppression(finding, at)
         suppressed = suppressed or self._grants.covering(finding, at)
         judged = _with(finding, mode=policy.mode(finding.detector), suppressed=suppressed)
-        key = f"{finding.detector}\0{finding.version}\0{finding.principal}\0{finding.credential or ''}"
+        key = f"{_lane(finding)}\0{finding.version}\0{finding.principal}\0{finding.credential or ''}"
         known = self._state.opens.get(key)
         if known is not None and abs(at - known.opened) < policy.noise.dedup_minutes * 60:
             return [_again(judged, known)]
         storm = None if suppressed else self._storm(judged, at)
         if storm is not None:
-            judged = _with(judged, suppressed=f"part of storm {self._state.storms[finding.detector].id}")
+            judged = _with(judged, suppressed=f"part of storm {self._state.storms[_lane(finding)].id}")
         self._open(key, judged, at)
         return [judged, *([storm] if isinstance(storm, Finding) else [])]
 
@@ -77,9 +77,10 @@ class Triage:
 
         What is certain, or serious enough to suspend alone, is never hidden: else a thief would raise a storm first.
         """
-        storm = self._state.storms.get(finding.detector)
+        lane = _lane(finding)
+        storm = self._state.storms.get(lane)
         if storm is None:
-            storm = self._state.storms[finding.detector] = Storm([])
+            storm = self._state.storms[lane] = Storm([])
         if not storms.count(storm, at, self._policy.noise):
             storms.over(storm)
             return None
@@ -102,6 +103,11 @@ class Triage:
         self._state.offset = max(self._state.offset, offset)
         raw: bytes = encode_state(self._state)
         return raw
+
+
+def _lane(finding: Finding) -> str:
+    """What is counted together: nobody hides what acts under findings that rest on a word which he may not give."""
+    return f"{finding.detector} unvouched" if finding.unvouched else finding.detector
 
 
 def _again(finding: Finding, known: Open) -> Finding:

@@ -19,7 +19,7 @@ from ..policy import DetectionPolicy, Reloader
 from ..policy.changes import record_change
 from ..sigma.folder import FOLDER, RuleFolder
 from .core import Triage, roles_of
-from .record import record_findings
+from .record import ME, record_findings, record_told
 from .state import State
 
 log: Final = logging.getLogger(__name__)
@@ -87,6 +87,11 @@ class Desk:
         """Blocking: findings of the message before `offset` stand in the history afterwards, once."""
         if self._recorder is not None and findings:
             record_findings(self._recorder, epoch, partition, offset, findings)
+
+    def record_told(self, finding: Finding) -> None:
+        """Blocking: a finding about detection itself stands in the history afterwards, once."""
+        if self._recorder is not None:
+            record_told(self._recorder, finding, ME)
 
     def epoch(self, partition: int) -> str:
         return self._triages[partition].epoch

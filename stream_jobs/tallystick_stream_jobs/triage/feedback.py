@@ -17,16 +17,18 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tallystick_producers import Recorder
+from tallystick_producers.refused import Refused
+from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.messages import Finding, Place, encode_json, parse_batch
+from tallystick_schemas.messages import Finding, Place, VerifiedBatch, encode_json, parse_batch
 from tallystick_schemas.settings import JobSettings
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import FINDINGS
+from tallystick_schemas.topics import ACTS, FINDINGS
 
 from ..policy.demotions import Standing, change_standing, read_standings
 from ..policy.files import write_whole
 from ..policy.model import DetectionPolicy
-from ..shell import Message, Outlet
+from ..shell import Message, Outlet, Voice
 from .awaited import Awaited, parse_awaited
 from .quality import Fallen, Verdict, fallen
 from .record import finding_event
@@ -49,19 +51,41 @@ class Books:
     stored: Callable[[Sequence[str]], set[str]]
 
 
-def store_books(settings: JobSettings) -> Books:
-    """The store's."""
-    agents = settings.log.command_agents
+def store_books(settings: JobSettings, opener: Opener) -> Books:
+    """The store's. Whose verdicts count, the operator's directives say."""
     store = settings.clickhouse
-    return Books(lambda places: holds(store, places), lambda: read_verdicts(store, agents), lambda findings: read_stored(store, findings))
+
+    def verdicts() -> list[Verdict]:
+        return read_verdicts(store, opener.keyring.named("commander"))
+
+    return Books(lambda places: holds(store, places), verdicts, lambda findings: read_stored(store, findings))
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where findings of this lane go: to topic `findings`, and into the history."""
+
+    outlet: Outlet
+    voice: Voice
+    recorder: Recorder
+
+    async def tell(self, finding: Finding, source: str) -> None:
+        """On the topic, then recorded once as what `source` said last."""
+        said = await self.voice.send(self.outlet, FINDINGS, finding.principal.encode(), encode_json(finding))
+        await said.sent
+        await asyncio.to_thread(self._record, finding, source)
+
+    def _record(self, finding: Finding, source: str) -> None:
+        if self.recorder.place(source) != finding.id:
+            self.recorder.record_batch_at(source, finding.id, [finding_event(finding)])
 
 
 class FeedbackLane:
     """BatchJob on `acts`."""
 
-    def __init__(self, state_dir: Path, policy: Callable[[], DetectionPolicy], books: Books, outlet: Outlet, recorder: Recorder) -> None:
+    def __init__(self, state_dir: Path, policy: Callable[[], DetectionPolicy], books: Books, told: "Told", opener: Opener) -> None:
         self._state_dir, self._policy, self._books = state_dir, policy, books
-        self._outlet, self._recorder = outlet, recorder
+        self._told, self._opener, self._refused = told, opener, Refused(ACTS)
         self._awaited = _read_awaited(state_dir / AWAITED_FILE)
         self._one_at_a_time = asyncio.Lock()
         self._late: asyncio.Task[bool] | None = None
@@ -77,17 +101,25 @@ class FeedbackLane:
         """Nothing is kept."""
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
-        closed = {place: finding for message in messages for place, finding in closings(message.value or b"").items()}
+        closed = {place: finding for message in messages for place, finding in self._closings(message).items()}
         if not closed:
             return None
 
         async def commit() -> None:
-            while not await self._told(self._weigh_new(closed)):
+            while not await self._answered(self._weigh_new(closed)):
                 await asyncio.sleep(_RETRY_S)
 
         return commit
 
-    async def _told(self, weighing: Awaitable[bool]) -> bool:
+    def _closings(self, message: Message) -> dict[Place, str]:
+        """Of what a notary copied to `acts`; anybody else's message closes nothing."""
+        try:
+            return closings(parse_batch(self._opener.open(ACTS, message.key, message.value or b"").body))
+        except ParseError as error:
+            self._refused.note(message.key, f"offset {message.offset} closes nothing: {error}")
+            return {}
+
+    async def _answered(self, weighing: Awaitable[bool]) -> bool:
         """The answer; False when the store is away, and that is logged."""
         try:
             return await weighing
@@ -134,15 +166,9 @@ class FeedbackLane:
     async def _demote(self, one: Fallen, now: float) -> None:
         finding = notice(one, now)
         log.warning("%s", finding.text)
-        await (await self._outlet.send(FINDINGS, finding.principal.encode(), encode_json(finding)))
-        await asyncio.to_thread(self._record, one, finding)
+        await self._told.tell(finding, f"demotions/{one.detector}")
         # If we crash here, the next verdict finds it below its bar again, under the same finding.
         change_standing(self._state_dir, one.detector, Standing(True, one.why, "detectors", now))
-
-    def _record(self, one: Fallen, finding: Finding) -> None:
-        source = f"demotions/{one.detector}"
-        if self._recorder.place(source) != finding.id:
-            self._recorder.record_batch_at(source, finding.id, [finding_event(finding)])
 
     async def tick(self, now: float) -> None:
         """Ask for awaited findings, beside what ticks here: detection shares this loop. What fails there but the store ends the process."""
@@ -152,7 +178,7 @@ class FeedbackLane:
             self._late.result()
             self._late = None
         if self._awaited.due(now):
-            self._late = asyncio.create_task(self._told(self._weigh_late()))
+            self._late = asyncio.create_task(self._answered(self._weigh_late()))
 
     async def stop(self) -> None:
         """What is awaited stands in its file."""
@@ -193,15 +219,13 @@ class _Event(msgspec.Struct):
 _event: Final = msgspec.json.Decoder(_Event).decode
 
 
-def closings(value: bytes) -> dict[Place, str]:
-    """Where the dispositions of a batch of `acts` stand, and the finding of each; garbage has none."""
+def closings(batch: VerifiedBatch) -> dict[Place, str]:
+    """Where the dispositions of a batch of `acts` stand, and the finding of each; ParseError when an event is none."""
     try:
-        batch = parse_batch(value)
         events = (((batch.shard, segment.index, pos), _event(raw)) for segment in batch.segments for pos, raw in segment.events)
         return {place: event.resource.id for place, event in events if event.action == "incident.close"}
-    except (ParseError, msgspec.MsgspecError, UnicodeError) as error:
-        log.error("a message of acts cannot be read and closes nothing: %s", error)
-        return {}
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ParseError(f"an event of acts cannot be read: {error}") from error
 
 
 def notice(one: Fallen, now: float) -> Finding:

@@ -8,12 +8,12 @@ import msgspec
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_schemas.messages import Finding, encode_json
 
-_ME: Final = Actor("detectors", "service")
+ME: Final = Actor("detectors", "service")
 _ROOM: Final = 15_000
 """Bytes of an event's text and attributes; the whole may have 16 KiB."""
 
 
-def finding_event(finding: Finding, actor: Actor = _ME) -> dict[str, Any]:
+def finding_event(finding: Finding, actor: Actor = ME) -> dict[str, Any]:
     """What the recorder takes. Attribute `finding` is the finding as JSON; the others are for whoever searches.
 
     Names in it come from whoever was found, so it is cut until it fits: a finding that cannot be recorded would stop detection.

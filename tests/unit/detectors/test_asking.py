@@ -30,7 +30,7 @@ def segments(start: float, seed: int) -> list[VerifiedSegment]:
     made = []
     for index in range(32):
         at = start + index * 60.0
-        events = [beat(at, "agent-1")] if index in (0, 1, 2, 9, 10) else []
+        events = [beat(at, "gateway-1")] if index in (0, 1, 2, 9, 10) else []
         for pos in range(48):
             who, moment = chance.randrange(9), at + pos / 20 + chance.choice([0, 0, -540, 540])
             action = chance.choice(["artifact.list", "model.infer", "access.check", *["artifact.download"] * 5])

@@ -34,7 +34,7 @@ def insert(ledger: MemoryLedger, batch: Batch) -> None:
 
 
 def notary_on(ledger: MemoryLedger) -> ShardNotary:
-    return ShardNotary(restore(ledger, PARAMETERS), frozenset(), ledger.accepted_header)
+    return ShardNotary(restore(ledger, PARAMETERS), ledger.accepted_header)
 
 
 def read(cuts: Sequence[int], *, restart: bool = False) -> tuple[MemoryLedger, list[Batch]]:
