@@ -3,53 +3,28 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.detecting import batch, read, segment
+from tests.support.detector_job import Broker, make_job, said
 from tests.support.recorder import agent_settings, spooled
+from tests.support.signing import opener
 
 from tallystick_producers import Recorder
-from tallystick_schemas.messages import encode_batch, parse_finding
-from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import DETECTOR_STATE, FINDINGS
+from tallystick_schemas.messages import parse_batch
+from tallystick_schemas.topics import VERIFIED
 from tallystick_stream_jobs.detectors import job
-from tallystick_stream_jobs.detectors.job import DetectorsJob
+from tallystick_stream_jobs.detectors.state import FENCE, OWNER, Fence
 from tallystick_stream_jobs.shell import Message
 from tallystick_stream_jobs.triage.desk import open_desk
 
 POLICY = "detectors: {D01: {parameters: {alert: 3}}}\nnoise: {dedup_minutes: 180}\n"
 
 
-class Broker:
-    """Kafka as the job sees it: findings in order, and the compacted state of one partition. `dies_at`: the send that the process dies of."""
-
-    def __init__(self) -> None:
-        self.findings, self.state, self.sends, self.dies_at = [], {}, 0, -1
-        self.held: list[asyncio.Event] = []
-        """What the next findings wait for until they are acknowledged."""
-
-    async def send(self, topic, key, value, partition=None):
-        self.sends += 1
-        if self.sends == self.dies_at:
-            raise KeyboardInterrupt
-        hold = None
-        if topic == FINDINGS:
-            self.findings.append(parse_finding(value))
-            hold = self.held.pop(0) if self.held else None
-        else:
-            assert topic == DETECTOR_STATE
-            self.state[key] = value
-
-        async def done() -> None:
-            if hold is not None:
-                await hold.wait()
-
-        return done()
-
-
 def messages(count: int) -> list[Message]:
     """One event a message: distinct objects of one principal, the second half more than an hour later."""
     at = [n + (0.0 if n < count // 2 else 3700.0) for n in range(count)]
-    return [Message(0, n, 0, None, encode_batch(batch(segment(n, [read(when, f"part-{n}")], when)))) for n, when in enumerate(at)]
+    return [Message(0, n, 0, None, said(batch(segment(n, [read(when, f"part-{n}")], when)), n)) for n, when in enumerate(at)]
 
 
 def live(broker: Broker, directory: Path, sent: list[Message], *, every: int = 3) -> None:
@@ -58,7 +33,7 @@ def live(broker: Broker, directory: Path, sent: list[Message], *, every: int = 3
     async def run() -> None:
         with Recorder.open(agent_settings(directory, "detectors")) as recorder:
             desk = open_desk(str(directory / "detection.yaml"), str(directory), recorder)
-            made = DetectorsJob(KafkaSettings(), broker, desk)  # type: ignore[arg-type]
+            made = make_job(broker, desk)
             first = made.start([0])[0]
             for n, message in enumerate(sent[first:]):
                 commit = await made.process([message])
@@ -87,7 +62,6 @@ def events(directory: Path) -> list[tuple[str, str, str]]:
 def test_a_crash_at_any_send_changes_neither_findings_nor_history(place, tmp_path_factory, monkeypatch) -> None:
     sent = messages(10)
     whole = Broker()
-    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: dict(whole.state))
     live(whole, place, sent)
     wanted = {(one.id, one.count, one.act) for one in whole.findings}
     assert {count for _, count, _ in wanted} == {1, 2}
@@ -96,7 +70,6 @@ def test_a_crash_at_any_send_changes_neither_findings_nor_history(place, tmp_pat
         (directory / "detection.yaml").write_text(POLICY)
         broker = Broker()
         broker.dies_at = dies_at
-        monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition, kept=broker: dict(kept.state))
         with pytest.raises(KeyboardInterrupt):
             live(broker, directory, sent)
         live(broker, directory, sent)
@@ -108,11 +81,10 @@ def test_a_crash_at_any_send_changes_neither_findings_nor_history(place, tmp_pat
 
 def test_a_change_of_the_policy_keeps_what_was_counted(place, monkeypatch) -> None:
     broker = Broker()
-    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
 
     async def run() -> None:
         desk = open_desk(str(place / "detection.yaml"), str(place), None)
-        made = DetectorsJob(KafkaSettings(), broker, desk)  # type: ignore[arg-type]
+        made = make_job(broker, desk)
         made.start([0])
         for message in messages(8)[:2]:
             await made.process([message])
@@ -129,11 +101,10 @@ def test_a_change_of_the_policy_keeps_what_was_counted(place, monkeypatch) -> No
 
 def test_nothing_is_kept_before_its_findings_are_told_and_no_finding_overtakes_another(place, monkeypatch) -> None:
     broker = Broker()
-    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
 
     async def run() -> None:
         with Recorder.open(agent_settings(place, "detectors")) as recorder:
-            made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), recorder))  # type: ignore[arg-type]
+            made = make_job(broker, open_desk(str(place / "detection.yaml"), str(place), recorder))
             made.start([0])
             first, second = asyncio.Event(), asyncio.Event()
             second.set()
@@ -146,12 +117,12 @@ def test_nothing_is_kept_before_its_findings_are_told_and_no_finding_overtakes_a
                 await asyncio.sleep(0)
             for _ in range(200):
                 await asyncio.to_thread(recorder.flush)  # whoever does not wait would be through by then
-            assert broker.state == {}
+            assert broker.state().keys() == {OWNER}
             assert not two.done()
             first.set()
             await keeping
             assert one.done()
-            assert b"fence" in broker.state
+            assert FENCE in broker.state()
 
     asyncio.run(run())
     assert [(action, count) for action, _, count in events(place)] == [("incident.open", "1"), ("incident.update", "2")]
@@ -159,20 +130,19 @@ def test_nothing_is_kept_before_its_findings_are_told_and_no_finding_overtakes_a
 
 def test_states_are_kept_less_often_the_more_there_is_to_keep_and_each_minute_at_the_least(place, monkeypatch) -> None:
     broker, fences = Broker(), []
-    monkeypatch.setattr(job, "read_compacted", lambda kafka, topic, partition: {})
     monkeypatch.setattr(job, "_KEEP_BYTES_S", 1)
 
     async def run() -> None:
         with Recorder.open(agent_settings(place, "detectors")) as recorder:
-            made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), recorder))  # type: ignore[arg-type]
+            made = make_job(broker, open_desk(str(place / "detection.yaml"), str(place), recorder))
             made.start([0])
             for now, message in zip((10.0, 16.0, 69.0, 70.0), messages(4), strict=True):
                 await (await made.process([message]))()
                 await made.tick(now)
-                fences.append(broker.state[job.FENCE])
+                fences.append(msgspec.json.decode(broker.state()[FENCE], type=Fence).offset)
 
     asyncio.run(run())
-    assert fences == [b'{"offset":1}'] * 3 + [b'{"offset":4}']
+    assert fences == [1] * 3 + [4]
 
 
 def test_a_policy_that_changes_while_partitions_are_taken_up_holds_for_all_of_them(place, monkeypatch) -> None:
@@ -180,19 +150,20 @@ def test_a_policy_that_changes_while_partitions_are_taken_up_holds_for_all_of_th
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        made = DetectorsJob(KafkaSettings(), broker, open_desk(str(place / "detection.yaml"), str(place), None))  # type: ignore[arg-type]
+        made = make_job(broker, open_desk(str(place / "detection.yaml"), str(place), None))
 
-        def read_state(_kafka: KafkaSettings, _topic: str, partition: int) -> dict[bytes, bytes]:
-            if partition == 1:
+        def read_state(partition: int, first: int) -> tuple[list[tuple[bytes | None, bytes | None]], int]:
+            if partition == 1 and not first:
                 (place / "detection.yaml").write_text("detectors: {D01: {mode: observe, parameters: {alert: 4}}}\n# longer\n")
                 asyncio.run_coroutine_threadsafe(made.tick(1e9), loop).result()
-            return {}
+            return Broker.read(broker, partition, first)
 
-        monkeypatch.setattr(job, "read_compacted", read_state)
+        monkeypatch.setattr(broker, "read", read_state)
         await asyncio.to_thread(made.start, [0, 1])
         await made.tick(2e9)
         for message in messages(8)[:4]:
-            await made.process([message, message._replace(partition=1)])
+            opened = parse_batch(opener().open(VERIFIED, None, message.value).body)
+            await made.process([message, message._replace(partition=1, value=said(opened, message.offset, 1))])
         await asyncio.gather(*made._flying)
 
     asyncio.run(run())
