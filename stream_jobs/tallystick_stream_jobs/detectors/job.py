@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
-
 from tallystick_producers import Recorder
 from tallystick_producers.keyring import LiveRoles, signer_of
 from tallystick_producers.refused import Refused
@@ -19,7 +17,7 @@ from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, VerifiedBatch, encode_json, parse_batch
 from tallystick_schemas.roles import Scope
-from tallystick_schemas.settings import AgentSettings, JobSettings, KafkaSettings
+from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
 from ..errors import SnapshotFenced
@@ -266,24 +264,6 @@ def _engine(rules: tuple[Rule, ...], scope_of: ScopeOf, found: Restored, partiti
     if found.adopted:  # so that all of it is signed with the next that is kept
         engine.dirty |= set(found.buckets)
     return engine
-
-
-def read_compacted(kafka: KafkaSettings, topic: str, partition: int) -> dict[bytes, bytes]:
-    """The newest value of each key of a partition, read to its end as it is now."""
-    newest: dict[bytes, bytes] = {}
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20)
-    try:
-        assigned = TopicPartition(topic, partition)
-        consumer.assign([assigned])
-        end = consumer.end_offsets([assigned])[assigned]
-        consumer.seek_to_beginning(assigned)
-        while consumer.position(assigned) < end:
-            for record in consumer.poll(timeout_ms=500).get(assigned, []):
-                if record.key is not None:
-                    newest[record.key] = record.value or b""
-    finally:
-        consumer.close()
-    return {key: value for key, value in newest.items() if value}
 
 
 def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
