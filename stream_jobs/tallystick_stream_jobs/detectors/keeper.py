@@ -66,11 +66,12 @@ class Keeper:
         """SnapshotFenced when somebody newer owns one of them."""
         for number, end in self._topic.ends(partitions).items():
             one = self._held.get(number)
-            if one is None or end == one.read_to:
+            if one is None:
                 continue
             if end < one.read_to:  # the topic was made anew
                 one.read_to = 0
-            self._read_on(number, one)
+            if end > one.read_to:
+                self._read_on(number, one)
             if one.fold.fence > self._voice.fence:
                 raise SnapshotFenced(number)
 

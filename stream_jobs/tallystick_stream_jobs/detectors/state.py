@@ -89,6 +89,8 @@ def restored(fold: StateFold, adopt: bool) -> Restored:
     bodies = dict(fold.unsigned) if adopt else {}
     bodies |= {key: kept.body for key, kept in fold.values.items()}
     fence = _fence(bodies.get(FENCE))
+    if FENCE not in fold.values:
+        fence = Fence(fence.offset)  # an earlier version said no more
     lost = [said for key, number in sorted(fence.kept.items()) if (said := _missing(fold, key, Number(*number))) is not None]
     if lost:
         # Buckets know what they have seen: of all that is read again, only what they lack counts.
