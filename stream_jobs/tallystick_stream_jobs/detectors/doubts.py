@@ -51,9 +51,9 @@ def noted(states: dict[str, Any], agent: str, day: int) -> dict[str, Any]:
     return doubted
 
 
-def agents_of(states: dict[str, Any] | None) -> list[str]:
-    """Whose word findings of these states rest on without their being allowed to give it; empty for what vouched events came to."""
-    return [] if states is None else sorted(states.get(AGENTS, ()))
+def agents_of(doubted: dict[str, Any]) -> list[str]:
+    """Whose words findings of these states rest on without their being allowed to give them."""
+    return sorted(doubted[AGENTS])
 
 
 def marked(finding: Finding, agents: list[str]) -> Finding:

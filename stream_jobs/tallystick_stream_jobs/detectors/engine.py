@@ -19,7 +19,7 @@ from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, V
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
 from .bucket import HOT, Bucket
-from .doubts import Onlooker, agents_of, doubted_of, marked, noted
+from .doubts import AGENTS, DOUBTED, Onlooker, agents_of, doubted_of, marked, noted
 from .facts import DAY_S, Fact, make_fact
 from .harvest_view import Summary, merged
 from .kept import decode_kept
@@ -90,8 +90,7 @@ class Engine:
         finally:  # a segment that cannot be read takes nothing from those before it
             for home, states, waiting in (groups or {}).values():
                 self._turn_to(self._bucket(home))
-                for one, fact, alone in waiting:
-                    ask(alone, states, fact, one, told)
+                _settle(states, waiting, told)
         findings = self._in_order(told)
         for signal in batch.signals:
             self._signal(batch.shard, signal, findings)
@@ -159,11 +158,11 @@ class Engine:
             at_once, alone, beats = self._dispatch.get(kind) or self._asked(kind)
             vouched = warrant.whole or warrant.covers(event)
             if not vouched:
-                doubted = noted(states, segment.agent, day)
+                doubted = _noted(states, segment.agent, day, groups, told)
             if doubted is not None:
                 beside = make_fact(event, append_ms, (shard, index, pos), self._onlooker, raw, segment)
-                ask(at_once, doubted, beside, number, told)
-                self._beside(home, doubted, (number, beside, alone), groups, told)
+                _ask_beside(at_once, doubted, beside, number, told)
+                _wait_beside(home, doubted, (number, beside, alone), groups, told)
                 if not vouched:
                     number += 1
                     continue
@@ -187,16 +186,6 @@ class Engine:
                 self._bucket(home).seen[shard] = index
                 self.dirty.add(home)
 
-    def _beside(self, home: int, doubted: dict[str, Any], one: tuple[int, Fact, Asked], groups: Groups | None, told: Told) -> None:
-        """Rules that stand alone, about an event that counts beside."""
-        if groups is None:
-            ask(one[2], doubted, one[1], one[0], told)
-            return
-        group = groups.get(id(doubted))
-        if group is None:
-            group = groups[id(doubted)] = (home, doubted, [])
-        group[2].append(one)
-
     def _turn_to(self, bucket: Bucket) -> None:
         self._peers.turn_to(bucket.peers, bucket.collections)
 
@@ -214,13 +203,12 @@ class Engine:
         vouched: set[str] = set()
         # What vouched events alone came to comes first, and is not told a second time with doubts.
         for _, _, found, states in sorted(told, key=_turn):
-            made, agents = [found], agents_of(states)
+            made = [found]
             if states is not None and found.subject == "principal":
                 weighed = [rule.weigh(states.setdefault(rule.meta.id, {}), found) for rule in self._weighing]
-                made += [more for more in weighed if more is not None]
-            findings += [marked(one, agents) for one in made if not agents or one.id not in vouched]
-            if not agents:
-                vouched.update(one.id for one in made)
+                made += [marked(more, found.unvouched) for more in weighed if more is not None]
+            findings += [one for one in made if not one.unvouched or one.id not in vouched]
+            vouched.update(one.id for one in made if not one.unvouched)
         return findings
 
     def _look_for_silence(self, shard: int, tick: int, number: int, told: Told) -> None:
@@ -293,9 +281,49 @@ class Engine:
         return sum(map(len, self._buckets.values())), sum(len(bucket.encoded()) for bucket in self._buckets.values())
 
 
+def _settle(states: dict[str, Any], waiting: Waiting, told: Told) -> None:
+    """Ask what waits, and let nothing wait any more."""
+    for number, fact, alone in waiting:
+        if AGENTS in states:
+            _ask_beside(alone, states, fact, number, told)
+        else:
+            ask(alone, states, fact, number, told)
+    waiting.clear()
+
+
+def _noted(states: dict[str, Any], agent: str, day: int, groups: Groups | None, told: Told) -> dict[str, Any]:
+    """The states in which all events count, with one more that the agent may not vouch for."""
+    doubted = states.get(DOUBTED)
+    if groups is not None and (doubted is None or agent not in doubted[AGENTS]):
+        group = groups.get(id(states if doubted is None else doubted))
+        if group is not None:  # what waits came before this agent's first word, and does not rest on it
+            _settle(group[1], group[2], told)
+    return noted(states, agent, day)
+
+
+def _ask_beside(asked: Asked, doubted: dict[str, Any], fact: Fact, number: int, told: Told) -> None:
+    """As `ask`; what is found names the agents whose words it rests on."""
+    before = len(told)
+    ask(asked, doubted, fact, number, told)
+    if len(told) > before:
+        agents = agents_of(doubted)
+        told[before:] = [(one, rule, marked(found, agents), states) for one, rule, found, states in told[before:]]
+
+
+def _wait_beside(home: int, doubted: dict[str, Any], one: tuple[int, Fact, Asked], groups: Groups | None, told: Told) -> None:
+    """Rules that stand alone, about an event that counts beside."""
+    if groups is None:
+        _ask_beside(one[2], doubted, one[1], one[0], told)
+        return
+    group = groups.get(id(doubted))
+    if group is None:
+        group = groups[id(doubted)] = (home, doubted, [])
+    group[2].append(one)
+
+
 def _turn(one: tuple[int, int, Finding, dict[str, Any] | None]) -> tuple[int, int, bool]:
     """Fact by fact, rule by rule, what is vouched for first."""
-    return one[0], one[1], bool(agents_of(one[3]))
+    return one[0], one[1], bool(one[2].unvouched)
 
 
 def _cares(rule: Rule, action: str, outcome: str) -> bool:
