@@ -16,7 +16,6 @@ from tallystick_producers.refused import Refused
 from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, VerifiedBatch, encode_json, parse_batch
-from tallystick_schemas.roles import Scope
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
@@ -37,7 +36,7 @@ from .keeper import Keeper, Snapshot
 from .losses import messages_missing, state_lost
 from .state import Restored
 from .state_topic import StateTopic
-from .vouching import ScopeOf
+from .vouching import ScopeOf, told_by
 
 log: Final = logging.getLogger(__name__)
 _TURNS: Final = 5
@@ -65,6 +64,7 @@ class DetectorsJob:
         self._heard: dict[int, Heard] = {}
         self._next: dict[int, int] = {}
         self._committed: dict[int, Committed] = {}
+        self._scope_of = told_by(opener.keyring)
         self._refused = Refused(VERIFIED)
         self._losses: list[Finding] = []
         """Found and not told yet."""
@@ -81,7 +81,7 @@ class DetectorsJob:
         with self._taking_up:
             rules = self._desk.rules()
             for partition, found in self._keeper.take_up(partitions).items():
-                engine, offset = _engine(rules, self._scope, found, partition), found.fence.offset
+                engine, offset = _engine(rules, self._scope_of, found, partition), found.fence.offset
                 self._engines[partition], self._heard[partition] = engine, Heard(found.fence.heard)
                 self._desk.open(partition, found.triage)
                 self._next[partition], self._committed[partition] = offset, Committed(offset, found.fence.heard)
@@ -150,11 +150,6 @@ class DetectorsJob:
 
     async def _say(self, finding: Finding) -> Awaitable[Any]:
         return (await self._voice.send(self._outlet, FINDINGS, finding.principal.encode(), encode_json(finding))).sent
-
-    def _scope(self, agent: str, key: str) -> Scope | None:
-        """What a key may vouch for: nothing that acts, while no operator said more."""
-        holder = self._opener.keyring.holder(agent, key)
-        return holder.scope if holder is not None and holder.active else None
 
     def _open(self, message: Message) -> VerifiedBatch:
         """The batch that a notary made for this partition; ParseError for what is nobody's word, or came before."""
@@ -275,7 +270,7 @@ def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
         wait_for_role(roles, "notary")
         claim, opener = partial(claim_fence, settings.kafka, recorder, PART), roles.opener
         voice = Voice(signer_of(agent), claim(-1))
-        desk = open_desk(settings.policy_file, settings.state_dir, recorder)
+        desk = open_desk(settings.policy_file, settings.state_dir, recorder, told_by(opener.keyring))
         with closing(StateTopic(settings.kafka)) as topic:
             keeper = Keeper(topic, voice, opener, claim, Adoption(opener.keyring, recorder))
             lanes: dict[str, BatchJob] = {

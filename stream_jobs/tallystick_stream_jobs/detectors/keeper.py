@@ -45,13 +45,16 @@ class Keeper:
     def __init__(self, topic: StatePort, voice: Voice, opener: Opener, claim: Claim, adoption: AdoptionPort) -> None:
         self._topic, self._voice, self._opener, self._claim, self._adoption = topic, voice, opener, claim, adoption
         self._held: dict[int, _Held] = {}
+        self._wrote = False
+        """Values under our fence may be our own."""
 
     def take_up(self, partitions: Collection[int]) -> dict[int, Restored]:
         """Own these partitions from here on, and what was kept of each. Who had them before reads our claim, and writes no more."""
         held = {number: self._read(number) for number in partitions}
         newest = max((one.fold.fence for one in held.values()), default=-1)
-        if newest > self._voice.fence:
+        if newest > self._voice.fence or (newest == self._voice.fence and not self._wrote):
             self._voice.renew(self._claim(newest))
+        self._wrote = True
         for number, one in held.items():
             self._topic.claim(number, OWNER, self._voice.says(DETECTOR_STATE, place(number, OWNER), b""))
             # What came between reading and claiming counts as well; what comes after our claim does not.

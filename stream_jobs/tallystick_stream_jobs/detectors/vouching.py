@@ -6,7 +6,7 @@ Most agents may vouch for anything, or for some actions: then an event costs not
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from tallystick_schemas.roles import Scope
+from tallystick_schemas.roles import Keyring, Scope
 
 ScopeOf = Callable[[str, str], Scope | None]
 """(agent, key id) -> what it may vouch for; None: for nothing that acts."""
@@ -18,6 +18,16 @@ _MOST: Final = 50_000
 def anybody(_agent: str, _key: str) -> Scope | None:
     """Everybody may vouch for everything: where no stream is read, in replays and evaluations."""
     return _ALL
+
+
+def told_by(keyring: Keyring) -> ScopeOf:
+    """What the operator's directives say of a key now: nothing that acts, while they say nothing."""
+
+    def scope_of(agent: str, key: str) -> Scope | None:
+        holder = keyring.holder(agent, key)
+        return holder.scope if holder is not None and holder.active else None
+
+    return scope_of
 
 
 _ALL: Final = Scope()

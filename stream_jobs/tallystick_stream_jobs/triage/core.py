@@ -14,6 +14,7 @@ from tallystick_schemas.messages import Finding, VerifiedBatch
 
 from ..detectors.facts import LATENESS_S
 from ..detectors.reading import decode_event
+from ..detectors.vouching import ScopeOf, anybody
 from ..policy.model import DetectionPolicy
 from . import storms
 from .grants import Grants
@@ -27,15 +28,15 @@ _ACTS: Final = ("signal", "alert", "step-up", "suspend")
 class Triage:
     """`watch` each batch, then `take` each of its findings in order."""
 
-    def __init__(self, policy: DetectionPolicy, state: State) -> None:
+    def __init__(self, policy: DetectionPolicy, state: State, scope_of: ScopeOf = anybody) -> None:
         self._state = state
-        self._grants = Grants(state)
+        self._grants = Grants(state, scope_of)
         self.use(policy)
 
     @classmethod
-    def restore(cls, policy: DetectionPolicy, raw: bytes) -> "Triage":
+    def restore(cls, policy: DetectionPolicy, raw: bytes, scope_of: ScopeOf = anybody) -> "Triage":
         """As it was kept; ParseError."""
-        return cls(policy, decode_state(raw))
+        return cls(policy, decode_state(raw), scope_of)
 
     def use(self, policy: DetectionPolicy) -> None:
         """Another policy from here on; what is open stays open."""

@@ -15,6 +15,7 @@ from tallystick_schemas.messages import Finding, VerifiedBatch
 
 from ..detectors.base import Rule
 from ..detectors.registry import build_rules
+from ..detectors.vouching import ScopeOf, anybody
 from ..policy import DetectionPolicy, Reloader
 from ..policy.changes import record_change
 from ..sigma.folder import FOLDER, RuleFolder
@@ -28,8 +29,8 @@ log: Final = logging.getLogger(__name__)
 class Desk:
     """`recorder` None: nothing is recorded (tests and benchmarks of detection alone)."""
 
-    def __init__(self, reloader: Reloader, recorder: Recorder | None, own: RuleFolder | None = None) -> None:
-        self._reloader, self._recorder, self._own = reloader, recorder, own
+    def __init__(self, reloader: Reloader, recorder: Recorder | None, own: RuleFolder | None = None, scope_of: ScopeOf = anybody) -> None:
+        self._reloader, self._recorder, self._own, self._scope_of = reloader, recorder, own, scope_of
         self._triages: dict[int, Triage] = {}
 
     def policy(self) -> DetectionPolicy:
@@ -63,11 +64,11 @@ class Desk:
         policy = self._reloader.policy
         if kept is not None:
             try:
-                self._triages[partition] = Triage.restore(policy, kept)
+                self._triages[partition] = Triage.restore(policy, kept, self._scope_of)
                 return
             except ParseError as error:
                 log.error("partition %d: %s; open findings and storms are forgotten", partition, error)
-        self._triages[partition] = Triage(policy, State(secrets.token_hex(8)))
+        self._triages[partition] = Triage(policy, State(secrets.token_hex(8)), self._scope_of)
 
     def close(self, partition: int) -> None:
         self._triages.pop(partition, None)
@@ -101,8 +102,8 @@ class Desk:
         return self._triages[partition].snapshot(offset)
 
 
-def open_desk(policy_file: str, state_dir: str, recorder: Recorder | None) -> Desk:
+def open_desk(policy_file: str, state_dir: str, recorder: Recorder | None, scope_of: ScopeOf = anybody) -> Desk:
     """A desk over the files of a deployment; its own rules are in a folder beside the policy."""
     if not policy_file:
-        return Desk(Reloader(Path(state_dir) / "no-detection.yaml", Path(state_dir)), recorder)
-    return Desk(Reloader(Path(policy_file), Path(state_dir)), recorder, RuleFolder(Path(policy_file).parent / FOLDER))
+        return Desk(Reloader(Path(state_dir) / "no-detection.yaml", Path(state_dir)), recorder, None, scope_of)
+    return Desk(Reloader(Path(policy_file), Path(state_dir)), recorder, RuleFolder(Path(policy_file).parent / FOLDER), scope_of)

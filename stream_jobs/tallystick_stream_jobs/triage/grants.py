@@ -14,6 +14,7 @@ from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
 
 from ..detectors.facts import LATENESS_S, Fact, make_fact, object_key
 from ..detectors.reading import decode_event
+from ..detectors.vouching import ScopeOf, Warrant, anybody
 from ..policy.model import DetectionPolicy, Grant
 from .state import State, Watch, Watched
 
@@ -39,8 +40,8 @@ _who: Final = msgspec.json.Decoder(_Who).decode
 class Grants:
     """The grants of a policy over one partition's state."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, scope_of: ScopeOf = anybody) -> None:
+        self._state, self._scope_of = state, scope_of
         self._grants: dict[str, Grant] = {}
         self._by_principal: dict[str, list[Grant]] = {}
         self._objects = sum(len(one.objects) for watch in state.watches.values() for one in watch.principals.values())
@@ -70,12 +71,14 @@ class Grants:
             self._state.indexes[batch.shard] = max(self._state.indexes.get(batch.shard, -1), segment.index)
 
     def _segment(self, shard: int, segment: VerifiedSegment) -> None:
+        warrant = Warrant(segment.agent, self._scope_of(segment.agent, segment.key))
         for pos, raw in segment.events:
             grants = self._by_principal.get(_who(raw).actor.principal)
             if grants is None:
                 continue
             event = decode_event(raw)
-            if event.action.startswith(_TOUCHING):
+            # Else any agent could take a grant away by saying that somebody went beyond it.
+            if event.action.startswith(_TOUCHING) and (warrant.whole or warrant.covers(event)):
                 fact = make_fact(event, segment.append_ms, (shard, segment.index, pos))
                 for grant in grants:
                     self._note(grant, fact)

@@ -129,6 +129,23 @@ def test_an_old_value_after_a_newer_one_is_an_old_one(home: Path) -> None:
     assert broker.findings == []
 
 
+def test_an_old_value_of_the_same_owner_is_an_old_one_as_well(home: Path) -> None:
+    broker = Broker()
+
+    async def run() -> None:
+        made = make_job(broker, open_desk(str(home / "detection.yaml"), str(home), None))
+        made.start([0])
+        await take(made, 0)
+        await made.stop()
+        first = list(broker.kept[0])
+        await take(made, 1)
+        await made.stop()
+        broker.kept[0] += first
+
+    asyncio.run(run())
+    assert goes_on(home, broker)
+
+
 @pytest.mark.parametrize("what", ["a bucket is missing", "a bucket is rolled back", "the triage is missing"])
 def test_what_was_lost_is_read_again_from_what_kafka_has_and_said(what: str, home: Path) -> None:
     broker = kept(home)
@@ -175,7 +192,7 @@ def test_what_a_former_owner_writes_all_the_same_is_read_by_nobody(home: Path) -
     broker = kept(home)
 
     async def write_late() -> None:
-        stale = Keeper(broker, Speaker("detectors", 1).voice(), opener(), lambda above: above + 1, Nothing())
+        stale = Keeper(broker, Speaker("detectors", 2).voice(), opener(), lambda above: above + 1, Nothing())
         stale.take_up([0])
         live_again = make_job(broker, open_desk(str(home / "detection.yaml"), str(home), None), fence=4)
         live_again.start([0])
@@ -194,6 +211,12 @@ def test_who_finds_a_newer_owner_claims_a_higher_fence(home: Path) -> None:
     fences = [parse_claim(value).number.fence for key, value in broker.kept[0] if key == OWNER and value]
     assert fences == [1, 100, 101]
     assert [one.detector for one in broker.findings] == ["D01"]
+
+
+def test_two_owners_that_started_in_one_moment_have_different_fences(home: Path) -> None:
+    broker = kept(home)
+    live(home, broker, fence=1)
+    assert [parse_claim(value).number.fence for key, value in broker.kept[0] if key == OWNER and value] == [1, 2]
 
 
 def adopting(n: int) -> Opener:

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.detecting import T0, batch, read, segment
 from tests.support.policies import NOW, finding
 
+from tallystick_schemas.roles import Scope
 from tallystick_stream_jobs.policy import DetectionPolicy, Grant
 from tallystick_stream_jobs.triage.core import Triage, roles_of
 from tallystick_stream_jobs.triage.state import State
@@ -151,3 +153,15 @@ def test_covered_is_exactly_what_lies_within(accesses, cap, since, restart, size
     window = [(m, when) for m, _, when in events if at - 3600 - 600 < when <= at]
     wanted = all(m.startswith("acme/atlas-") and since <= when < 8000 for m, when in window) and len(inside) <= cap
     assert (judged(made, at, resource=model) is not None) is wanted
+
+
+def test_nobody_takes_a_grant_away_by_words_that_he_may_not_give() -> None:
+    """What a stranger says of somebody beyond the grant is no reason to lock him."""
+    made = Triage(DetectionPolicy(), State("e"), lambda agent, _: None if agent == "stranger" else Scope())
+    made.use(replace(DetectionPolicy(), grants=(GRANT,)))
+    did(made, 100, 0)
+    beyond = segment(101, [read(1, "p", WHO, model="acme/other")], 1)
+    made.watch(batch(msgspec.structs.replace(beyond, agent="stranger")))
+    assert judged(made) is not None
+    made.watch(batch(msgspec.structs.replace(beyond, index=102)))
+    assert judged(made) is None

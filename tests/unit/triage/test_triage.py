@@ -120,6 +120,15 @@ def test_a_storm_hides_nobody_who_must_be_stopped() -> None:
     assert desk.take(finding(principal="thief-3", at=11, act="step-up"))[0].suppressed is None
 
 
+def test_nobody_hides_what_acts_under_words_that_he_may_not_give() -> None:
+    """A storm of findings that rest on a stranger's words is a storm of its own, and so is an open finding."""
+    desk = triage("noise: {storm_findings: 3, storm_minutes: 10}")
+    for n in range(9):
+        desk.take(finding(principal=f"p-{n}", at=n, unvouched=["stranger"]))
+    (one,) = desk.take(finding(principal="p-8", at=9, severity="low"))
+    assert (one.suppressed, one.count, one.unvouched) == (None, 1, [])
+
+
 def test_repeats_and_suppressed_ones_make_no_storm() -> None:
     desk = triage(f"noise: {{storm_findings: 3}}\nsuppressions:\n  - {{detectors: D03, principal: 'ci-*', {QUIET}}}\n")
     told = [one for n in range(30) for one in [*desk.take(finding(at=n)), *desk.take(finding("D03", f"ci-{n}", at=n))]]
