@@ -262,7 +262,7 @@ class World:
 
     def start_notary(self) -> None:
         fold = restore(self.ledger, Parameters.of(SHARD, self.log.origin(SHARD), self.log.operator_keys, self.log.sealer_keys))
-        self._notary = ShardNotary(fold, frozenset(), self.ledger.accepted_header)
+        self._notary = ShardNotary(fold, self.ledger.accepted_header)
         self._position = fold.state.offset + 1
         self._batch: Batch | None = None
 
