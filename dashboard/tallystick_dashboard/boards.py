@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
+from tallystick_schemas.names import canonical, canonical_subject
 from tallystick_schemas.notices import notices, pending
 
 from .ports import Closing
@@ -67,18 +68,19 @@ class LockBoard:
         if isinstance(message, LockHeartbeat):
             self.heartbeat = message.at
             return
-        if self._by_subject.get(message.subject) != message:
-            self._by_subject[message.subject] = message
+        subject = canonical_subject(message.subject)
+        if self._by_subject.get(subject) != message:
+            self._by_subject[subject] = message
             self.version += 1
 
     def forget(self, subject: str) -> None:
         """A tombstone: the responder holds nothing about this subject any more."""
-        if self._by_subject.pop(subject, None) is not None:
+        if self._by_subject.pop(canonical_subject(subject), None) is not None:
             self.version += 1
 
     def get(self, subject: str) -> Lock | None:
         """A subject's newest state."""
-        return self._by_subject.get(subject)
+        return self._by_subject.get(canonical_subject(subject))
 
     def in_force(self, now: str) -> list[Lock]:
         """Subjects that are locked at `now` (wire time), newest first."""
@@ -90,7 +92,7 @@ class LockBoard:
 
     def of(self, principal: str, credential: str | None, now: str) -> Lock | None:
         """The lock in force that stops this principal or credential."""
-        subjects = [f"principal:{principal}"] + ([f"credential:{credential}"] if credential else [])
+        subjects = [f"principal:{canonical(principal)}"] + ([f"credential:{credential}"] if credential else [])
         found = [lock for s in subjects if (lock := self._by_subject.get(s)) is not None and holds(lock, now)]
         return found[0] if found else None
 

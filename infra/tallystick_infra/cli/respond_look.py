@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from tallystick_schemas.names import canonical_subject, same_principal
 from tallystick_schemas.signing import wire_time
 
 from ..deployment import Deployment
@@ -51,8 +52,10 @@ def to_lift(deployment: Deployment, subject: str) -> ToLift:
     from tallystick_stream_jobs.responder.topics import read_decisions
 
     kafka, now = deployment.kafka(), time.time()
-    held = sorted(lock.subject for lock in read_locks(kafka) if holds(lock, now))
-    found = ToLift(subject in held, [one for one in pending(read_decisions(kafka, NEWEST), now) if one.subject == subject])
+    held = sorted({canonical_subject(lock.subject) for lock in read_locks(kafka) if holds(lock, now)})
+    found = ToLift(
+        subject in held, [one for one in pending(read_decisions(kafka, NEWEST), now) if canonical_subject(one.subject) == subject]
+    )
     if not found.locked and not found.waiting:
         raise NotLocked(subject, held)
     return found
@@ -97,7 +100,7 @@ def _is_spoken_of(deployment: Deployment, subject: str) -> bool:
 
     if standing_lock(deployment, subject) is not None:
         return True
-    return any(one.subject == subject for one in pending(read_decisions(deployment.kafka(), NEWEST), time.time()))
+    return any(canonical_subject(one.subject) == subject for one in pending(read_decisions(deployment.kafka(), NEWEST), time.time()))
 
 
 def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
@@ -106,7 +109,8 @@ def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
     from tallystick_stream_jobs.responder.policy import holds
 
     now = time.time()
-    return next((lock for lock in read_locks(deployment.kafka()) if lock.subject == subject and holds(lock, now)), None)
+    about = [lock for lock in read_locks(deployment.kafka()) if canonical_subject(lock.subject) == subject]
+    return next((lock for lock in about if holds(lock, now)), None)
 
 
 def must_not_weaken(deployment: Deployment, subject: str, level: "Level", minutes: float | None) -> None:
@@ -138,7 +142,7 @@ def kinds_in_tokens(deployment: Deployment, name: str) -> set[str]:
     except TokenFileError as error:
         click.echo(f"hint: {error}", err=True)
         return set()
-    kinds = [{"principal": one.principal == name, "credential": one.credential == name} for one in records]
+    kinds = [{"principal": same_principal(one.principal, name), "credential": one.credential == name} for one in records]
     return {kind for one in kinds for kind, same in one.items() if same}
 
 

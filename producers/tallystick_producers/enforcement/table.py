@@ -10,6 +10,7 @@ from typing import Final
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Level, Lock
+from tallystick_schemas.names import canonical, canonical_subject
 
 from ..instants import Instant, from_wire
 
@@ -43,16 +44,19 @@ class LockTable:
 
     def apply(self, lock: Lock) -> None:
         """The newest word about a subject; the topic's order decides, not the `at` of its writers, whose clocks may differ."""
+        subject = canonical_subject(lock.subject)
         if lock.state == "locked":
-            self._locks[lock.subject] = lock
+            self._locks[subject] = lock
         else:
-            self._locks.pop(lock.subject, None)
+            self._locks.pop(subject, None)
         self._tell()
 
     def apply_unreadable(self, subject: str) -> None:
         """The newest word about a subject cannot be read. It may have been a lock, so it counts as one."""
         reason = "the newest lock record about this subject cannot be read; an operator must lock or unlock it again"
-        self._locks[subject] = Lock(subject=subject, state="locked", command=UNREADABLE, reason=reason, by="gateway", at="")
+        self._locks[canonical_subject(subject)] = Lock(
+            subject=subject, state="locked", command=UNREADABLE, reason=reason, by="gateway", at=""
+        )
         self._tell()
 
     def _tell(self) -> None:
@@ -61,7 +65,7 @@ class LockTable:
 
     def forget(self, subject: str) -> None:
         """The topic no longer speaks about a subject (a tombstone)."""
-        self._locks.pop(subject, None)
+        self._locks.pop(canonical_subject(subject), None)
 
     def heartbeat(self, mono: float) -> None:
         """A heartbeat arrived live at `mono`, everything before it applied. One that is older history must not be passed on."""
@@ -83,10 +87,12 @@ class LockTable:
     def check(self, principal: str, credential: str | None, now: Instant, issued: float | None = None) -> Denial | None:
         """None: may go on. A known lock is told before the table's own ignorance: it is the better answer.
 
+        Every spelling of a principal's name feels the lock of any other (ADR 0026); credentials are compared by their bytes.
+
         `issued`: when the credential shown was issued (Unix seconds), where that is known. One that is younger than the lock passes a step-up,
         and the revocation of a principal: it was given to somebody who proved who he is after the doubt arose.
         """
-        for subject in (f"principal:{principal}", f"credential:{credential}"):
+        for subject in (f"principal:{canonical(principal)}", f"credential:{credential}"):
             lock = self._locks.get(subject)
             if lock is not None and not _over(lock, now) and not _renewed(lock, issued):
                 return _locked(lock, now)

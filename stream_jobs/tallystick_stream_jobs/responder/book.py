@@ -7,6 +7,7 @@ import msgspec
 
 from tallystick_schemas.events import TIME_PATTERN
 from tallystick_schemas.messages import Level, Lock
+from tallystick_schemas.names import canonical_subject
 from tallystick_schemas.signing import wire_time
 
 _MAX_COMMANDS: Final = 100_000
@@ -35,7 +36,7 @@ class LockBook:
 
     def put(self, lock: Lock) -> None:
         """The newest word about a subject."""
-        self.locks[lock.subject] = lock
+        self.locks[canonical_subject(lock.subject)] = lock
         self._commands[lock.command] = lock
         if len(self._commands) > _MAX_COMMANDS:
             del self._commands[next(iter(self._commands))]

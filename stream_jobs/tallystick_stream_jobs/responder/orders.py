@@ -7,6 +7,7 @@ from typing import Final
 from tallystick_schemas.drills import drill_of_subject
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.messages import Level, Lock, VerifiedBatch
+from tallystick_schemas.names import canonical, canonical_subject
 
 from .book import is_time
 
@@ -46,14 +47,15 @@ def order_of(event: Event, place: tuple[int, int, int]) -> Order | None:
         return None
     attrs = event.attrs or {}
     given, until = attrs.get("command", ""), attrs.get("until", "")
-    subject = f"{event.resource.kind}:{event.resource.id}"
+    subject = canonical_subject(f"{event.resource.kind}:{event.resource.id}")
+    owner = attrs.get("principal")
     stepping = event.action == "credential.suspend" and attrs.get("level") == "step-up"
     lock = Lock(
         subject=subject,
         state="unlocked" if event.action == "credential.resume" else "locked",
         command=given if _COMMAND.fullmatch(given) else "order-{}-{}-{}".format(*place),
         reason=(event.why.text if event.why and event.why.text else "no reason given")[:MAX_REASON],
-        by=event.actor.principal,
+        by=canonical(event.actor.principal),
         at=event.time,
         until=until if event.action == "credential.suspend" and is_time(until) else None,
         finding=attrs.get("finding") or None,
@@ -64,6 +66,6 @@ def order_of(event: Event, place: tuple[int, int, int]) -> Order | None:
     return Order(
         lock,
         confirm=event.action == "credential.suspend" and attrs.get("confirm") == "true",
-        principal=attrs.get("principal") or None,
+        principal=canonical(owner) if owner else None,
         withdraw=event.action == "credential.resume" and attrs.get("withdraw") == "true",
     )
