@@ -28,11 +28,6 @@ NEWEST = 2_000
 _STRENGTH: "dict[Level, int]" = {"step-up": 0, "suspend": 1}
 LOOK_S = 2.0
 """Seconds that a lock waits for the store to say whether the name was ever seen."""
-_SEEN = """
-SELECT 'principal' FROM (SELECT 1 FROM events WHERE principal = {name:String} LIMIT 1)
-UNION ALL SELECT 'credential' FROM (SELECT 1 FROM events WHERE credential = {name:String} LIMIT 1)
-SETTINGS max_execution_time = 2, max_threads = 2
-"""
 
 
 @dataclass(frozen=True)
@@ -197,11 +192,9 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
 
 
 def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:
-    """As what an event of any time names `name`."""
-    import clickhouse_connect
+    """As what an event of any time names `name`: as a principal in any spelling of it, as a credential by its bytes."""
+    from tallystick_stream_jobs.responder.known import is_known
+    from tallystick_stream_jobs.responder.seen import named_in_history
 
-    client = clickhouse_connect.get_client(**settings.client_kwargs())
-    try:
-        return {str(row[0]) for row in client.query(_SEEN, parameters={"name": name}).result_rows}
-    finally:
-        client.close()
+    found = named_in_history(settings, f"principal:{name}")
+    return {kind for kind in ("principal", "credential") if is_known(f"{kind}:{name}", found)}

@@ -132,6 +132,7 @@ class OutboxLoop:
             self._proving.finding(value)
         elif topic == DECISIONS:
             decision = parse_message(Decision, value)
+            self._worker.look(decision, now)
             if decision.lock is not None:
                 self._worker.take(decision, now)
                 self._proving.take(decision, now)

@@ -13,7 +13,7 @@ from tallystick_schemas.messages import Decision, Delivery, Finding
 from ..connectors.base import Connector
 from ..connectors.errors import Refused, Retry
 from .core import Outbox
-from .findings import given_up
+from .findings import given_up, nobody_known
 
 log: Final = logging.getLogger(__name__)
 
@@ -75,6 +75,11 @@ class Worker:
         for value in self.outbox.decided(decision, wanted, now):
             # If we crash here, the decision is read again, and what is missing is made: cancellations first, the new one last.
             self._keep(value)
+
+    def look(self, decision: Decision, now: float) -> None:
+        """Tell of a decision that is about nobody known; again under the same id when it is read again."""
+        if (finding := nobody_known(decision, now)) is not None:
+            self._ground.find(finding)
 
     def begin(self, now: float, most: int) -> list[tuple[Connector, Delivery]]:
         """Up to `most` attempts to be made now, each already counted."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from tallystick_producers import Actor, Recorder, Resource, Why
@@ -44,6 +45,7 @@ from .orders import Order, orders_of
 from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
 from .protected import Protected
+from .seen import SeenNames, named_in_history
 from .topics import read_decisions
 
 log: Final = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Responder:
         self._settings, self._outlet, self._recorder = settings, outlet, recorder
         self._protected = Protected(settings)
         self._book, self._memory = LockBook(), Memory()
+        self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
         self._loaded = False
         self._beat_at = 0.0
 
@@ -117,7 +120,9 @@ class Responder:
         ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
         decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
         log.info("order %s about %s by %s: %s: %s", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
-        await self._carry_out(decision)
+        await self._lock(decision)
+        # The lock is out: now there is time to ask whether it holds anybody. Every asker gets this one answer.
+        await self.tell([Judged(await self._seen.marked(decision), new=True)])
 
     def _rule(self, order: Order, owners: set[str], now: float) -> Ruling:
         guarded = sorted(owners & self._protected.names(now))
