@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.names import canonical_subject
 from tallystick_schemas.orders import MAX_REASON, MIN_REASON, REASON_RULE
 from tallystick_schemas.signing import wire_time
 
@@ -33,7 +34,7 @@ def make_order(verb: Verb, subject: str, reason: str, session: Session, now: flo
     reason = " ".join(reason.split())
     if not MIN_REASON <= len(reason) <= MAX_REASON:
         raise BadOrder(REASON_RULE)
-    return Order(f"console-{secrets.token_hex(8)}", verb, subject, session.who, reason, now)
+    return Order(f"console-{secrets.token_hex(8)}", verb, canonical_subject(subject), session.who, reason, now)
 
 
 def order_attrs(order: Order, until: float | None, finding: str | None, principal: str | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 
 from tallystick_schemas.locks import LockTopic, Subject, Taken, in_force
 from tallystick_schemas.messages import Decision, Finding, Lock, LockHeartbeat
-from tallystick_schemas.names import canonical
+from tallystick_schemas.names import canonical, canonical_subject
 from tallystick_schemas.notices import notices, pending
 
 from .ports import Closing
@@ -79,7 +79,7 @@ class LockBoard:
 
     def get(self, subject: str) -> Lock | None:
         """A subject's newest state."""
-        held = self._topic.held.get(subject)
+        held = self._topic.held.get(canonical_subject(subject))
         return held.lock if held else None
 
     def in_force(self, now: float) -> list[Lock]:

@@ -10,6 +10,7 @@ import msgspec
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Actor, Event, Resource, Source, Usage, Why, encode_event, parse_event
+from tallystick_schemas.names import canonical
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import ACTIONS, Outcome, no_action
 
@@ -49,6 +50,7 @@ class Encoder:
             if not isinstance(attrs, Mapping):
                 raise InvalidEvent(f"{action}: attrs are a mapping of text to text, not {type(attrs).__name__}")
             attrs = dict(attrs)
+        actor, resource = _canonical_actor(actor), _canonical_resource(resource)
         event = Event(1, salt, time or self._now(), action, actor, resource, outcome, why, usage, source, attrs or None)
         try:
             raw = encode_event(event)
@@ -82,6 +84,20 @@ class Encoder:
         salt = salts.pop()
         self._salts = salts
         return salt
+
+
+def _canonical_actor(actor: Actor) -> Actor:
+    """Our own events name principals in the canonical form (ADR 0026). What is no Actor, or has no name, is refused further on."""
+    if type(actor) is not Actor or type(actor.principal) is not str or (name := canonical(actor.principal)) == actor.principal:
+        return actor
+    return msgspec.structs.replace(actor, principal=name)
+
+
+def _canonical_resource(resource: Resource) -> Resource:
+    """Who is ordered about is named so too: the resource of an order is the principal."""
+    if type(resource) is not Resource or resource.kind != "principal" or type(resource.id) is not str:
+        return resource
+    return msgspec.structs.replace(resource, id=canonical(resource.id))
 
 
 def _check(raw: bytes, action: str, time: str | None) -> None:

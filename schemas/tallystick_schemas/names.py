@@ -36,6 +36,12 @@ def same_principal(one: str, other: str) -> bool:
     return one == other or canonical(one) == canonical(other)
 
 
+def canonical_subject(subject: str) -> str:
+    """A lock's subject, `principal:NAME` in NAME's canonical form; every other text (`credential:ID`) as it is."""
+    kind, colon, name = subject.partition(":")
+    return f"principal:{canonical(name)}" if colon and kind == "principal" else subject
+
+
 @lru_cache(maxsize=8_192)
 def _canonical(name: str) -> str:
     if len(name) > MAX_CANONICAL:

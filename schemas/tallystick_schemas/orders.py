@@ -12,6 +12,7 @@ from .errors import ParseError
 from .events import Actor, Event, Resource, Why
 from .locks import Subject
 from .messages import Level, Lock, Place
+from .names import canonical
 from .times import is_time
 from .vocabulary import ActorKind
 
@@ -94,7 +95,7 @@ def order_of(event: Event, place: Place) -> Order | None:
         state="unlocked" if event.action == "credential.resume" else "locked",
         command=given if _COMMAND.fullmatch(given) else "order-{}-{}-{}".format(*place),
         reason=(event.why.text if event.why and event.why.text else "no reason given")[:MAX_REASON],
-        by=event.actor.principal,
+        by=canonical(event.actor.principal),
         at=event.time,
         until=until if suspending and is_time(until) else None,
         finding=attrs.get("finding") or None,
@@ -105,7 +106,7 @@ def order_of(event: Event, place: Place) -> Order | None:
     return Order(
         lock,
         confirm=suspending and attrs.get("confirm") == "true",
-        principal=attrs.get("principal") or None,
+        principal=canonical(owner) if (owner := attrs.get("principal")) else None,
         withdraw=event.action == "credential.resume" and attrs.get("withdraw") == "true",
         replaces=attrs.get("replaces") or None,
         unseen=attrs.get("unseen") == "true",

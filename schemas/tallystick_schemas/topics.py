@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
+from .names import canonical
+
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 _MAX_MESSAGE: Final = 8 * 1024 * 1024
@@ -79,5 +81,8 @@ def topic_table(shards: int) -> tuple[TopicSpec, ...]:
 
 
 def verified_partition(principal: str) -> int:
-    """The partition of `verified` with a principal's events, the same in every notary and language (BLAKE2b, RFC 7693, 8 bytes)."""
-    return int.from_bytes(blake2b(principal.encode("utf-8", "replace"), digest_size=8).digest(), "big") % VERIFIED_PARTITIONS
+    """The partition of `verified` with a principal's events, the same in every notary and language (BLAKE2b, RFC 7693, 8 bytes).
+
+    The hash is that of the canonical name (ADR 0026): what is counted for one principal must meet in one place.
+    """
+    return int.from_bytes(blake2b(canonical(principal).encode("utf-8", "replace"), digest_size=8).digest(), "big") % VERIFIED_PARTITIONS

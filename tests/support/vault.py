@@ -3,7 +3,8 @@
 import itertools
 import json
 import time
-from urllib.parse import urlsplit
+from posixpath import normpath
+from urllib.parse import quote, unquote, urlsplit
 
 from tests.support.receiver import Reply, Request, json_reply
 
@@ -18,7 +19,11 @@ class VaultDouble:
         self.leases: dict[str, list[str]] = {"database/creds/train": ["l1", "l2"]}
 
     def answer(self, request: Request) -> Reply:
-        path = urlsplit(request.path).path.removeprefix("/v1/")
+        # As Go's net/http does: decoded first, and what is not clean then is redirected to where it leads.
+        whole = unquote(urlsplit(request.path).path)
+        if (clean := normpath(whole)) != whole.rstrip("/"):
+            return Reply(301, b"", {"location": quote(clean)})
+        path = whole.removeprefix("/v1/")
         body = json.loads(request.body) if request.body else {}
         if path.startswith("auth/userpass/login/"):
             return self._login(path.rpartition("/")[2])

@@ -128,11 +128,13 @@ def outbox(data: Path) -> None:
     from tallystick_stream_jobs.connectors.registry import load
     from tallystick_stream_jobs.outbox.job import run_outbox
     from tallystick_stream_jobs.outbox.settings import OutboxSettings
+    from tallystick_stream_jobs.responder.protected import Protected
 
     log_to_stderr("outbox")
     deployment = open_deployment(data)
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
-    connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment)
+    protected = Protected(deployment.jobs())
+    connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment, lambda: protected.names(time.time()))
     run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
 
 

@@ -32,7 +32,8 @@ MAX_MINUTES = 366 * 24 * 60
 
 
 def _subject(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
-    """`principal:…` or `credential:…`; a bare name is a principal's."""
+    """`principal:…` or `credential:…`; a bare name is a principal's. Names in the canonical form (ADR 0026), whatever was typed."""
+    from tallystick_schemas.names import canonical_subject
     from tallystick_stream_jobs.responder.names import flaw_of
 
     kind, _, name = text.partition(":")
@@ -40,7 +41,7 @@ def _subject(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
         kind, name = "principal", text
     if flaw := flaw_of(name):
         raise click.BadParameter(f"{flaw}; give a principal's name, or credential:ID")
-    return f"{kind}:{name}"
+    return canonical_subject(f"{kind}:{name}")
 
 
 def _minutes(_ctx: click.Context, _param: click.Parameter, given: float | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from tallystick_schemas.names import canonical_subject, same_principal
 from tallystick_schemas.signing import wire_time
 
 from ..deployment import Deployment
@@ -26,11 +27,6 @@ NEWEST = 2_000
 """Decisions that are read, from the newest back: what waits for a second person waits for half an hour."""
 LOOK_S = 2.0
 """Seconds that a lock waits for the store to say whether the name was ever seen."""
-_SEEN = """
-SELECT 'principal' FROM (SELECT 1 FROM events WHERE principal = {name:String} LIMIT 1)
-UNION ALL SELECT 'credential' FROM (SELECT 1 FROM events WHERE credential = {name:String} LIMIT 1)
-SETTINGS max_execution_time = 2, max_threads = 2
-"""
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,9 @@ def to_lift(deployment: Deployment, subject: str) -> ToLift:
     from tallystick_stream_jobs.responder.topics import read_decisions
 
     kafka, log, now = deployment.kafka(), deployment.log(), time.time()
-    held = sorted(lock.subject for lock in read_locks(kafka, log) if in_force(lock, now))
+    held = sorted({canonical_subject(lock.subject) for lock in read_locks(kafka, log) if in_force(lock, now)})
     decided = read_decisions(kafka, read_opener(kafka, log), NEWEST)
-    found = ToLift(subject in held, [one for one in pending(decided, now) if one.subject == subject])
+    found = ToLift(subject in held, [one for one in pending(decided, now) if canonical_subject(one.subject) == subject])
     if not found.locked and not found.waiting:
         raise NotLocked(subject, held)
     return found
@@ -100,7 +96,9 @@ def _is_spoken_of(deployment: Deployment, subject: str) -> bool:
     if standing_lock(deployment, subject) is not None:
         return True
     opener = read_opener(deployment.kafka(), deployment.log())
-    return any(one.subject == subject for one in pending(read_decisions(deployment.kafka(), opener, NEWEST), time.time()))
+    return any(
+        canonical_subject(one.subject) == subject for one in pending(read_decisions(deployment.kafka(), opener, NEWEST), time.time())
+    )
 
 
 def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
@@ -110,7 +108,7 @@ def standing_lock(deployment: Deployment, subject: str) -> "Lock | None":
 
     now = time.time()
     held = read_locks(deployment.kafka(), deployment.log())
-    return next((lock for lock in held if lock.subject == subject and in_force(lock, now)), None)
+    return next((lock for lock in held if canonical_subject(lock.subject) == subject and in_force(lock, now)), None)
 
 
 def must_not_weaken(deployment: Deployment, subject: str, level: "Level", minutes: float | None) -> None:
@@ -144,7 +142,7 @@ def kinds_in_tokens(deployment: Deployment, name: str) -> set[str]:
     except TokenFileError as error:
         click.echo(f"hint: {error}", err=True)
         return set()
-    kinds = [{"principal": one.principal == name, "credential": one.credential == name} for one in records]
+    kinds = [{"principal": same_principal(one.principal, name), "credential": one.credential == name} for one in records]
     return {kind for one in kinds for kind, same in one.items() if same}
 
 
@@ -199,11 +197,9 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
 
 
 def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:
-    """As what an event of any time names `name`."""
-    import clickhouse_connect
+    """As what an event of any time names `name`: as a principal in any spelling of it, as a credential by its bytes."""
+    from tallystick_stream_jobs.responder.known import is_known
+    from tallystick_stream_jobs.responder.seen import named_in_history
 
-    client = clickhouse_connect.get_client(**settings.client_kwargs())
-    try:
-        return {str(row[0]) for row in client.query(_SEEN, parameters={"name": name}).result_rows}
-    finally:
-        client.close()
+    found = named_in_history(settings, f"principal:{name}")
+    return {kind for kind in ("principal", "credential") if is_known(f"{kind}:{name}", found)}

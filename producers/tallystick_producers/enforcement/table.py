@@ -97,6 +97,8 @@ class LockTable:
     def check(self, principal: str, credential: str | None, now: Instant, issued: float | None = None) -> Denial | None:
         """None: may go on. A known lock is told before the table's own ignorance: it is the better answer.
 
+        Every spelling of a principal's name feels the lock of any other (ADR 0026); credentials are compared by their bytes.
+
         `issued`: when the credential shown was issued (Unix seconds), where that is known. One that is younger than the lock passes a step-up,
         and the revocation of a principal: it was given to somebody who proved who he is after the doubt arose.
         """

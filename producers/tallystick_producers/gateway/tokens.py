@@ -22,6 +22,7 @@ import msgspec
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Actor
+from tallystick_schemas.names import canonical
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.times import seconds_of
 from tallystick_schemas.vocabulary import ActorKind
@@ -83,7 +84,7 @@ def token_record(
 ) -> TokenRecord:
     """The record of a token. Without a credential id, one is made from the hash: stable, and worth nothing to a thief."""
     digest = token_hash(token)
-    return TokenRecord(digest, principal, kind, credential or f"cred-{digest[:12]}", expires, list(roles), issued)
+    return TokenRecord(digest, canonical(principal), kind, credential or f"cred-{digest[:12]}", expires, list(roles), issued)
 
 
 def encode_record(record: TokenRecord) -> bytes:
@@ -157,7 +158,8 @@ def _parse_line(line: bytes, place: str) -> TokenRecord:
         raise TokenFileError(f"{place}: sha256 must be 64 lower-case hex digits; a token itself must never stand in this file")
     if mistake := _mistake(record):
         raise TokenFileError(f"{place}: {mistake}")
-    return record
+    name = canonical(record.principal)
+    return record if name == record.principal else msgspec.structs.replace(record, principal=name)
 
 
 def _showable(text: str) -> str:

@@ -3,7 +3,7 @@
 The inline policy `TallystickLock` denies everything to tokens with `aws:TokenIssueTime` before the lock, as the console's "revoke active sessions" does
 (IAM user guide, "Revoking IAM role temporary security credentials"). Requests with long-lived keys carry no such time, so those keys are set Inactive.
 Which ones were ours is noted in the policy itself, one statement a key, so that a crash in between loses nothing and an unlock switches
-on what we switched off and nothing else. Needs iam:GetUserPolicy, PutUserPolicy, DeleteUserPolicy, the same three of roles, ListAccessKeys,
+on what we switched off and nothing else. Needs iam:GetUser, GetUserPolicy, PutUserPolicy, DeleteUserPolicy, the same four of roles, ListAccessKeys,
 UpdateAccessKey and GetAccessKeyLastUsed. IAM takes some seconds until it holds everywhere.
 """
 
@@ -21,11 +21,13 @@ from tallystick_schemas.words import counted
 from .aws_http import iam_client
 from .base import Act, Connector, act_of, subject_of, whose
 from .errors import Refused, Retry
+from .quoting import checked, must_be
 from .setup import Common, Setup
+from .whom import Names
 
 POLICY: Final = "TallystickLock"
 _KEY: Final = re.compile(r"AKIA[A-Z0-9]{12,}", re.ASCII)
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(user|role|assumed-role)/(.+)", re.ASCII)
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):(user|role|assumed-role)/(.+)", re.ASCII)
 _SID: Final = "Key"
 _LATER: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "ConcurrentModification", "EntityTemporarilyUnmodifiable"}
@@ -54,7 +56,7 @@ class AwsIam:
 
     supersedes = True
 
-    def __init__(self, client: Any, names: dict[str, str]) -> None:
+    def __init__(self, client: Any, names: Names) -> None:
         self._iam, self._names = client, names
 
     def deliver(self, delivery: Delivery, now: float) -> str:  # noqa: ARG002 - the port's
@@ -82,24 +84,45 @@ class AwsIam:
             return f"access key {active[0]} is active" if active else None
 
     def _identity(self, delivery: Delivery) -> Identity | None:
-        """From an access key's id, the principal's own ARN, or the table [….principals] with `user/NAME` or `role/NAME`."""
+        """From an access key's id, or from the principal. Refused when AWS has somebody else under that key or name."""
         kind, name = subject_of(delivery)
-        if kind == "credential" and _KEY.fullmatch(name):
-            user = self._iam.get_access_key_last_used(AccessKeyId=name).get("UserName")
-            return Identity("user", user) if user else None
         principal = whose(delivery)
-        given = self._names.get(principal or "", "")
+        who = self._named(principal) if principal else None
+        if kind == "credential" and _KEY.fullmatch(name):
+            owner = self._iam.get_access_key_last_used(AccessKeyId=name).get("UserName")
+            if not owner:
+                return None
+            if who is not None and who != Identity("user", owner):
+                raise Refused(f"access key {name} is that of the user {owner!r}, and {principal!r} is another; nothing was done to either")
+            who = Identity("user", owner)
+        if who is not None:
+            arn = self._arn(who)
+            if principal and self._names.there(principal) is None:
+                _must_be_theirs(principal, arn)
+            self._names.guard(delivery, [who.name, arn], lambda one: self._named(one) == who)
+        return who
+
+    def _named(self, principal: str) -> Identity | None:
+        """By the table [….principals] with `user/NAME` or `role/NAME`, else by the principal's own ARN."""
+        given = self._names.there(principal)
         if given:
             part, _, rest = given.partition("/")
             if part not in ("user", "role") or not rest:
                 raise Refused(f"{given!r} in [….principals] is neither user/NAME nor role/NAME")
-            return Identity(part, rest)
-        found = _ARN.fullmatch(principal or "")
+            return Identity(part, checked(rest))
+        found = _ARN.fullmatch(principal)
         if found is None:
             return None
-        path = found.group(2).split("/")
+        path = found.group(3).split("/")
         # An assumed role's ARN ends in the session's name; users and roles end in their own, after their path.
-        return Identity("role", path[0]) if found.group(1) == "assumed-role" else Identity(found.group(1), path[-1])
+        return Identity("role", checked(path[0])) if found.group(2) == "assumed-role" else Identity(found.group(2), checked(path[-1]))
+
+    def _arn(self, who: Identity) -> str:
+        """The ARN that AWS has for the identity: it tells the account and the path, which a name alone leaves out."""
+        kind = who.kind.title()
+        found = getattr(self._iam, f"get_{who.kind}")(**_name(who))[kind]
+        must_be(who.name, [found.get(f"{kind}Name")], "AWS")
+        return str(found["Arn"])
 
     def _lock(self, who: Identity, at: str, act: Act) -> str:
         keys = sorted({*_noted(self._policy(who)), *(self._keys(who, "Active") if act != "step-up" else [])})
@@ -142,6 +165,20 @@ class AwsIam:
         )
 
 
+def _must_be_theirs(principal: str, arn: str) -> None:
+    """Refused when a principal's ARN is another one than that of the user or role that its name led to."""
+    asked = _ARN.fullmatch(principal)
+    if asked is None:
+        return
+    if asked.group(2) != "assumed-role":
+        must_be(principal, [arn], "AWS")
+        return
+    # A session's ARN tells the account and the role's name, and not its path.
+    there = _ARN.fullmatch(arn)
+    role = there.group(3).rpartition("/")[2] if there else ""
+    must_be(f"{asked.group(1)} {asked.group(3).split('/')[0]}", [f"{there.group(1)} {role}" if there else None], "AWS")
+
+
 def _name(who: Identity) -> dict[str, str]:
     return {"UserName" if who.kind == "user" else "RoleName": who.name}
 
@@ -181,8 +218,7 @@ def _translated() -> Iterator[None]:
 
 def build(setup: Setup) -> Connector:
     names = setup.names("principals")
-    table = {name: value for name, value in setup.table.items() if name != "principals"}
-    settings = Setup(setup.name, table, setup.read_secret, setup.deployment).settings(AwsSettings)
+    settings = setup.without("principals").settings(AwsSettings)
     client = iam_client(
         setup.http(settings), settings.region, settings.access_key_id, setup.secret(settings.secret_file), settings.endpoint_url
     )

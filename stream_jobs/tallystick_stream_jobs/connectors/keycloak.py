@@ -7,7 +7,7 @@ only check the signature; those that ask Keycloak (userinfo, introspection) refu
 
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,11 +17,15 @@ from tallystick_schemas.words import counted
 from .base import Connector, act_of, locked_s, whose
 from .errors import Refused
 from .http import Answer, Http
+from .quoting import form, must_be, query, segment
 from .setup import Common, Setup
+from .whom import Names
 
 _OURS: Final = "disabled user"
 _NOT_OURS: Final = "left disabled user"
 _MAX_OFFLINE: Final = 1000
+_FIELDS: Final = ("username", "email")
+"""Of a user, what a name is looked for in, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +43,9 @@ class Keycloak:
 
     supersedes = True
 
-    def __init__(self, http: Http, settings: KeycloakSettings, secret: str, names: dict[str, str]) -> None:
+    def __init__(self, http: Http, settings: KeycloakSettings, secret: str, names: Names) -> None:
         self._http, self._secret, self._names = http, secret, names
-        base, realm = settings.url.rstrip("/"), quote(settings.realm, safe="")
+        base, realm = settings.url.rstrip("/"), segment(settings.realm)
         self._admin, self._token_url, self._client = (
             f"{base}/admin/realms/{realm}",
             f"{base}/realms/{realm}/protocol/openid-connect/token",
@@ -54,14 +58,15 @@ class Keycloak:
         if name is None:
             return "nothing to do: whose credential it is, is not known"
         headers = self._sign_in()
-        user = self._find(self._names.get(name, name), headers)
+        user = self._find(self._names.there(name) or name, headers)
         if user is None:
-            return f"nothing to do: {name} has no user here"
+            return f"nothing to do: {name!r} has no user here"
         if act == "unlock":
             return self._enable(delivery, user, headers)
+        self._names.guard(delivery, [user[field] for field in _FIELDS if user.get(field)])
         # Disabled before anything is ended: a session that is made in between would live on.
         said = "left user as he is" if act == "step-up" else self._disable(delivery, user, headers)
-        path = f"/users/{user['id']}"
+        path = _path(user)
         self._call("POST", f"{path}/logout", headers).check()
         return f"{said}; sessions ended; {self._end_offline(path, headers)} offline sessions revoked"
 
@@ -69,12 +74,12 @@ class Keycloak:
         """Asked of Keycloak: the account, its sessions, its offline sessions."""
         name = whose(delivery)
         headers = self._sign_in()
-        user = self._find(self._names.get(name, name), headers) if name else None
+        user = self._find(self._names.there(name) or name, headers) if name else None
         if user is None:
             return None
         if act_of(delivery) != "step-up" and user.get("enabled"):
             return "the user is enabled"
-        path, before = f"/users/{user['id']}", None
+        path, before = _path(user), None
         if act_of(delivery) == "step-up":
             # Whoever signs in anew has a session again: that is what a step-up is for.
             before = locked_s(delivery) * 1000
@@ -87,14 +92,14 @@ class Keycloak:
         earlier = delivery.detail
         ours = user.get("enabled") or delivery.attempts > 1 or (earlier is not None and not earlier.startswith(_NOT_OURS))
         if user.get("enabled"):
-            self._call("PUT", f"/users/{user['id']}", headers, {**_writable(user), "enabled": False}).check()
+            self._call("PUT", _path(user), headers, {**_writable(user), "enabled": False}).check()
         return _OURS if ours else f"{_NOT_OURS} as he was"
 
     def _enable(self, delivery: Delivery, user: dict[str, Any], headers: dict[str, str]) -> str:
         earlier = delivery.detail
         if earlier is None or earlier.startswith((_NOT_OURS, "nothing to do", "left user")):
             return "nothing to undo: he was not disabled by us"
-        self._call("PUT", f"/users/{user['id']}", headers, {**_writable(user), "enabled": True}).check()
+        self._call("PUT", _path(user), headers, {**_writable(user), "enabled": True}).check()
         return "enabled user; what was signed out stays so"
 
     def _offline(self, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
@@ -105,24 +110,25 @@ class Keycloak:
         }
         found: list[dict[str, Any]] = []
         for client in sorted(clients):
-            found += self._call("GET", f"{path}/offline-sessions/{quote(client, safe='')}", headers).check().json()
+            found += self._call("GET", f"{path}/offline-sessions/{segment(client)}", headers).check().json()
         return found[:_MAX_OFFLINE]
 
     def _end_offline(self, path: str, headers: dict[str, str]) -> int:
         ended = self._offline(path, headers)
         for session in ended:
             # 404: gone in the meantime, which is what was wanted.
-            self._call("DELETE", f"/sessions/{quote(session['id'], safe='')}?isOffline=true", headers).check(404)
+            self._call("DELETE", f"/sessions/{segment(session['id'])}?isOffline=true", headers).check(404)
         return len(ended)
 
     def _find(self, name: str, headers: dict[str, str]) -> dict[str, Any] | None:
         """The user whose username, or else whose e-mail, is exactly the name."""
-        for field in ("username", "email"):
-            query = urlencode({field: name, "exact": "true", "max": 2, "briefRepresentation": "false"})
-            found = self._call("GET", f"/users?{query}", headers).check().json()
+        for field in _FIELDS:
+            asked = query({field: name, "exact": "true", "max": "2", "briefRepresentation": "false"})
+            found = self._call("GET", f"/users?{asked}", headers).check().json()
             if len(found) > 1:
-                raise Refused(f"{self._host} has several users with the {field} {name}; name one in [….principals]")
+                raise Refused(f"{self._host} has several users with the {field} {name!r}; name one in [….principals]")
             if found:
+                must_be(name, [found[0].get(field)], self._host, any_case=True)
                 return dict(found[0])
         return None
 
@@ -132,15 +138,19 @@ class Keycloak:
 
     def _sign_in(self) -> dict[str, str]:
         """A token each time: it is short-lived, and locks are rare."""
-        form = {"grant_type": "client_credentials", "client_id": self._client, "client_secret": self._secret}
+        grant = {"grant_type": "client_credentials", "client_id": self._client, "client_secret": self._secret}
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        answer = self._http.send("POST", self._token_url, headers=headers, content=urlencode(form).encode()).check().json()
+        answer = self._http.send("POST", self._token_url, headers=headers, content=form(grant)).check().json()
         return {"authorization": f"Bearer {answer['access_token']}"}
 
     def _call(self, method: str, path: str, headers: dict[str, str], body: object = None) -> Answer:
         content = None if body is None else msgspec.json.encode(body)
         kind = {} if content is None else {"content-type": "application/json"}
         return self._http.send(method, self._admin + path, headers={**headers, **kind}, content=content)
+
+
+def _path(user: dict[str, Any]) -> str:
+    return f"/users/{segment(user['id'])}"
 
 
 def _writable(user: dict[str, Any]) -> dict[str, Any]:
@@ -150,6 +160,5 @@ def _writable(user: dict[str, Any]) -> dict[str, Any]:
 
 def build(setup: Setup) -> Connector:
     names = setup.names("principals")
-    table = {name: value for name, value in setup.table.items() if name != "principals"}
-    settings = Setup(setup.name, table, setup.read_secret, setup.deployment).settings(KeycloakSettings)
+    settings = setup.without("principals").settings(KeycloakSettings)
     return Keycloak(setup.http(settings), settings, setup.secret(settings.secret_file), names)

@@ -9,6 +9,7 @@ from tallystick_schemas.errors import SettingsError, TallystickError
 
 from .base import Connector
 from .setup import Setup
+from .whom import Protected
 
 KINDS: Final[Mapping[str, str]] = {
     "aws-iam": "aws_iam",
@@ -22,13 +23,15 @@ KINDS: Final[Mapping[str, str]] = {
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-def load(tables: Mapping[str, Any], read_secret: Callable[[str], bytes], deployment: str) -> dict[str, Connector]:
-    """Name -> connector, for every table. SettingsError with the mistakes of all of them."""
+def load(
+    tables: Mapping[str, Any], read_secret: Callable[[str], bytes], deployment: str, protected: Protected = frozenset
+) -> dict[str, Connector]:
+    """Name -> connector, for every table. SettingsError with the mistakes of all of them. `protected`: whom two people are needed for, asked anew each time."""
     found: dict[str, Connector] = {}
     mistakes: list[str] = []
     for name, table in tables.items():
         try:
-            found[name] = _one(Setup(name, table if isinstance(table, Mapping) else {}, read_secret, deployment))
+            found[name] = _one(Setup(name, table if isinstance(table, Mapping) else {}, read_secret, deployment, protected))
         except SettingsError as error:
             mistakes += error.mistakes
         except TallystickError as error:

@@ -9,16 +9,18 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus
 
 import msgspec
 
 from tallystick_schemas.messages import Delivery
+from tallystick_schemas.names import same_principal
 from tallystick_schemas.words import counted
 
 from .base import Connector, act_of, subject_of
 from .errors import Refused, Retry
 from .http import Answer, Http
+from .quoting import form
 from .setup import Common, Setup
 
 
@@ -80,11 +82,11 @@ class Rfc7009:
                 one = msgspec.json.decode(line, type=KnownToken)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 raise Refused(f"line {number} of keys/{self._settings.tokens_file} is not a token's entry") from None  # it may hold a token
-            if (one.credential if kind == "credential" else one.principal) == name:
+            if one.credential == name if kind == "credential" else one.principal is not None and same_principal(one.principal, name):
                 yield one
 
-    def _post(self, url: str, form: dict[str, str]) -> Answer:
-        return self._http.send("POST", url, headers=self._headers, content=urlencode(form).encode())
+    def _post(self, url: str, fields: dict[str, str]) -> Answer:
+        return self._http.send("POST", url, headers=self._headers, content=form(fields))
 
 
 class Rfc7009AndAsk(Rfc7009):

@@ -1,13 +1,14 @@
 """What a connector's `build` is given: its table, its secrets, and the way out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import build
 
 from .http import Http
+from .whom import Names, Protected
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Setup:
     table: Mapping[str, Any]
     read_secret: Callable[[str], bytes]
     deployment: str
+    protected: Protected = frozenset
 
     def settings(self, kind: type[T], **given: Any) -> T:
         """The connector's settings; SettingsError with every mistake. `given`: fields that TOML holds in another shape."""
@@ -46,9 +48,13 @@ class Setup:
             raise SettingsError([f"[{self.name}] the secret in keys/{file} is shorter than {least} characters"])
         return content
 
-    def names(self, field: str) -> dict[str, str]:
+    def names(self, field: str) -> Names:
         """A table of the form principal -> name there; empty when there is none."""
         given = self.table.get(field, {})
         if not isinstance(given, Mapping) or not all(isinstance(value, str) for value in given.values()):
             raise SettingsError([f"[{self.name}] {field} is not a table of names"])
-        return dict(given)
+        return Names(self.name, field, given, self.protected)
+
+    def without(self, *fields: str) -> "Setup":
+        """The same without tables of names: what `settings` takes."""
+        return replace(self, table={name: value for name, value in self.table.items() if name not in fields})

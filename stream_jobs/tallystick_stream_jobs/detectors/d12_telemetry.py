@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tallystick_schemas.messages import Finding, Place, Signal
+from tallystick_schemas.names import canonical
 from tallystick_schemas.verdicts import Verdict
 
 from .base import Meta, Parameter, State, in_force
@@ -49,7 +50,7 @@ class Telemetry:
     def observe(self, state: State, fact: Fact) -> Finding | None:
         """A heartbeat: when it came, and what the agent's clock says."""
         agent = fact.event.actor.principal
-        if fact.event.resource.kind != "agent" or fact.event.resource.id != agent or _signer(fact) != agent:
+        if fact.event.resource.kind != "agent" or canonical(fact.event.resource.id) != agent or canonical(_signer(fact)) != agent:
             return None
         if fact.event.action == "agent.stop":
             state.pop("beat", None)

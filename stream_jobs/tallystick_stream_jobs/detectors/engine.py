@@ -15,6 +15,7 @@ import msgspec
 
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Finding, Place, Signal, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.names import canonical
 
 from .asking import LAST, Asked, Groups, Told, Waiting, ask, in_one_day, stands_alone
 from .base import Expecting, Noticing, Rule, Weighing
@@ -115,13 +116,14 @@ class Engine:
         return Summary(collection, min((one["a"] for one in held), default=0), merged(gathered(one["s"]) for one in held), blocks)
 
     def _signal(self, shard: int, signal: Signal, findings: list[Finding]) -> None:
-        number = bucket_of(signal.agent)
+        agent = canonical(signal.agent)  # as its own events name it, so that both meet in one state
+        number = bucket_of(agent)
         bucket = self._bucket(number)
         # Signals travel in messages of their own, so they have a mark of their own.
         if signal.index > bucket.seen.get(-1 - shard, -1):
             bucket.seen[-1 - shard] = signal.index
             self.dirty.add(number)
-            state = self._states(number, bucket, signal.agent, signal.append_ms // 1000 // DAY_S).setdefault(_SIGNALS, {})
+            state = self._states(number, bucket, agent, signal.append_ms // 1000 // DAY_S).setdefault(_SIGNALS, {})
             told = [rule.notice(state, shard, signal) for rule in self._noticing]
             findings += [found for found in told if found]
 

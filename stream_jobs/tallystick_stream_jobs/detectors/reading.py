@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from tallystick_schemas.names import canonical
+
 
 # Optional fields are as in the record format, null included: what the notary accepts must be readable here, or a detector is blind.
 class Actor(msgspec.Struct, frozen=True, gc=False):
@@ -43,4 +45,14 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     attrs: dict[str, str] | None = None
 
 
-decode_event: Final = msgspec.json.Decoder(Event).decode
+_decode: Final = msgspec.json.Decoder(Event).decode
+
+
+def decode_event(raw: bytes) -> Event:
+    """The event, its principal in the canonical form: rules count for one person whatever spelling an agent wrote. The bytes stay what they are."""
+    event = _decode(raw)
+    written = event.actor.principal
+    name = canonical(written)
+    if name == written:
+        return event
+    return msgspec.structs.replace(event, actor=msgspec.structs.replace(event.actor, principal=name))

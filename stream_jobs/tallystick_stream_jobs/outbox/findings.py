@@ -1,4 +1,6 @@
-"""What the outbox finds: R01 a revocation that does not hold, R02 a delivery given up, R03 credentials minted meanwhile. Pure."""
+"""What the outbox finds: R01 a revocation that does not hold, R02 a delivery given up, R03 credentials minted meanwhile, R04 a lock about nobody.
+
+Pure."""
 
 from hashlib import blake2b
 from typing import Final, Literal
@@ -7,11 +9,14 @@ from tallystick_schemas.messages import Decision, Delivery, Denial, Finding, Mod
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted
 
+from ..responder.known import KNOWN, UNKNOWN
+
 ME: Final = "outbox"
 _TITLES: Final = {
     "R01": "A revocation that is not proven",
     "R02": "A system elsewhere was not told",
     "R03": "Credentials minted before the lock",
+    "R04": "A lock about nobody known",
 }
 
 
@@ -54,7 +59,7 @@ def _finding(  # noqa: PLR0913 - the fields that differ
         evidence=evidence if evidence is not None else decision.evidence,
         act=act,
         deterministic=True,
-        techniques=["T1550.001"] if detector != "R02" else [],
+        techniques=["T1550.001"] if detector not in ("R02", "R04") else [],
         text=text[:1000],
         emitted_ms=int(now * 1000),
         # Not the locked one's doing: this must not count against him a second time.
@@ -120,3 +125,15 @@ def minted(decision: Decision, principal: str, credential: str, first: str, plac
         act="suspend" if lock else "alert",
         mode="recommend",
     )
+
+
+def nobody_known(decision: Decision, now: float) -> Finding | None:
+    """R04: an order to lock a name that no event has, by what the responder was told of it. None where it is known, or nobody could tell."""
+    said = decision.policy.get(KNOWN, "")
+    if not said.startswith(UNKNOWN):
+        return None
+    text = (
+        f"{decision.by} ordered a lock of {decision.subject} (command {decision.id}): {said.removeprefix(UNKNOWN + ': ')}. "
+        "A token that was never used would not be seen. If another name was meant, lock that one and lift this."
+    )
+    return _finding("R04", (decision.id,), decision, text, now, severity="medium", value=0, threshold=1)

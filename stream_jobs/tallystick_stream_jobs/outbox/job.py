@@ -190,6 +190,7 @@ class OutboxLoop:
             if opened.number <= self._newest:
                 raise OldMessage(opened.number, self._newest)
             decision = parse_message(Decision, opened.body)
+            self._worker.look(decision, now)
             if decision.lock is not None:
                 self._worker.take(decision, now)
                 self._proving.take(decision, now)

@@ -14,7 +14,7 @@ from tallystick_schemas.messages import Decision, Delivery, Finding
 from ..connectors.base import Connector
 from ..connectors.errors import Refused, Retry
 from .core import Outbox
-from .findings import given_up
+from .findings import given_up, nobody_known
 
 log: Final = logging.getLogger(__name__)
 
@@ -86,6 +86,11 @@ class Worker:
         for decision in newest.values():
             if in_force(decision.lock, now) or self.outbox.holds(decision.subject):
                 self.take(decision, now)
+
+    def look(self, decision: Decision, now: float) -> None:
+        """Tell of a decision that is about nobody known; again under the same id when it is read again."""
+        if (finding := nobody_known(decision, now)) is not None:
+            self._ground.find(finding)
 
     def begin(self, now: float, most: int) -> list[tuple[Connector, Delivery]]:
         """Up to `most` attempts to be made now, each already counted."""

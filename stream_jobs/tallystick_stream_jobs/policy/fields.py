@@ -5,7 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from .names import ambiguous, bad_glob
+from tallystick_schemas.names import canonical
+
+from .names import ambiguous, bad_glob, canonical_glob
 from .yaml_text import Node
 
 T = TypeVar("T")
@@ -89,6 +91,16 @@ def name(node: Node) -> str:
     if reason is not None:
         raise ValueError(f"the name {node.value!r} {reason}")
     return node.value
+
+
+def principal_name(node: Node) -> str:
+    """A principal in the canonical form; `name` says what is refused."""
+    return canonical(name(node))
+
+
+def principal_glob(node: Node) -> str:
+    """A pattern of principals, which canonical names are held against."""
+    return canonical_glob(glob(node))
 
 
 def glob(node: Node) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tallystick_schemas.messages import Finding, Mode
+from tallystick_schemas.names import canonical
 from tallystick_schemas.signing import wire_time
 
 from .names import matches
@@ -32,7 +33,7 @@ class DetectorPolicy:
 
 @dataclass(frozen=True)
 class Exemption:
-    """A principal (exact) or everybody with a role: not bothered by these detectors until then."""
+    """A principal (its canonical name) or everybody with a role: not bothered by these detectors until then."""
 
     principal: str | None
     role: str | None
@@ -42,7 +43,7 @@ class Exemption:
     owner: str
 
     def says(self, finding: Finding, now: float, roles: Collection[str]) -> str | None:
-        about = finding.principal == self.principal if self.principal is not None else self.role in roles
+        about = canonical(finding.principal) == self.principal if self.principal is not None else self.role in roles
         if not about or not _named(self.detectors, finding.detector) or now >= self.until:
             return None
         whom = self.principal if self.principal is not None else f"role {self.role}"
@@ -63,7 +64,7 @@ class Suppression:
     def says(self, finding: Finding, now: float) -> str | None:
         if not _named(self.detectors, finding.detector) or now >= self.until:
             return None
-        if self.principal is not None and not matches(self.principal, finding.principal):
+        if self.principal is not None and not matches(self.principal, canonical(finding.principal)):
             return None
         if self.resource is not None and not matches(self.resource, finding.resource or ""):
             return None
@@ -94,7 +95,7 @@ class Grant:
 
     def hears(self, finding: Finding) -> bool:
         """Whether it speaks about this finding's detector and principal at all."""
-        return finding.principal in self.principals and _named(self.detectors, finding.detector)
+        return canonical(finding.principal) in self.principals and _named(self.detectors, finding.detector)
 
     def sentence(self) -> str:
         return f"covered by {self.kind} {self.id} until {to_minutes(self.until)}, by {self.owner}: {self.reason}"
@@ -140,8 +141,8 @@ class DetectionPolicy:
         return self.detectors.get(detector, DetectorPolicy()).bar or self.bar_default
 
     def is_protected(self, principal: str) -> bool:
-        """Exactly this name: neither case nor look counts."""
-        return principal in self.protected
+        """Exactly this principal, in whatever spelling of its name (ADR 0026); what only looks like it is another."""
+        return canonical(principal) in self.protected
 
     def exemption(self, finding: Finding, now: float, roles: Collection[str] = ()) -> str | None:
         """Why the finding's principal is exempt, or None."""

@@ -3,8 +3,13 @@
 import unicodedata
 from typing import Final
 
+from tallystick_schemas.names import canonical
+
 MAX_NAME: Final = 256
 _WILD: Final = "*?"
+_AS_LETTERS: Final = {ord("*"): "\ue000", ord("?"): "\ue001"}
+"""Of the private use area, which no pattern may hold and no rule of names touches."""
+_AS_WILD: Final = {0xE000: "*", 0xE001: "?"}
 _NO_GLOB: Final = "^$|\\[](){}"
 _TOGETHER: Final = frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
 """Scripts that are written beside Latin without looking like it (UTS #39, section 5.2, highly restrictive)."""
@@ -46,6 +51,11 @@ def bad_glob(pattern: str) -> str | None:
         return "has more than 8 stars"
     bare = pattern.translate({ord(c): None for c in _WILD})
     return ambiguous(bare) if bare else None
+
+
+def canonical_glob(pattern: str) -> str:
+    """A pattern as canonical names are: `*@Example.org` covers whom `*@example.org` covers. The wild signs stand for letters while that is decided."""
+    return canonical(pattern.translate(_AS_LETTERS)).translate(_AS_WILD)
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -8,14 +8,14 @@ from typing import Any, Final, Literal
 from ..detectors.base import Meta, problems
 from ..detectors.registry import METAS
 from ..errors import PolicyRefused
-from .fields import Fields, glob, instant, name, number, one_of, one_or_more, text, whole
+from .fields import Fields, glob, instant, name, number, one_of, one_or_more, principal_glob, principal_name, text, whole
 from .model import EVERY, MODES, Bar, DetectionPolicy, DetectorPolicy, Exemption, Grant, Noise, Suppression
 from .names import folded
 from .yaml_text import Node, read_yaml
 
 _BUILT_IN: Final = re.compile(r"[A-Z]\d+[a-z]?", re.ASCII)
 _NONE: Final[tuple[str, ...]] = ()
-_NOT_RULES: Final = frozenset({"Q01", "R01", "R02", "R03", "S01"})
+_NOT_RULES: Final = frozenset({"Q01", "R01", "R02", "R03", "R04", "S01"})
 """Findings that no rule makes: a detector that was wrong too often; revocations that do not work; a storm."""
 _MAX_PROTECTED: Final = 1000
 
@@ -106,7 +106,7 @@ def _bar(section: Fields, default: Bar | None) -> Any:
 def _protected(top: Fields) -> frozenset[str]:
     known: dict[str, str] = {}
     for one in top.items("protected"):
-        principal = one.take("principal", name, needed=True)
+        principal = one.take("principal", principal_name, needed=True)
         one.take("reason", text, needed=True)
         if principal is not None and (twin := known.setdefault(folded(principal), principal)) != principal:
             one.wrong(0, "principal", f"{principal!r} and {twin!r} differ in case alone; protect the one that exists")
@@ -126,7 +126,7 @@ def _why(one: Fields) -> dict[str, Any]:
 
 
 def _exemption(one: Fields, known: _Known) -> Exemption:
-    principal, role = one.take("principal", name), one.take("role", name)
+    principal, role = one.take("principal", principal_name), one.take("role", name)
     if (principal is None) == (role is None):
         one.wrong(0, "", "needs either a principal or a role")
     found = Exemption(principal, role, one.take("detectors", known.detectors, _NONE, needed=True) or _NONE, **_why(one))
@@ -136,7 +136,7 @@ def _exemption(one: Fields, known: _Known) -> Exemption:
 
 def _suppression(one: Fields, known: _Known) -> Suppression:
     detectors = one.take("detectors", known.detectors, _NONE, needed=True) or _NONE
-    principal, resource = one.take("principal", glob), one.take("resource", glob)
+    principal, resource = one.take("principal", principal_glob), one.take("resource", glob)
     if detectors == (EVERY,) and all(pattern is None or not pattern.strip("*?") for pattern in (principal, resource)):
         one.wrong(0, "", "would silence everything; name detectors, a principal or a resource")
     found = Suppression(detectors, principal, resource, **_why(one))
@@ -161,7 +161,7 @@ def _grant(one: Fields, kind: Literal["grant", "job"], known: _Known) -> Grant:
     found = Grant(
         kind,
         one.take("id", name, "", needed=True) or "",
-        one.take("principals", one_or_more(name), _NONE, needed=True) or _NONE,
+        one.take("principals", one_or_more(principal_name), _NONE, needed=True) or _NONE,
         resources,
         one.take("detectors", known.detectors, _NONE, needed=True) or _NONE,
         one.take("since", instant),

@@ -8,6 +8,7 @@ import msgspec
 from tallystick_schemas.events import Resource
 from tallystick_schemas.locks import LEVELS
 from tallystick_schemas.messages import Alternative, Decision, Finding, Level, Lock
+from tallystick_schemas.names import canonical
 from tallystick_schemas.notices import choice_of
 from tallystick_schemas.orders import Order
 from tallystick_schemas.signing import wire_time
@@ -30,7 +31,7 @@ def command_of(finding: Finding) -> str:
 
 def subject_of(finding: Finding) -> str:
     """Whom a lock would name: the credential where all was done with one (docs/adr/0010), else the principal."""
-    return f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
+    return f"credential:{finding.credential}" if finding.credential else f"principal:{canonical(finding.principal)}"
 
 
 def automatic(finding: Finding, verdict: Verdict, standing: Lock | None, now: float, until: float) -> Lock | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -30,6 +31,7 @@ from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
 from .protected import Protected
 from .proving import Proving
+from .seen import SeenNames, named_in_history
 from .sources import RealSources, RecordReader, Sources
 from .watching import Watching
 
@@ -55,6 +57,7 @@ class Responder:
         self._own: Ownership | None = None
         self._proving: Proving | None = None
         self._watching: Watching | None = None
+        self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
         self._beat_at = 0.0
         self._opening = asyncio.Lock()
 
@@ -153,7 +156,9 @@ class Responder:
         ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
         decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
         log.info("order %r about %r by %r: %s: %r", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
-        await self._carry_out(decision)
+        decision = await self._lock(decision)
+        # The lock is out: now there is time to ask whether it holds anybody. Every asker gets this one answer.
+        await self.tell([Judged(await self._seen.marked(decision), new=True)])
 
     def _rule(self, order: Order, owners: set[str], now: float) -> Ruling:
         guarded = sorted(owners & self._protected.names(now))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tallystick_schemas.messages import Decision, Finding, Lock, Place
+from tallystick_schemas.names import canonical
 from tallystick_schemas.notices import BREAKER_WINDOW_S, choice_of, withdrawn
 from tallystick_schemas.times import seconds_of
 
@@ -61,7 +62,8 @@ class Memory:
             self._note_word(decision)
         if decision.principal and decision.subject.startswith("credential:"):
             known = self._owners.get(decision.subject, ())
-            names = known if decision.principal in known else (*known, decision.principal)
+            owner = canonical(decision.principal)
+            names = known if owner in known else (*known, owner)
             _put_bounded(self._owners, decision.subject, names[:_MAX_OWNERS], _MAX_PRINCIPALS)
 
     def told(self, command: str) -> Decision | None:
@@ -71,7 +73,7 @@ class Memory:
     def owners(self, subject: str) -> tuple[str, ...]:
         """Whose subject it is, as far as decisions said, the first known one first: a principal is its own. Who used it later takes it from nobody."""
         kind, _, name = subject.partition(":")
-        return (name,) if kind == "principal" else self._owners.get(subject, ())
+        return (canonical(name),) if kind == "principal" else self._owners.get(subject, ())
 
     def first(self, lock: Lock) -> Decision | None:
         """The first of two orders for such a lock; whether it still waits, its `expires` says."""
@@ -84,7 +86,7 @@ class Memory:
     def seconds(self, finding: Finding, now: float) -> list[str]:
         """The detectors that back a finding: they spoke of its principal within a day, of other evidence."""
         places = frozenset(finding.evidence)
-        words = self._said.get(finding.principal, {})
+        words = self._said.get(canonical(finding.principal), {})
         return sorted(
             detector
             for detector, word in words.items()
@@ -107,7 +109,8 @@ class Memory:
         act = decision.policy.get(WITNESS, "")
         if act not in ACTS or not decision.principal or not decision.detectors:
             return
-        words = self._said.pop(decision.principal, {})
+        principal = canonical(decision.principal)
+        words = self._said.pop(principal, {})
         detector = decision.detectors[0]
         known = words.pop(detector, None)
         at = seconds_of(decision.at)
@@ -115,7 +118,7 @@ class Memory:
         if known is not None and at - known.at < DAY_S and ACTS.index(known.act) > ACTS.index(act):
             act = known.act
         _put_bounded(words, detector, Word(at, act, frozenset(decision.evidence)), _MAX_DETECTORS)
-        _put_bounded(self._said, decision.principal, words, _MAX_PRINCIPALS)
+        _put_bounded(self._said, principal, words, _MAX_PRINCIPALS)
 
 
 def _put_bounded(into: dict[K, V], key: K, value: V, most: int) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tallystick_schemas.locks import in_force
 from tallystick_schemas.messages import Alternative, Finding, Lock
+from tallystick_schemas.names import canonical
 from tallystick_schemas.notices import BREAKER_OPEN
 from tallystick_schemas.times import is_time, seconds_of
 
@@ -38,6 +39,7 @@ class Weighing:
     memory: Memory
     standing: Lock | None
     protected: frozenset[str]
+    """By their canonical names."""
     breaker_limit: int
     now: float
     unproven: str = ""
@@ -161,14 +163,14 @@ def _evidence(w: Weighing) -> Said:
 
 
 def _names(w: Weighing) -> Said:
-    like = imitated(w.finding.principal, w.protected)
+    like = imitated(canonical(w.finding.principal), w.protected)
     return "suspend", f"{w.finding.principal!a} looks like the protected {like} and is another" if like else "imitates nobody"
 
 
 def _protection(w: Weighing) -> Said:
     owners = w.memory.owners(f"credential:{w.finding.credential}") if w.finding.credential else ()
     for name in (w.finding.principal, *owners):
-        if name in w.protected:
+        if canonical(name) in w.protected:
             return "recommend", f"{name} is protected: two people decide"
     return "suspend", f"{w.finding.principal} is not protected"
 

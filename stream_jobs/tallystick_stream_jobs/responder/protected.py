@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from tallystick_schemas.names import canonical
 from tallystick_schemas.settings import JobSettings
 
 from ..errors import PolicyRefused
@@ -18,14 +19,14 @@ class Protected:
     """The newest good list. A file that turns bad keeps the last one: a slip of the pen must not take protection away."""
 
     def __init__(self, settings: JobSettings) -> None:
-        self._always = frozenset(settings.protected)
+        self._always = frozenset(map(canonical, settings.protected))
         self._path = Path(settings.policy_file) if settings.policy_file else None
         self._names = self._always
         self._mark: tuple[int, int, int] | None = None
         self._look_at = float("-inf")
 
     def names(self, now: float) -> frozenset[str]:
-        """In force at `now`; the file is looked at once a second at the most."""
+        """In force at `now`, in the canonical form; the file is looked at once a second at the most."""
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._look()

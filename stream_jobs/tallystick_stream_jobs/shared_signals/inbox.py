@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from tallystick_schemas.events import Actor, Resource, Why
+from tallystick_schemas.names import canonical as canonical_name
 from tallystick_schemas.signing import wire_time
 
 from .detached import detached
@@ -87,11 +88,17 @@ def order_of(heard: Heard, issuer: IssuerSettings, now: float) -> News | None:
     if heard.event == CREDENTIAL_CHANGE and heard.payload.get("change_type") not in _ENDS:
         return None
     principal = principal_of(heard.subject, heard.iss)
-    if principal is None or not ("*" in issuer.lock_domains or principal.rpartition("@")[2].lower() in issuer.lock_domains):
+    if principal is None or not _answers_for(issuer, principal):
         return None
     attrs = {"command": command_of(heard), "until": wire_time(now + issuer.lock_minutes * 60), "iss": heard.iss, "jti": heard.jti}
     fields = {"actor": _actor(issuer), "resource": Resource("principal", principal), "why": Why(text=_words(heard)), "attrs": attrs}
     return News("credential.suspend", fields)
+
+
+def _answers_for(issuer: IssuerSettings, principal: str) -> bool:
+    """True for everybody with "*", else for the addresses of its domains, in whatever case the settings have them."""
+    domains = {canonical_name(f"x@{domain}") for domain in issuer.lock_domains}
+    return "*" in issuer.lock_domains or canonical_name(f"x@{principal.rpartition('@')[2]}") in domains
 
 
 def _actor(issuer: IssuerSettings) -> Actor:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from tallystick_producers.errors import ProducerError
 from tallystick_producers.gateway.token_file import TokenFile
+from tallystick_schemas.names import same_principal
 
 from .errors import KeysUnavailable, SetRefused, StateBroken
 from .inbox import Inbox, Recording, refused
@@ -39,7 +40,7 @@ class ReceiverApi:
         inbox = self._inboxes.get(request.path_params["issuer"])
         if inbox is None:
             return JSONResponse({"error": "nobody is heard here"}, 404)
-        if inbox.issuer.require_token and principal_of_token(request, self._tokens) != inbox.issuer.name:
+        if inbox.issuer.require_token and not same_principal(principal_of_token(request, self._tokens), inbox.issuer.name):
             return _refusal(SetRefused("access_denied", "this bearer token may not push here"))
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SET_TYPE:
             return _refusal(SetRefused("invalid_request", f"the content type must be {SET_TYPE}"))

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from tallystick_schemas.errors import SettingsError
+from tallystick_schemas.names import same_principal
 from tallystick_schemas.settings import AgentSettings, build
 
 from .vocabulary import Profile
@@ -92,7 +93,7 @@ class SignalsSettings:
 
     def receiver(self, name: str) -> ReceiverSettings | None:
         """The table of a receiver."""
-        return next((one for one in self.receivers if one.name == name), None)
+        return next((one for one in self.receivers if same_principal(one.name, name)), None)
 
 
 def build_signals(table: Mapping[str, Any], env: Mapping[str, str], given: Mapping[str, Any]) -> SignalsSettings:

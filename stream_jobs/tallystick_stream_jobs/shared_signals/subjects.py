@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tallystick_schemas import names
+
 from .errors import StreamRefused
 
 Subject = dict[str, Any]
@@ -29,9 +31,8 @@ def is_email(text: str) -> bool:
 
 def principal_subject(principal: str, issuer: str) -> Subject:
     """`email` for names that are addresses, else `iss_sub` under `issuer`."""
-    if is_email(principal):
-        return {"format": "email", "email": principal}
-    return {"format": "iss_sub", "iss": issuer, "sub": principal}
+    name = names.canonical(principal)
+    return {"format": "email", "email": name} if is_email(name) else {"format": "iss_sub", "iss": issuer, "sub": name}
 
 
 def check_simple(subject: object) -> Subject:
@@ -48,16 +49,20 @@ def check_simple(subject: object) -> Subject:
 
 
 def canonical(subject: Subject) -> str:
-    """One text for one subject, whatever the order of its members."""
-    return msgspec.json.encode(subject, order="sorted").decode()
+    """One text for one subject, whatever the order of its members and the spelling of its name (RFC 9493, 3.2.2.1)."""
+    named = {one: names.canonical(subject[one]) for one in ("email", "sub") if isinstance(subject.get(one), str)}
+    return msgspec.json.encode({**subject, **named}, order="sorted").decode()
 
 
 def principal_of(subject: object, issuer: str) -> str | None:
-    """Our principal's name for the subject of somebody's token; None when it cannot be known. Complex subjects are asked for their user (SSF 1.0, 3.3)."""
+    """Our principal's canonical name for the subject of somebody's token; None when it cannot be known.
+
+    Complex subjects are asked for their user (SSF 1.0, 3.3).
+    """
     if not isinstance(subject, dict):
         return None
     kind = subject.get("format")
     if kind in (None, "complex") and isinstance(subject.get("user"), dict):
         return principal_of({**subject["user"], "user": None}, issuer)
     name = {"email": subject.get("email"), "iss_sub": subject.get("sub") if subject.get("iss") == issuer else None}.get(str(kind))
-    return name if isinstance(name, str) and 0 < len(name) <= _MAX_TEXT else None
+    return names.canonical(name) if isinstance(name, str) and 0 < len(name) <= _MAX_TEXT else None

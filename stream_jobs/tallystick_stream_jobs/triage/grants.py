@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from tallystick_schemas.messages import Finding, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.names import canonical
 
 from ..detectors.facts import LATENESS_S, Fact, make_fact, object_key
 from ..detectors.reading import decode_event
@@ -73,7 +74,7 @@ class Grants:
     def _segment(self, shard: int, segment: VerifiedSegment) -> None:
         warrant = Warrant(segment.agent, self._scope_of(segment.agent, segment.key))
         for pos, raw in segment.events:
-            grants = self._by_principal.get(_who(raw).actor.principal)
+            grants = self._by_principal.get(canonical(_who(raw).actor.principal))
             if grants is None:
                 continue
             event = decode_event(raw)

@@ -177,7 +177,7 @@ def test_a_memory_of_the_same_decisions_is_the_same_memory() -> None:
 def test_an_imitation_is_neither_protected_nor_taken_for_the_protected() -> None:
     protected = frozenset({"root@example.org"})
     cyrillic = "r\u043eot@example.org"
-    for name in (cyrillic, "Root@example.org", "root@example.org ", "r00t@example.org", "ro\u200bot@example.org"):
+    for name in (cyrillic, "r0ot@example.org", "root@example.org ", "r00t@example.org", "ro\u200bot@example.org"):
         assert imitated(name, protected) == "root@example.org"
         decision = Deciding(protected).on(finding(who=name, credential=None))
         assert decision.choice == "suspend"
@@ -186,6 +186,9 @@ def test_an_imitation_is_neither_protected_nor_taken_for_the_protected() -> None
         assert "looks like the protected root@example.org" in decision.policy["names"]
     assert imitated("root@example.org", protected) is None
     assert imitated("bob@example.org", protected) is None
+    same = Deciding(protected).on(finding(who="Root@Example.org", credential=None))
+    assert same.choice == "recommend", "that is no imitation, but the protected one"
+    assert same.subject == "principal:root@example.org"
     assert same_person("Ana", "ana ")
     assert not same_person("ana", "bob")
 
