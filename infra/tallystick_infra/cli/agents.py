@@ -9,6 +9,7 @@ from ..deployment import Deployment
 from ..deployment.keyfiles import make_key, read_key
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import Operator, check_agent, check_text, enrol_agents, record_sender
+from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .tables import Listing, short_time
 
@@ -43,7 +44,7 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
             }
         )
         return
-    out().print(f"[bold]{name}[/] may sign from now on: shard {receipt.shard}, index {receipt.index}.")
+    out().print(joined(styled(name, "bold"), f" may sign from now on: shard {receipt.shard}, index {receipt.index}."))
     if not public_key:
         out().print(f"Its private key: {deployment.agent_key(name)}")
 
@@ -105,4 +106,4 @@ def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None
     with record_sender(deployment.kafka()) as sender:
         sender.send(name, record)
         receipt = sender.wait([record], timeout)[0]
-    out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")
+    out().print(joined(f"Key {key} of ", styled(name, "bold"), f" is revoked: shard {receipt.shard}, index {receipt.index}."))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from html import escape
 
 from tallystick_schemas.words import counted
 
 from .grade import Mark, size
 from .page_chart import LANES, chart, hops
 from .page_style import CSS, policy
+from .page_text import escape
 from .results import Moment, Result
 
 _NAMES = dict(LANES)
