@@ -45,6 +45,8 @@ def shown(text: str) -> str:
 
 def shown_lines(text: str) -> str:
     """The same for text whose lines are its own: newlines stay, and a tab is four blanks at most."""
+    if "\n" not in text and "\t" not in text:
+        return shown(text)
     return "\n".join(shown(line.expandtabs(_TAB)) for line in text.split("\n"))
 
 

@@ -11,7 +11,7 @@ from ..deployment import Deployment
 from ..errors import NothingAnswers
 from ..terminal import echo, lines, styled
 from .common import data_option, emit_json, json_option, knock, open_running, out
-from .tables import Listing, amount, short_time
+from .tables import Listing, amount, cut, short_time
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -63,7 +63,7 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
     table = Listing("what", "how many", "for example", whole=("what",))
     for name in GROUPS:
         hit = getattr(plan, name)
-        table.add_row(name, str(hit.count), lines(*hit.examples or ("–",)))
+        table.add_row(name, str(hit.count), lines(*map(cut, hit.examples or ("–",))))
     out().print(table)
     out().print("Nothing is locked yet. Order it without --plan.")
 
