@@ -355,26 +355,34 @@ def test_tokens_show_it(planted: Planted, screen: str, capsys: pytest.CaptureFix
     path.chmod(0o600)
     said = run(capsys, "token", "list", "--data", str(planted.deployment.path))
     assert acts(said) == []
+    assert said.count("\\x1b[2J") >= 1
 
 
-def test_rules_show_it(planted: Planted, screen: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = planted.deployment.path / "rules"
+def in_yaml(text: str) -> str:
+    """A double-quoted scalar (YAML 1.2, section 7.3.1)."""
+    return '"' + "".join(char if char.isascii() and char.isalnum() else f"\\U{ord(char):08x}" for char in text) + '"'
+
+
+def test_rules_show_it(screen: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = Deployment.create(tmp_path / "data").path
+    folder = data / "rules"
     folder.mkdir()
-    text = (SHIPPED / "self_grant.yml").read_text()
-    title = json.dumps(planted.name)
-    (folder / "one.yml").write_text("\n".join(f"title: {title}" if row.startswith("title:") else row for row in text.split("\n")))
-    (folder / "two.yml").write_text(f"title: {title}\nnonsense: {title}\n{title}: x\n")
+    good = (SHIPPED / "self_grant.yml").read_text().split("\n")
+    (folder / "one.yml").write_text("\n".join(f"title: {in_yaml(ALL[:200])}" if row.startswith("title:") else row for row in good))
+    (folder / "two.yml").write_text("\n".join(f"{row}\n? {in_yaml(ALL)}\n: x" if row.startswith("title:") else row for row in good))
     for command in (("rules", "test"), ("rules", "list"), ("detect", "list")):
-        assert acts(run(capsys, *command, "--data", str(planted.deployment.path))) == []
+        said = run(capsys, *command, "--data", str(data))
+        assert acts(said) == []
+        assert squeezed(shown(ALL))[:40] in squeezed(said)
 
 
-def test_a_policy_shows_it(planted: Planted, screen: str, capsys: pytest.CaptureFixture[str]) -> None:
-    name = json.dumps(planted.name)
-    text = f"version: 1\nmode: auto\nprotected: [{name}]\n"
-    Path(planted.deployment.jobs().policy_file).write_text(text)
-    assert acts(run(capsys, "detect", "policy", "--data", str(planted.deployment.path))) == []
-    Path(planted.deployment.jobs().policy_file).write_text(f"version: 1\n{name}: {name}\n")
-    assert acts(run(capsys, "detect", "policy", "--data", str(planted.deployment.path))) == []
+def test_a_policy_shows_it(screen: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment = Deployment.create(tmp_path / "data")
+    Path(deployment.jobs().policy_file).write_text(f"version: 1\n? {in_yaml(ALL)}\n: 1\n")
+    for command in (("detect", "policy"), ("detect", "list"), ("detect", "policy", "set", deployment.jobs().policy_file, *WHY)):
+        said = run(capsys, *command, "--data", str(deployment.path))
+        assert acts(said) == []
+        assert squeezed(shown(ALL)) in squeezed(said)
 
 
 def test_a_back_test_shows_it(planted: Planted, screen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
