@@ -9,14 +9,14 @@ from typing import Any, Final, Protocol, TypeVar
 import dash
 import dash_mantine_components
 
-from tallystick_schemas.shown import shown_lines
+from tallystick_schemas.shown import shown
 
 _READ: Final = frozenset({"title", "label", "description", "placeholder", "error", "alt", "aria-label"})
 """Properties that a person reads, beside the children."""
 
 
 class _Library:
-    """A library of components whose texts are shown. Line breaks stay: a page sets them as it likes."""
+    """A library of components whose texts are shown, each on one line: a page would make a blank of a line break, and nobody would see it."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
@@ -34,7 +34,7 @@ class _Library:
 def read_text(value: Any) -> Any:
     """What a page may show of a text, or of the texts in a list; components have shown theirs already."""
     if isinstance(value, str):
-        return shown_lines(value)
+        return shown(value)
     return [read_text(one) for one in value] if isinstance(value, list | tuple) else value
 
 

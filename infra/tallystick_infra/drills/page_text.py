@@ -2,9 +2,9 @@
 
 from html import escape as escape_markup
 
-from tallystick_schemas.shown import shown_lines
+from tallystick_schemas.shown import shown
 
 
 def escape(text: str) -> str:
     """For an element's text, and for an attribute in quotes."""
-    return escape_markup(shown_lines(text))
+    return escape_markup(shown(text))
