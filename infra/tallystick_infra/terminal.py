@@ -32,7 +32,7 @@ class Terminal(Console):
     """A console that takes every string for text. What was built without `styled` is made safe on its way out."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"highlight": False, **options, "markup": False, "emoji": False})
+        super().__init__(**{"highlight": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text on one line; measured as it will stand there."""

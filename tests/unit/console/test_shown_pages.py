@@ -12,6 +12,7 @@ from tests.support.hostile import ALL, acts
 
 from tallystick_dashboard.boards import Order
 from tallystick_dashboard.feed import TailRow, tail_cells
+from tallystick_dashboard.grid import plain
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.pages import closing, dialog, evidence, findings, history, live, locks
 from tallystick_dashboard.ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
@@ -184,6 +185,10 @@ def test_the_health_strip_shows_it(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     said = [text for item in pushed["health-push"]["items"] for text in item]
     assert [text for text in said if acts(text)] == []
     assert any(shown(ALL) in text for text in said)
+
+
+def test_a_cell_of_mere_text_is_shown() -> None:
+    assert plain([ALL, 3]) == [shown(ALL), "3"]
 
 
 def test_only_what_is_read_is_changed() -> None:

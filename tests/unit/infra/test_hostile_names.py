@@ -1,6 +1,8 @@
 """Every command that prints what others wrote shows it: on a screen, in a pipe, as JSON and as an error. `HOSTILE` is planted wherever text comes from."""
 
+import io
 import json
+import re
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -12,6 +14,8 @@ from typing import Any
 
 import click
 import pytest
+from rich.table import Table
+from rich.text import Text
 from tests.support.hostile import ALL, FORGED, HOSTILE, LONG, acts, squeezed
 from tests.support.policies import finding
 from tests.support.sigma import SHIPPED
@@ -41,9 +45,10 @@ from tallystick_infra.drills.leftovers import Cleared
 from tallystick_infra.drills.page import page
 from tallystick_infra.drills.results import History, Moment, Result
 from tallystick_infra.enrolment import EnrolledAgent
-from tallystick_infra.evaluate.tables import Table, markdown
+from tallystick_infra.evaluate.tables import Table as Figures
+from tallystick_infra.evaluate.tables import markdown
 from tallystick_infra.evaluate.tables import shown as shown_figures
-from tallystick_infra.terminal import lines, out, styled, timed
+from tallystick_infra.terminal import Terminal, bar, lines, out, styled, timed
 from tallystick_producers import Recorder
 from tallystick_producers.collectors import Report as Collected
 from tallystick_producers.gateway.tokens import token_record
@@ -321,7 +326,7 @@ PRINTED: dict[str, Callable[[Planted], None]] = {
     "drill run": lambda planted: show_drill(out(), planted.result()),
     "demo": story,
     "collect": lambda planted: show_collected(collected(planted.name), SimpleNamespace(path=planted.name, left_out=0), None, as_json=False),
-    "evaluate": lambda planted: out().print(shown_figures(Table(planted.name, planted.name, ["", planted.name], [[planted.name] * 2]))),
+    "evaluate": lambda planted: out().print(shown_figures(Figures(planted.name, planted.name, ["", planted.name], [[planted.name] * 2]))),
     "orders": lambda planted: out().print(respond._sentence(replaced(planted.decision, lock=planted.lock))),
     "a style": lambda planted: out().print(planted.name, style="bold red"),
 }
@@ -420,7 +425,32 @@ def test_each_trick_fails_alone(trick: str, screen: str, capsys: pytest.CaptureF
         assert not any(line.startswith(FORGED) for line in said.splitlines())
 
 
+@pytest.mark.parametrize("trick", list(HOSTILE))
+def test_what_was_built_past_the_home_is_caught_on_its_way_out(trick: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """rich's own Text drops some controls itself; the rest is shown."""
+    grid = Table.grid()
+    grid.add_row(HOSTILE[trick], Text(HOSTILE[trick]))
+    screen = Terminal(force_terminal=True, color_system=None, width=200)
+    with screen.status(HOSTILE[trick]):
+        screen.print(Text(HOSTILE[trick]), grid, HOSTILE[trick], markup=True)
+    said = capsys.readouterr().out
+    ours = re.sub(r"\x1b\[(?:\?25[lh]|[12][KA])|\r", "", said)  # the cursor, hidden and moved for what turns
+    assert acts(ours) == []
+    assert trick != "markup" or squeezed(said).count("[boldred]thief[/]") >= 4
+
+
+@pytest.mark.parametrize("trick", list(HOSTILE))
+def test_a_bar_shows_what_it_is_about(trick: str) -> None:
+    paper = io.StringIO()
+    with bar(Terminal(file=paper, force_terminal=False, width=400)) as drawn:
+        drawn.add_task(HOSTILE[trick], total=1, completed=1)
+        drawn.refresh()
+        drawn.console.print(drawn.get_renderable())
+    assert acts(paper.getvalue()) == []
+    assert trick != "markup" or "[bold red]thief[/]" in paper.getvalue()
+
+
 def test_pages_of_reports_show_it(planted: Planted) -> None:
-    for made in (page(planted.result()), markdown(Table("t", "n", ["a", "b"], [[planted.name] * 2]))):
+    for made in (page(planted.result()), markdown(Figures("t", "n", ["a", "b"], [[planted.name] * 2]))):
         assert acts(made) == []
     assert "[link=https://evil.example]" in page(planted.result()) or planted.name == LONG

@@ -68,6 +68,8 @@ def test_json_keeps_its_value(text: str, ascii_only: bool) -> None:
         ("fill\u3164er\u034f\ufe0f", r"fill\u3164er\u034f\ufe0f"),
         ("\ud800\ue000\uffff\u0378", r"\ud800\ue000\uffff\u0378"),
         ("ann\u200a", r"ann\u200a"),
+        ("\u200cann\u200d", r"\u200cann\u200d"),
+        ("\x1b\ufe0f\u20e3 1\ufe0fa", "\\x1b\\ufe0f\u20e3 1\\ufe0fa"),
     ],
 )
 def test_what_acts_or_is_not_seen_is_an_escape(text: str, says: str) -> None:
