@@ -13,6 +13,7 @@ from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.messages import VerifiedBatch
 from tallystick_schemas.probes import is_probe
+from tallystick_schemas.shown import shown
 
 _RATE_SECONDS: Final = 10
 
@@ -100,7 +101,7 @@ def _cells(row: TailRow) -> list[str | int]:
         # The notary lets nothing malformed through; should one come, the tail shows it instead of stopping.
         return [row.number, "", "", "not an event", "error", "", "", "", "", place, ""]
     resource = event.resource
-    return [
+    cells: list[str | int] = [
         row.number,
         event.time[11:23],
         event.actor.principal,
@@ -113,6 +114,7 @@ def _cells(row: TailRow) -> list[str | int]:
         place,
         _sort(event),
     ]
+    return [shown(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
 def _sort(event: Event) -> str:

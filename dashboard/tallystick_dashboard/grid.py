@@ -7,7 +7,7 @@ Cells are written with the same small components as everywhere (`parts`) and tur
 import json
 from typing import Any, Final
 
-from .ui import Component, html
+from .ui import Component, html, read_text
 
 _TAGS: Final = {"Span": "span", "B": "b", "Link": "a", "Button": "button"}
 
@@ -21,7 +21,7 @@ def table(heads: list[str], rows: list[list[Component]], name: str, widths: list
 def plain(node: Component) -> Any:
     """A cell as the browser gets it: text, a list, or [tag, class, title, href, act, children]; TypeError for what it cannot draw."""
     if node is None or isinstance(node, str | int | float):
-        return "" if node is None else str(node)
+        return "" if node is None else read_text(str(node))
     if isinstance(node, list):
         return [plain(child) for child in node]
     tag = _TAGS.get(type(node).__name__)

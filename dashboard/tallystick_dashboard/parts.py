@@ -4,13 +4,11 @@ import json
 from datetime import UTC, datetime
 from typing import Final
 
-import dash_mantine_components as dmc
-
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Finding, Lock
 from tallystick_schemas.words import counted, noun
 
-from .ui import Component, dcc, html
+from .ui import Component, dcc, dmc, html
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LEVELS: Final = {"step-up": ("step-up", "medium"), "suspend": ("suspended", "high"), "revoke": ("revoked", "critical")}

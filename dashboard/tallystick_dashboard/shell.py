@@ -2,10 +2,8 @@
 
 from typing import Any, Final
 
-import dash_mantine_components as dmc
-
 from .theme import MANTINE, css_variables
-from .ui import Component, dcc, html
+from .ui import Component, dcc, dmc, html
 
 NAV: Final = (
     ("Live", "/", "live"),

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from dash import Input, set_props
 
+from tallystick_schemas.shown import shown
+
 from .feed import tail_cells
 from .health import health_strip
 from .hub import Hub
@@ -93,7 +95,7 @@ def _push_tail(hub: Hub, streams: Streams, client: str) -> None:
 
 def _push_health(hub: Hub) -> None:
     now = hub.clock()
-    items = [[i.key, i.label, i.value, i.level, i.hint] for i in health_strip(hub.seen, now)]
+    items = [[i.key, i.label, shown(i.value), i.level, shown(i.hint)] for i in health_strip(hub.seen, now)]
     push = {"items": items, "rate": round(hub.tail.rate(now), 1), "total": hub.tail.total, "now": now}
     push["open"] = len(hub.findings.newest())
     set_props("health-push", {"data": push})

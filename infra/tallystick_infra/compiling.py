@@ -16,6 +16,8 @@ from typing import Final
 import tallystick_stream_jobs
 from tallystick_stream_jobs.compiled import FOLDER, GROUP, STAMP, SWITCH, sum_of_sources
 
+from .terminal import echo
+
 DETECTORS: Final = Path(tallystick_stream_jobs.__file__).parent / "detectors"
 _AROUND: Final = (
     "asking",
@@ -76,13 +78,13 @@ def compile_detectors() -> None:
 def main() -> None:
     """Compile unless it is done; a sentence either way, and never a reason to fail."""
     if os.environ.get(SWITCH) == "0":
-        print(f"The detectors run as they are written: {SWITCH} is 0.")
+        echo(f"The detectors run as they are written: {SWITCH} is 0.")
         return
     if (reason := why_not()) is not None:
-        print(f"The detectors run as they are written, a quarter slower: {reason}, then run make install again.")
+        echo(f"The detectors run as they are written, a quarter slower: {reason}, then run make install again.")
         return
     compile_detectors()
-    print("The detectors are compiled.")
+    echo("The detectors are compiled.")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tallystick_schemas.shown import shown
+
 _GUARD = Path(__file__).with_name("guard.py")
 GRACE_S = 10.0
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ [A-Z]+ \S+: ")
@@ -91,17 +93,18 @@ def spawn(name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | No
 
 
 def tail(log: Path, lines: int = 1) -> str:
-    """The last lines of a log that say something."""
+    """The last lines of a log that say something, shown: what a process prints may hold anything."""
     try:
         content = log.read_bytes()[-8192:].decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join([line for line in content.splitlines() if line.strip()][-lines:])
+    # By newlines alone: other separators come from text that was logged, and would give it lines of its own.
+    return "\n".join([shown(line) for line in content.split("\n") if line.strip()][-lines:])
 
 
 def last_words(log: Path) -> str:
     """The last line of a log without its time, part, level and module: what a person is told."""
-    return _PREFIX.sub("", tail(log))
+    return _PREFIX.sub("", tail(log)).strip()
 
 
 def wait_until(ready: "Sequence[Child]", seconds: float) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final
 
-import dash_mantine_components as dmc
 from dash import Input, Output, State, no_update
 
 from tallystick_schemas.events import Actor, Resource, Why
@@ -15,7 +14,7 @@ from ..guard import current_session
 from ..hub import Hub
 from ..parts import clock_time
 from ..ports import Closing
-from ..ui import App, Component, html
+from ..ui import App, Component, dmc, html
 
 _WORDS: Final = {name: name.replace("-", " ").capitalize() for name in DISPOSITIONS}
 
@@ -25,7 +24,9 @@ def form(closed: Closing | None) -> Component:
     if closed is None:
         return _form()
     words = _WORDS.get(closed.disposition, closed.disposition).lower()
-    said = html.P(["Closed by ", html.B(closed.who), " as ", html.B(words), f": {closed.reason}, ", clock_time(closed.at), " UTC"])
+    said = html.P(
+        ["Closed by ", html.B(closed.who), " as ", html.B(words), ": ", html.Bdi(closed.reason), ", ", clock_time(closed.at), " UTC"]
+    )
     return html.Div([said, html.Details([html.Summary("Say something else"), _form()])], className="closed")
 
 

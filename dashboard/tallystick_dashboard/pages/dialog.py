@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final
 
-import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, no_update
 
 from tallystick_schemas.errors import ParseError
@@ -14,7 +13,7 @@ from ..errors import BadOrder, SourceUnavailable
 from ..guard import current_session
 from ..hub import Hub
 from ..parts import mono, plan_view
-from ..ui import App, Component, html
+from ..ui import App, Component, dmc, html, read_text
 
 _OPEN = ("act-dialog", "opened")
 
@@ -95,7 +94,7 @@ def _confirm(app: App, hub: Hub) -> None:
         try:
             order = make_order(draft["verb"], subject or "", reason or "", session, hub.clock())
         except BadOrder as error:
-            return no_update, str(error)
+            return no_update, read_text(str(error))
         seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
         about = hub.findings.get(draft["finding"])
         attrs = order_attrs(order, order.at + seconds if seconds else None, draft["finding"], about.principal if about else None)
@@ -155,7 +154,7 @@ def _progress(order: Order) -> Component:
     ]
     items = [html.Li([html.B(name), html.Span(text)], className="step done" if done else "step") for name, text, done in steps]
     return [
-        html.P([mono(order.subject), html.Span(f" by {order.by}: {order.reason}")]),
+        html.P([mono(order.subject), " by ", html.Bdi(order.by), ": ", html.Bdi(order.reason)]),
         html.Div(order.problem, className="problem", role="alert") if order.problem else None,
         html.Ol(items, className="steps"),
         html.P(mono(order.event), className="quiet") if order.event else None,

@@ -148,8 +148,8 @@ def _lock(hub: Hub, finding: Finding) -> Component:
             act_button("suspend", subject, finding.id, "Lock", prominent=True),
         ]
     until = f"until {lock.until[11:19]} UTC" if lock.until else no_end(lock)
-    why = "" if lock.reason == finding.text else f" {lock.reason}"  # an automatic lock's reason is the sentence right below
-    said = html.Span(f"by {lock.by}, {until}.{why}", className="quiet")
+    why = "" if lock.reason == finding.text else lock.reason  # an automatic lock's reason is the sentence right below
+    said = html.Span(["by ", html.Bdi(lock.by), f", {until}. ", html.Bdi(why)], className="quiet")
     return [html.Div([html.B(["Locked: ", mono(lock.subject), " ", level_badge(lock)]), said]), lift_button(lock, finding.id)]
 
 

@@ -1,6 +1,5 @@
 """Findings: the list, newest first. A row opens the drawer (`evidence`) by its address."""
 
-import dash_mantine_components as dmc
 from dash import Input, Output
 
 from tallystick_schemas.messages import Finding
@@ -10,7 +9,7 @@ from ..grid import table
 from ..hub import Hub
 from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton
 from ..ports import Closing
-from ..ui import App, Component, html
+from ..ui import App, Component, dmc, html
 
 _PAGE = 100
 _SEVERITIES = ("critical", "high", "medium", "low", "info")

@@ -1,6 +1,5 @@
 """History: what the ledger holds, shard by shard, and the checkpoints over it."""
 
-import dash_mantine_components as dmc
 from dash import Input, Output
 
 from tallystick_schemas.headers import Kind
@@ -13,7 +12,7 @@ from ..health import age_text
 from ..hub import Hub
 from ..parts import badge, empty, mono, page_head, seconds_time, short_hash, skeleton
 from ..ports import CheckpointRow, EntryRow, HistoryView, ShardRow
-from ..ui import App, Component, html
+from ..ui import App, Component, dmc, html
 
 _SHOWN = 80
 

@@ -1,11 +1,10 @@
 """Live: verified events as they arrive, beside the newest findings and the locks in force. Rows are drawn by `assets/console.js`."""
 
-import dash_mantine_components as dmc
 from dash import Input, Output
 
 from ..hub import Hub
 from ..parts import badge, empty, finding_link, page_head
-from ..ui import App, Component, html
+from ..ui import App, Component, dmc, html
 
 _HEADS = (
     ("Time", "c-time"),
@@ -90,7 +89,7 @@ def register(app: App, hub: Hub) -> None:
     async def findings(_news: int | None) -> Component:
         newest = hub.findings.newest()[:_SIDE]
         rows = [
-            html.Li([badge(f.severity, f.severity), html.Div([finding_link(f), html.Span(f"{f.principal}, {f.time[11:19]}")])])
+            html.Li([badge(f.severity, f.severity), html.Div([finding_link(f), html.Span([html.Bdi(f.principal), f", {f.time[11:19]}"])])])
             for f in newest
         ]
         body = html.Ul(rows, className="side-list") if rows else html.P("None yet. Detectors write here.", className="quiet")

@@ -8,6 +8,7 @@ import click
 
 from tallystick_schemas import __version__
 
+from ..logs import show_uncaught
 from .telling import tell, told, wants_json
 
 _COMMANDS = {
@@ -65,6 +66,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point: every error that we raise on purpose is a sentence and an exit code, never a traceback."""
+    show_uncaught()
     try:
         outcome: Any = cli.main(args=argv, prog_name="tallystick", standalone_mode=False)
     except Exception as error:

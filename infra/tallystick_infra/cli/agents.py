@@ -16,6 +16,7 @@ from ..deployment.keyfiles import make_key
 from ..enrolling import enrol_agents, revoke_keys
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import check_agent, check_text
+from ..terminal import joined, styled
 from .agent_options import mandate_options, scope_of, scope_text, unscoped
 from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing, short_time
@@ -51,10 +52,10 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
         where = {"shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))}
         emit_json({"agent": name, **where, "roles": mandate.roles, "scope": mandate.scope})
         return
-    out().print(f"[bold]{name}[/] may sign from now on: shard {receipt.shard}, index {receipt.index}.")
-    out().print(f"Its roles: {', '.join(mandate.roles)}; its scope: {scope_text(mandate.scope)}.", markup=False)
+    out().print(joined(styled(name, "bold"), f" may sign from now on: shard {receipt.shard}, index {receipt.index}."))
+    out().print(f"Its roles: {', '.join(mandate.roles)}; its scope: {scope_text(mandate.scope)}.")
     if mandate.scope is None:
-        out().print(unscoped(name), markup=False)
+        out().print(unscoped(name))
     if not public_key:
         out().print(f"Its private key: {deployment.agent_key(name)}")
 
@@ -133,4 +134,4 @@ def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None
     deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was revoked.")
     check_revocable(agents_of(deployment), name, key)
     receipt = revoke_keys(deployment, [(name, key)], reason, timeout)[0]
-    out().print(f"Key {key} of [bold]{name}[/] is revoked: shard {receipt.shard}, index {receipt.index}.")
+    out().print(joined(f"Key {key} of ", styled(name, "bold"), f" is revoked: shard {receipt.shard}, index {receipt.index}."))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..terminal import echo, styled
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def verify(data: Path, seen: tuple[Path, ...], save_note: Path | None, as_json: 
     with out(True).status("reading the history …") as status:
 
         def progress(shard: int, index: int, done: int, rate: float) -> None:
-            status.update(f"shard {shard}, index {index:,}: {done:,} events checked, {rate:,.0f} a second")
+            status.update(styled(f"shard {shard}, index {index:,}: {done:,} events checked, {rate:,.0f} a second"))
 
         report = verify_history(
             deployment.clickhouse(), log, time.time(), progress if sys.stderr.isatty() else None, kept=(*kept, *extended)
@@ -69,7 +70,7 @@ def _save(path: Path, report: "Report", before: bytes | None) -> None:
 
     if report.integrity == "pass" and report.note is not None:
         save_note(path, report.note.encode(), before)
-        click.echo(f"the root note of {report.root_size} leaves is kept in {path}", err=True)
+        echo(f"the root note of {report.root_size} leaves is kept in {path}", err=True)
         return
     why = f"integrity is {report.integrity.value}" if report.integrity != "pass" else "there is no root checkpoint yet"
-    click.echo(f"the note {path} was not saved: {why}", err=True)
+    echo(f"the note {path} was not saved: {why}", err=True)

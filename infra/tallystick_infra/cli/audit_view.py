@@ -4,15 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rich.panel import Panel
-from rich.text import Text
-
 from tallystick_audit.verify import Report
 from tallystick_audit.verify.report import MAX_KEPT, Failure
 from tallystick_schemas.words import counted
 
+from ..terminal import StyledText, joined, lines, styled
 from .common import out
-from .tables import Listing
+from .tables import Listing, framed
 
 _SHOWN: Final = 50
 """Kinds of failures that a terminal shows."""
@@ -23,26 +21,21 @@ _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 def show_report(report: Report) -> None:
     """Three verdicts, the numbers, and every kind of failure with its places."""
     console = out()
-    verdicts = "   ".join(
-        f"{name} [bold {_STYLES[value]}]{value}[/]"
-        for name, value in (
-            ("integrity", report.integrity.value),
-            ("completeness", report.completeness.value),
-            ("freshness", report.freshness.value),
-        )
+    verdicts = (
+        joined("integrity ", _verdict(report.integrity.value), "   "),
+        joined("completeness ", _verdict(report.completeness.value), "   "),
+        joined("freshness ", _verdict(report.freshness.value)),
     )
     seen = (counted(report.entries, "entry", "entries"), counted(report.events, "event"), counted(report.checkpoints, "checkpoint"))
     numbers = f"{', '.join(seen)} in {report.seconds:.1f} s"
-    console.print(
-        Panel(f"{verdicts}\n{numbers}\n{_rules(report)}", title="audit verify", title_align="left", border_style="dim", expand=False)
-    )
+    console.print(framed("audit verify", lines(joined(*verdicts), numbers, _rules(report))))
     if report.failures:
         table = Listing("step", "shard", "index", "what")
         folded = fold(report.failures)
         for first, alike in folded[:_SHOWN]:
-            table.add_row(str(first.step), _place(first.shard), _place(first.index), Text(first.reason))
+            table.add_row(str(first.step), _place(first.shard), _place(first.index), first.reason)
             if alike:
-                table.add_row("", "", "", Text(f"… and {len(alike):,} more alike, {_span(alike)}", style="dim"))
+                table.add_row("", "", "", styled(f"… and {len(alike):,} more alike, {_span(alike)}", "dim"))
         console.print(table)
         left = report.failure_count - sum(1 + len(alike) for _, alike in folded[:_SHOWN])
         if left:
@@ -58,6 +51,10 @@ def _rules(report: Report) -> str:
     latest = max(one.since or "" for one in newer)
     levels = ", ".join(sorted({str(one.level) for one in newer}))
     return f"{said}; {len(newer)} of {counted(len(report.rules), 'shard')} by the rules of level {levels}, the last since {latest[:19]}Z"
+
+
+def _verdict(value: str) -> StyledText:
+    return styled(value, f"bold {_STYLES[value]}")
 
 
 def fold(failures: Sequence[Failure]) -> list[tuple[Failure, list[Failure]]]:

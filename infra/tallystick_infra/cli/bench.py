@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..terminal import styled
 from .common import emit_json, end_on_sigterm, json_option, out
 
 _EVENTS = 1_000_000
@@ -70,7 +71,7 @@ def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: s
     if "detect" in what:
         console.print(f"detect: {events:,} events …")
         results["detect"] = detecting.detect(events)
-    with scratch(lambda text: console.print(f"[yellow]{text}[/]"), [*ingesting.AGENTS, "bench-respond"]) as supervisor:
+    with scratch(lambda text: console.print(styled(text, "yellow")), [*ingesting.AGENTS, "bench-respond"]) as supervisor:
         # A moment for the parts to come to rest, so that memory at rest is that.
         time.sleep(5)
         if "ingest" in what:
@@ -91,7 +92,7 @@ def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: s
 def _show(chosen: dict[str, dict[str, Any]], *, as_json: bool) -> None:
     console = out(as_json)
     for name, figures in chosen.items():
-        console.print(f"[bold]{name}[/]")
+        console.print(styled(name, "bold"))
         for key, value in figures.items():
             console.print(f"  {key}: {value}")
     if as_json:

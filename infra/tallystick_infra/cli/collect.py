@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, TimeRemainingColumn
 
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
+from ..terminal import bar, joined, styled
 from .common import data_option, emit_json, json_option, open_deployment, out
 from .telling import Told, tell, told
 
@@ -142,14 +143,13 @@ def _bar(paths: tuple[str, ...], as_json: bool) -> Iterator[Any]:
 
     sizes = {str(path): path.stat().st_size for path in expand(paths, ()) if path.is_file()}
     console = out(as_json)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("reading", total=sum(sizes.values()))
+    with bar(console, DownloadColumn(), TimeRemainingColumn(), disable=not console.is_terminal) as drawn:
+        task = drawn.add_task("reading", total=sum(sizes.values()))
         done: dict[str, int] = {}
 
         def progress(name: str, read: int) -> None:
             done[name] = read
-            bar.update(task, completed=sum(done.values()), description=Path(name).name)
+            drawn.update(task, completed=sum(done.values()), description=styled(Path(name).name).plain)
 
         yield progress
 
@@ -166,12 +166,13 @@ def _show(report: "Report", rejected: Any, late: Told | None, as_json: bool) -> 
     from tallystick_schemas.words import counted
 
     console = out()
-    console.print(f"{counted(report.read, 'line')} read, [bold]{report.recorded:,}[/] recorded, {report.refused:,} refused.")
+    recorded = styled(f"{report.recorded:,}", "bold")
+    console.print(joined(f"{counted(report.read, 'line')} read, ", recorded, f" recorded, {report.refused:,} refused."))
     for one in report.skipped[:10]:
-        console.print(f"  {one['place']}: {one['reason']}", markup=False)
+        console.print(f"  {one['place']}: {one['reason']}")
     if report.refused:
-        console.print(f"The refused lines are kept in {where}.", markup=False)
+        console.print(f"The refused lines are kept in {where}.")
     if rejected.left_out:
         console.print(f"{rejected.left_out:,} more were not kept: the file is at its bound, or the disk refuses.")
     for one in report.unreadable:
-        console.print(f"not read: {one['place']}: {one['reason']}", markup=False)
+        console.print(f"not read: {one['place']}: {one['reason']}")

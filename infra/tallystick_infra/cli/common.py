@@ -1,31 +1,25 @@
-"""What commands share: the deployment's option, JSON on the last line, logging of processes."""
+"""What commands share: the deployment's option, JSON on the last line, what must answer, how they end."""
 
-import logging
-import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import click
-import msgspec
-from rich.console import Console, RenderableType
-from rich.table import Table
 
 from tallystick_schemas.signing import wire_time
 
+from .. import logs, terminal
 from ..deployment import Deployment, default_data
 from ..errors import NothingAnswers
 
 Store = Literal["Kafka", "ClickHouse"]
+out, emit_json, log_to_stderr = terminal.out, terminal.emit_json, logs.log_to_stderr
 _KNOCK_S: Final = 1.0
 _MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
-_PIPED_WIDTH = 10_000
-"""Columns where nobody's screen ends: a table is then as wide as its cells."""
 
 
 def data_option(command: F) -> F:
@@ -48,30 +42,6 @@ def adopt_option(command: F) -> F:
     """`--adopt PART`, given to the command as `adopt: tuple[str, ...]`."""
     words = "Let this part read on, once, what an earlier version kept without a signature; it is recorded as the operator's act."
     return click.option("--adopt", type=click.Choice(["detectors"]), multiple=True, help=words)(command)
-
-
-def emit_json(value: object) -> None:
-    """One object on one line of standard output."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
-
-
-def out(as_json: bool = False) -> Console:
-    """Where people read: standard output, or standard error when standard output is for a script."""
-    seen = (sys.stderr if as_json else sys.stdout).isatty()
-    return Console(stderr=as_json, highlight=False, soft_wrap=not seen, width=None if seen else _PIPED_WIDTH)
-
-
-def timed(text: str) -> RenderableType:
-    """A line of a log for people, with the time in front and what does not fit under its beginning; in a pipe, one line."""
-    now = f"[dim]{time.strftime('%H:%M:%S')}[/]"
-    if not sys.stdout.isatty() and not sys.stderr.isatty():
-        return f"{now} {text}"
-    line = Table.grid(padding=(0, 1, 0, 0))
-    line.add_column(no_wrap=True)
-    line.add_column(overflow="fold")
-    line.add_row(now, text)
-    return line
 
 
 def expiry(days: float, now: float) -> str:
@@ -122,11 +92,3 @@ def listens(address: str) -> bool:
 def end_on_sigterm() -> None:
     """From now on SIGTERM ends this process as Ctrl-C does, with what it began put away; exit code 143."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-def log_to_stderr(part: str) -> None:
-    """Logging of a process: one line an occurrence, on standard error, which the supervisor keeps in logs/."""
-    level = os.environ.get("TALLYSTICK_LOG", "INFO").upper()
-    logging.basicConfig(level=level, format=f"%(asctime)s {part} %(levelname)s %(name)s: %(message)s", force=True)
-    for noisy in ("kafka", "aiokafka", "faust", "mode", "uvicorn.access", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

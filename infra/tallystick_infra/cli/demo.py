@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from ..demo.artifacts import MODEL, make_artifacts
 from ..demo.story import Outcome, Story
 from ..deployment import Deployment
 from ..supervisor import Supervisor
-from .common import emit_json, end_on_sigterm, json_option, out, timed
+from ..terminal import StyledText, Terminal, styled, timed
+from .common import emit_json, end_on_sigterm, json_option, out
 from .console_settings import sign_in
 from .up import fetch_progress
 
@@ -47,7 +47,7 @@ def _run(scratch: Path, artifacts: Path | None, *, as_json: bool, headless: bool
     console = out(as_json)
     began = time.monotonic()
 
-    def say(text: str) -> None:
+    def say(text: str | StyledText) -> None:
         console.print(timed(text))
 
     deployment = Deployment.create(scratch, FREE_PORTS | ({"gateway": {"port": 0, "root": str(artifacts.absolute())}} if artifacts else {}))
@@ -56,7 +56,7 @@ def _run(scratch: Path, artifacts: Path | None, *, as_json: bool, headless: bool
     model, parts = _largest_model(Path(deployment.gateway().root))
     say("Starting Kafka, ClickHouse, notary, detectors, responder, sealer, gateway and console, all of them real.")
     with fetch_progress(console) as progress:
-        supervisor = Supervisor(deployment, say=lambda text: say(f"[yellow]{text}[/]"), progress=progress)
+        supervisor = Supervisor(deployment, say=lambda text: say(styled(text, "yellow")), progress=progress)
         supervisor.start()
     try:
         startup_s = round(time.monotonic() - began, 2)
@@ -64,9 +64,9 @@ def _run(scratch: Path, artifacts: Path | None, *, as_json: bool, headless: bool
         outcome = Story(deployment, model, parts, say).play()
         good = outcome.stopped and outcome.proven
         say(
-            "[bold green]The thief was stopped, nobody else was, and the history proves it.[/]"
+            styled("The thief was stopped, nobody else was, and the history proves it.", "bold green")
             if good
-            else "[bold red]This did not go as it must.[/]"
+            else styled("This did not go as it must.", "bold red")
         )
         if as_json:
             emit_json(_summary(outcome, startup_s))
@@ -107,10 +107,11 @@ def _summary(outcome: Outcome, startup_s: float) -> dict[str, Any]:
     }
 
 
-def _stay(console: Console, deployment: Deployment, supervisor: Supervisor) -> None:
+def _stay(console: Terminal, deployment: Deployment, supervisor: Supervisor) -> None:
     """The console stays open until Ctrl-C."""
-    console.print("\nThe incident console, signed in by this link once:")
-    console.print(f"[bold]{sign_in(deployment)}[/]", soft_wrap=True)  # one line: what the terminal wraps can be copied
+    console.print()
+    console.print("The incident console, signed in by this link once:")
+    console.print(styled(sign_in(deployment), "bold"), soft_wrap=True)  # one line: what the terminal wraps can be copied
     console.print("Ctrl-C ends everything.")
     stopping: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: stopping.append(number))

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.padding import Padding
-from rich.text import Text
 
 from ..deployment import Deployment
+from ..terminal import echo, lines, styled
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
 from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
-from .tables import Listing, amount
+from .tables import Listing, amount, indented
 
 if TYPE_CHECKING:
     from tallystick_stream_jobs.detectors.base import Rule
@@ -35,7 +34,7 @@ def in_force(deployment: Deployment) -> "Reloader":
     from tallystick_stream_jobs.policy import Reloader
 
     jobs = deployment.jobs()
-    return Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda said: click.echo(said, err=True))
+    return Reloader(Path(jobs.policy_file), Path(jobs.state_dir), lambda said: echo(said, err=True))
 
 
 def rules_in_force(deployment: Deployment, known: "DetectionPolicy") -> "list[Rule]":
@@ -46,7 +45,7 @@ def rules_in_force(deployment: Deployment, known: "DetectionPolicy") -> "list[Ru
 
     own, errors = load_rules(Path(deployment.jobs().policy_file).parent / FOLDER)
     for error in errors:
-        click.echo(f"left out: {error}", err=True)
+        echo(f"left out: {error}", err=True)
     return [*build_rules(known.parameters), *own]
 
 
@@ -79,7 +78,7 @@ def list_(data: Path, as_json: bool) -> None:
         return
     table = Listing("id", "what", "mode", "at most", "thresholds", whole=("id", "mode", "at most"))
     for one in found:
-        values = "\n".join(f"{name} {amount(part['value'])} {part['unit']}" for name, part in one["parameters"].items())
+        values = lines(*(f"{name} {amount(part['value'])} {part['unit']}" for name, part in one["parameters"].items()))
         mode = f"{one['mode']} (demoted)" if one["demoted"] else str(one["mode"])
         table.add_row(str(one["detector"]), str(one["title"]), mode, str(one["most"]), values)
     out().print(table)
@@ -110,7 +109,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
         bar, mode = f"{known.bar(one.detector).precision:g}", known.mode(one.detector)
         table.add_row(f"{one.detector} v{one.version}", str(one.findings), str(one.verdicts), share, bar, false, median, mode)
     out().print(table if found else f"Nothing was found in the last {days} days.")
-    out().print("[dim]Findings about drills' principals are left out.[/]")
+    out().print(styled("Findings about drills' principals are left out.", "dim"))
 
 
 @detect.command()
@@ -127,9 +126,9 @@ def explain(data: Path, as_json: bool, finding: str) -> None:
         emit_json(_as_json(known, sections))
         return
     for section in sections:
-        out().print(f"[bold]{section.title}[/]")
+        out().print(styled(section.title, "bold"))
         for line in section.lines:
-            out().print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+            out().print(indented(line))
 
 
 def _known(deployment: Deployment, finding: str) -> "Known":

@@ -8,6 +8,7 @@ import click
 
 from tallystick_schemas.words import counted
 
+from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing, amount
 
@@ -38,7 +39,7 @@ def backtest(data: Path, as_json: bool, rule: str, start: datetime, end: datetim
     with out(True).status(f"looking for {chosen.meta.id} in the history …") as status:
 
         def progress(done: int) -> None:
-            status.update(f"{done:,} events replayed …")
+            status.update(styled(f"{done:,} events replayed …"))
 
         report = back_test(client, chosen, bounds[0], bounds[1], replay=replay, progress=progress)
     if as_json:
@@ -59,10 +60,8 @@ def _show(report: dict[str, Any]) -> None:
     found = (
         f"{counted(report['findings'], 'finding')}, {counted(report['alerts'], 'alert')} about {counted(report['principals'], 'principal')}"
     )
-    console.print(
-        f"[bold]{report['rule']}[/] {report['title']}: {found} "
-        f"in {report['days']:.2f} days: {report['alerts_a_day']:.2f} alerts a day, {report['alerts_a_principal']:.2f} a principal found."
-    )
+    often = f"{report['alerts_a_day']:.2f} alerts a day, {report['alerts_a_principal']:.2f} a principal found."
+    console.print(joined(styled(report["rule"], "bold"), f" {report['title']}: {found} in {report['days']:.2f} days: {often}"))
     console.print(f"Done by {report['way']}: {report['means']}")
     if report["truncated"]:
-        console.print(f"[yellow]Only the first {len(report['found']):,} findings are listed and counted; choose a shorter time.[/]")
+        console.print(styled(f"Only the first {len(report['found']):,} findings are listed and counted; choose a shorter time.", "yellow"))

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 import msgspec
-from rich.markup import escape
 
 from ..deployment import Deployment
+from ..terminal import confirm, echo, joined, styled
 from .common import data_option, emit_json, json_option, open_deployment, out
 from .reasons import by_option
 
@@ -47,9 +47,9 @@ def _show(deployment: Deployment, as_json: bool) -> int:
         return 1 if known.mistakes else 0
     what = f"sha256 {known.policy.sha256[:16]}…" if known.policy.sha256 else "no file: the defaults"
     what = f"not used; detectors that run keep the policy they have, and a start would take {known.instead}" if known.instead else what
-    out().print(f"[bold]{escape(str(known.path))}[/] ({what})")
+    out().print(joined(styled(known.path, "bold"), f" ({what})"))
     for mistake in known.mistakes:
-        out().print(f"[red]not used:[/] {escape(mistake)}")
+        out().print(joined(styled("not used:", "red"), f" {mistake}"))
     show_policy(out(), known.policy)
     return 1 if known.mistakes else 0
 
@@ -96,8 +96,8 @@ def edit(data: Path, by: str, reason: str) -> None:
             break
         except SettingsError as error:
             for mistake in error.mistakes:
-                click.echo(f"  - {mistake}", err=True)
-            if not sys.stdin.isatty() or not click.confirm("Edit again?", default=True, err=True):
+                echo(f"  - {mistake}", err=True)
+            if not sys.stdin.isatty() or not confirm("Edit again?", default=True):
                 raise
             text = changed
     _put(deployment, changed, by, reason, as_json=False)
@@ -116,7 +116,7 @@ def _put(deployment: Deployment, text: str, by: str, reason: str, as_json: bool)
     if as_json:
         emit_json({"file": str(path), "sha256": digest_of(text), "changed": changed, "by": by})
         return
-    out().print(f"{escape(str(path))} is in force (sha256 {digest_of(text)[:16]}…)" if changed else "It was in force already.")
+    out().print(f"{path} is in force (sha256 {digest_of(text)[:16]}…)" if changed else "It was in force already.")
 
 
 @policy.command()

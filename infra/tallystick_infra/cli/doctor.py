@@ -11,7 +11,6 @@ import click
 import clickhouse_connect
 import psutil
 from kafka import KafkaConsumer, TopicPartition
-from rich.markup import escape
 
 from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.times import seconds_of
@@ -24,6 +23,7 @@ from ..deployment.keyfiles import read_key
 from ..errors import NothingAnswers
 from ..kafka.topics import Topics
 from ..settings_check import mistakes
+from ..terminal import styled
 from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
 from .tables import Listing
 
@@ -86,7 +86,8 @@ def doctor(data: Path, as_json: bool) -> int:
         return 0 if good else 1
     table = Listing("", "part", "seen", "what to do", whole=("part",), below="what to do")
     for check in checks:
-        table.add_row("[green]ok[/]" if check.ok else "[red]!![/]", *map(escape, (check.name, check.seen, "" if check.ok else check.mend)))
+        state = styled("ok", "green") if check.ok else styled("!!", "red")
+        table.add_row(state, check.name, check.seen, "" if check.ok else check.mend)
     out().print(table)
     return 0 if good else 1
 

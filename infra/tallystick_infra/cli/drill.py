@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
-from .common import data_option, emit_json, end_on_sigterm, json_option, open_deployment, out, timed
+from ..terminal import StyledText, Terminal, joined, styled, timed
+from .common import data_option, emit_json, end_on_sigterm, json_option, open_deployment, out
 from .tables import Listing
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def run(data: Path, as_json: bool, names: tuple[str, ...], everything: bool, hea
     drills = [catalogue.find(name) for name in (*names, *(catalogue.names() if everything else ()))]
 
     def say(text: str) -> None:
-        console.print(timed(escape(text)))
+        console.print(timed(text))
 
     with console.status("drilling …") if not headless and console.is_terminal else contextlib.nullcontext():
         results = Runner(open_deployment(data), say, side_by_side).run(drills)
@@ -85,7 +84,7 @@ def report(data: Path, as_json: bool, run_id: str | None, output: Path | None) -
     if output is not None or not as_json:
         path = output or Path(f"drill-{result.scenario}-{result.run}.html")
         path.write_text(page(result), "utf-8")
-        out(as_json).print(f"The report is in [bold]{escape(str(path))}[/].")
+        out(as_json).print(joined("The report is in ", styled(path, "bold"), "."))
 
 
 @drill.command()
@@ -101,11 +100,11 @@ def clean(data: Path, as_json: bool) -> int:
     if as_json:
         emit_json(cleared)
     else:
-        out().print(escape(cleared.words()))
+        out().print(cleared.words())
     return 1 if cleared.troubles else 0
 
 
-def _show(console: Console, result: "Result") -> None:
+def _show(console: Terminal, result: "Result") -> None:
     """Expectations with times, what was lost, and the verdict."""
     from tallystick_schemas.words import counted
 
@@ -114,9 +113,9 @@ def _show(console: Console, result: "Result") -> None:
     table = Listing("", "the record shows", "after", "within", "what", below="what")
     for mark in result.grades.expected:
         after = f"{mark.after_s:.2f} s" if mark.after_s is not None else "never"
-        table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), after, f"{mark.within_s:g} s", escape(mark.seen))
+        table.add_row(_sign(mark.met), mark.words, after, f"{mark.within_s:g} s", mark.seen)
     for mark in result.grades.must_not:
-        table.add_row("[green]✓[/]" if mark.met else "[red]✗[/]", escape(mark.words), "–", "ever", escape(mark.seen))
+        table.add_row(_sign(mark.met), mark.words, "–", "ever", mark.seen)
     console.print(table)
     lost, grades = result.grades.lost, result.grades
     most = f" (at most {lost.most_objects} and {size(lost.most_bytes or 0)})" if lost.most_objects is not None else ""
@@ -124,6 +123,11 @@ def _show(console: Console, result: "Result") -> None:
     if grades.hops_ms:
         console.print("Hops: " + ", ".join(f"{name.replace('_', ' ')} {ms:.0f} ms" for name, ms in grades.hops_ms.items()) + ".")
     for error in result.errors:
-        console.print(f"[red]{escape(error)}[/]")
-    verdict = "[bold green]passed[/]" if result.passed else "[bold red]failed[/]"
-    console.print(f"{escape(result.title)}: {verdict}. `tallystick drill report {result.run}` writes its report.\n")
+        console.print(styled(error, "red"))
+    verdict = styled("passed", "bold green") if result.passed else styled("failed", "bold red")
+    console.print(joined(f"{result.title}: ", verdict, f". `tallystick drill report {result.run}` writes its report."))
+    console.print()
+
+
+def _sign(met: bool) -> StyledText:
+    return styled("✓", "green") if met else styled("✗", "red")

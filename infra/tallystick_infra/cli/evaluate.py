@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TaskID, TimeRemainingColumn
 
+from ..terminal import bar
 from .common import emit_json, json_option, out
 
 if TYPE_CHECKING:
@@ -106,13 +107,12 @@ def _others(cloudtrail: tuple[Path, ...], benign: tuple[str, ...], detectors: "t
 @contextmanager
 def _progress(as_json: bool) -> Iterator["Step"]:
     console = out(as_json)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        tasks: dict[str, object] = {}
+    with bar(console, MofNCompleteColumn(), TimeRemainingColumn(), disable=not console.is_terminal) as drawn:
+        tasks: dict[str, TaskID] = {}
 
         def step(what: str, done: int, total: int) -> None:
-            task = tasks.setdefault(what, None) or bar.add_task(what, total=total)
-            tasks[what] = task
-            bar.update(task, completed=done, total=total)  # type: ignore[arg-type] # a TaskID
+            if what not in tasks:
+                tasks[what] = drawn.add_task(what, total=total)
+            drawn.update(tasks[what], completed=done, total=total)
 
         yield step

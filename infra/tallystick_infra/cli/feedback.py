@@ -12,6 +12,7 @@ from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
 from ..errors import ManyFindings, NoFinding
+from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, knock, open_running, out
 from .reasons import by_option, checked_reason
 from .respond_show import findings as _listing
@@ -66,7 +67,7 @@ def close(data: Path, as_json: bool, finding: str, disposition: str, reason: str
             {"finding": one.id, "disposition": disposition, "by": by, "detector": one.detector, "version": one.version, "event": event}
         )
         return
-    out().print(f"{one.detector} about [bold]{one.principal}[/] is closed as {disposition} by {by} (event {event})")
+    out().print(joined(f"{one.detector} about ", styled(one.principal, "bold"), f" is closed as {disposition} by {by} (event {event})"))
 
 
 def find_finding(deployment: Deployment, finding: str) -> Finding:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.text import Text
 
 from .common import data_option, emit_json, json_option, open_running, out
 from .reasons import by_option
@@ -48,7 +47,7 @@ def _list(data: Path, as_json: bool, *, everything: bool) -> None:
     for one in shown:
         last = one.error or one.detail or ""
         since, then = short_time(one.created_at), short_time(one.next_at or "")
-        table.add_row(one.id, Text(one.decision.subject), one.state, since, str(one.attempts), then, Text(last))
+        table.add_row(one.id, one.decision.subject, one.state, since, str(one.attempts), then, last)
     out().print(table if shown else "Nothing waits, and nothing was given up.")
 
 
@@ -69,9 +68,8 @@ def proofs(data: Path, as_json: bool, command: str | None) -> None:
         for one in found:
             denial = f"{one.hops_ms['denial']:.0f} ms" if "denial" in one.hops_ms else ""
             locked = short_time(one.locked_at)
-            table.add_row(
-                Text(one.subject), Text(one.point), one.state, locked, denial, str(one.attempts), Text(f"{one.how} (command {one.command})")
-            )
+            how = f"{one.how} (command {one.command})"
+            table.add_row(one.subject, one.point, one.state, locked, denial, str(one.attempts), how)
         out().print(table if found else "No lock was to be proven.")
     if any(one.state == "still-works" for one in found):
         sys.exit(1)

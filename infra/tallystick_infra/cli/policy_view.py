@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
-
 from tallystick_stream_jobs.policy.model import Bar, DetectionPolicy, Exemption, Grant, Suppression, to_minutes
 
+from ..terminal import Terminal, joined, styled
 from .tables import Listing
 
 
-def show_policy(console: Console, known: DetectionPolicy) -> None:
+def show_policy(console: Terminal, known: DetectionPolicy) -> None:
     """What the file says, and the defaults that matter where it is silent."""
-    console.print(f"Detectors that are not named below: mode [bold]{known.default_mode}[/], bar {_bar(known.bar_default)}.")
+    mode = styled(known.default_mode, "bold")
+    console.print(joined("Detectors that are not named below: mode ", mode, f", bar {_bar(known.bar_default)}."))
     named = sorted({*known.detectors, *known.demoted})
     if named:
         console.print(_detectors(known, named))
@@ -23,7 +21,7 @@ def show_policy(console: Console, known: DetectionPolicy) -> None:
         f"{noise.storm_minutes:g} min become one."
     )
     protected = ", ".join(sorted(known.protected)) or "nobody"
-    console.print(f"[bold]protected[/] (two people): {escape(protected)}", soft_wrap=True)
+    console.print(joined(styled("protected", "bold"), f" (two people): {protected}"), soft_wrap=True)
     lists = (
         ("exempt", [_exemption(one) for one in known.exemptions]),
         ("suppressed", [_suppression(one) for one in known.suppressions]),
@@ -31,7 +29,7 @@ def show_policy(console: Console, known: DetectionPolicy) -> None:
     )
     for title, lines in lists:
         for line in lines or ["nothing"]:
-            console.print(f"[bold]{title}[/]: {escape(line)}", soft_wrap=True)
+            console.print(joined(styled(title, "bold"), f": {line}"), soft_wrap=True)
 
 
 def _detectors(known: DetectionPolicy, named: Sequence[str]) -> Listing:
@@ -40,7 +38,7 @@ def _detectors(known: DetectionPolicy, named: Sequence[str]) -> Listing:
         thresholds = known.parameters.get(name, {})
         mode = known.mode(name) + (f": {known.demoted[name]}" if name in known.demoted else "")
         shown = ", ".join(f"{key} {value:g}" for key, value in sorted(thresholds.items())) or "as shipped"
-        table.add_row(Text(name), Text(mode), Text(_bar(known.bar(name))), Text(shown))
+        table.add_row(name, mode, _bar(known.bar(name)), shown)
     return table
 
 

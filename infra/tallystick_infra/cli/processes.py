@@ -8,6 +8,7 @@ import click
 
 from ..built_in import agent_of
 from ..deployment.keyfiles import read_key
+from ..terminal import echo
 from .common import data_option, log_to_stderr, open_deployment
 
 
@@ -67,7 +68,7 @@ def link(data: Path, who: str | None) -> None:
     from .console_settings import checked_name, login_name, sign_in
 
     name = checked_name(login_name() if who is None else who)
-    click.echo(sign_in(open_deployment(data), name))
+    echo(sign_in(open_deployment(data), name))
 
 
 instance_option = click.option(

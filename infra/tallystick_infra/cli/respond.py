@@ -175,7 +175,7 @@ class _Given:
                 decision = wait_decided(self.deployment.kafka(), self.deployment.log(), command, self.timeout)
             except LockUnconfirmed as error:
                 raise OrderWaits(command, self.timeout, _silent(recorder)) from error
-        emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
+        emit_json(_told(decision)) if as_json else out().print(_sentence(decision))
         if decision.lock is None and not withdrawn(decision):
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from tallystick_schemas.names import canonical_subject, same_principal
 from tallystick_schemas.signing import wire_time
 
 from ..deployment import Deployment
 from ..errors import NoFinding, NothingAnswers, NotLocked, UnseenSubject, WeakerLock
+from ..terminal import confirm, echo
 from .common import knock
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def hint_waiting(waiting: "list[Decision]") -> None:
             said = (
                 f"an order to {one.proposed.level} {one.subject} (by {one.by}, command {one.id}) waits on; `unlock --withdraw` withdraws it"
             )
-            click.echo(f"hint: {said}", err=True)
+            echo(f"hint: {said}", err=True)
 
 
 def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
@@ -77,14 +76,14 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
     try:
         known |= _within(LOOK_S, deployment, lambda store: kinds_in_history(store, name))
     except _Unanswered as error:
-        click.echo(f"hint: whether {subject} was ever seen could not be checked ({error}); the order is given all the same", err=True)
+        echo(f"hint: whether {subject} was ever seen could not be checked ({error}); the order is given all the same", err=True)
         return
     if kind in known:
         return
     refusal = UnseenSubject(subject, f"{min(known)}:{name}" if known else None)
     if not (ask and _somebody_is_there()):
         raise refusal
-    click.confirm(f"{refusal}. Order it now?", abort=True, err=True)
+    confirm(f"{refusal}. Order it now?", abort=True)
 
 
 def _is_spoken_of(deployment: Deployment, subject: str) -> bool:
@@ -140,7 +139,7 @@ def kinds_in_tokens(deployment: Deployment, name: str) -> set[str]:
     try:
         records = read_tokens(path).records()
     except TokenFileError as error:
-        click.echo(f"hint: {error}", err=True)
+        echo(f"hint: {error}", err=True)
         return set()
     kinds = [{"principal": same_principal(one.principal, name), "credential": one.credential == name} for one in records]
     return {kind for one in kinds for kind, same in one.items() if same}
@@ -192,7 +191,7 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
     try:
         return the_one(given, _within(LOOK_S, deployment, lambda store: read_ids(store, given)))
     except _Unanswered as error:
-        click.echo(f"hint: whether there is a finding {given} could not be checked ({error}); the order names it all the same", err=True)
+        echo(f"hint: whether there is a finding {given} could not be checked ({error}); the order names it all the same", err=True)
         return given
 
 

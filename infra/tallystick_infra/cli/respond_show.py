@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.text import Text
 
 from ..deployment import Deployment
 from ..errors import NothingAnswers
+from ..terminal import echo, lines, styled
 from .common import data_option, emit_json, json_option, knock, open_running, out
-from .tables import Listing, amount, short_time
+from .tables import Listing, amount, cut, short_time
 
 if TYPE_CHECKING:
     from tallystick_schemas.blast_radius import Plan
@@ -54,16 +54,16 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
 
     plan = read_plan(deployment, subject)
     if not plan.events:
-        click.echo(_UNSEEN, err=True)
+        echo(_UNSEEN, err=True)
     if as_json:
         emit_json(plan)
         return
     seen = f", the last at {plan.last_seen[:19]}Z" if plan.last_seen else ""
-    out().print(f"A lock of {subject} would hit, by its {counted(plan.events, 'event')} of the last 24 hours{seen}:", markup=False)
+    out().print(f"A lock of {subject} would hit, by its {counted(plan.events, 'event')} of the last 24 hours{seen}:")
     table = Listing("what", "how many", "for example", whole=("what",))
     for name in GROUPS:
         hit = getattr(plan, name)
-        table.add_row(name, str(hit.count), Text("\n".join(hit.examples) or "–"))
+        table.add_row(name, str(hit.count), lines(*map(cut, hit.examples or ("–",))))
     out().print(table)
     out().print("Nothing is locked yet. Order it without --plan.")
 
@@ -104,11 +104,11 @@ def locks(data: Path, as_json: bool, everything: bool) -> None:
     _print_locks([lock for lock in known if everything or lock.state == "locked"])
     _print_points(points)
     for one in waiting:
-        out().print(f"Waits for a second person until {(one.expires or '')[11:16]} UTC: {_wish(one)}", markup=False)
+        out().print(f"Waits for a second person until {(one.expires or '')[11:16]} UTC: {_wish(one)}")
     for one in over:
-        out().print(f"{one.subject}, at {one.at[11:16]} UTC: {one.reason} (command {one.id})", markup=False)
+        out().print(f"{one.subject}, at {one.at[11:16]} UTC: {one.reason} (command {one.id})")
     for sentence in told:
-        out().print(sentence, style="bold red", markup=False)
+        out().print(sentence, style="bold red")
 
 
 def _wish(decision: "Decision") -> str:
@@ -137,7 +137,7 @@ def shown_level(lock: "Lock") -> str:
 def _print_locks(found: "list[Lock]") -> None:
     table = Listing("subject", "level", "since", "until", "by", "why", whole=("subject",), below="why")
     for one in found:
-        table.add_row(Text(one.subject), shown_level(one), short_time(one.at), lock_end(one), Text(one.by), Text(one.reason))
+        table.add_row(one.subject, shown_level(one), short_time(one.at), lock_end(one), one.by, one.reason)
     out().print(table if found else "Nobody is locked.")
 
 
@@ -167,7 +167,7 @@ def _print_points(points: "list[Standing]") -> None:
     table = Listing("enforcement point", "kind", "heard", "locks acknowledged", whole=("enforcement point",))
     for one in points:
         heard = f"SILENT for {one.age_s:.0f} s" if one.silent else f"{one.age_s:.0f} s ago"
-        table.add_row(Text(one.point.name), one.point.kind, heard, Text(acknowledged(one)))
+        table.add_row(one.point.name, one.point.kind, heard, acknowledged(one))
     out().print(table)
 
 
@@ -206,9 +206,9 @@ def findings(
         how = None if closed is None else closed.get(one.id)
         state = "?" if closed is None else "closed" if how else "open"
         said = f"{one.text} Closed as {how.disposition} by {how.by}." if how else one.text
-        label = Text(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
+        label = styled(one.severity, "" if how else _SEVERITIES.get(one.severity, ""))
         value = f"{amount(one.value)} / {amount(one.threshold)}"
-        row = (one.id[:ID_SHOWN], short_time(one.time), label, one.detector, Text(one.principal), value, state, Text(said))
+        row = (one.id[:ID_SHOWN], short_time(one.time), label, one.detector, one.principal, value, state, said)
         table.add_row(*row, style="dim" if how else None)
     out().print(
         table if found else f"Nothing of that is among the newest {_LOOKED_THROUGH:,} findings." if narrowed else "Nothing was found."
@@ -231,5 +231,5 @@ def _closed(deployment: Deployment, ids: list[str]) -> "dict[str, Closed] | None
         knock(deployment, "ClickHouse")
         return read_closed(deployment.clickhouse(), deployment.log().command_agents, ids)
     except (NothingAnswers, ClickHouseError) as error:
-        click.echo(f"hint: which of them are closed is not known ({' '.join(str(error).split())[:200]})", err=True)
+        echo(f"hint: which of them are closed is not known ({' '.join(str(error).split())[:200]})", err=True)
         return None

@@ -6,6 +6,7 @@ import click
 
 from tallystick_schemas.words import counted
 
+from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, out
 from .tables import Listing
 
@@ -37,9 +38,11 @@ def test(data: Path, as_json: bool, paths: tuple[Path, ...]) -> int:
         return 1 if errors else 0
     console = out()
     for rule in found:
-        console.print(f"[green]good[/]    {rule.meta.id}  {rule.meta.title} ({counted(len(rule.definition.examples), 'example')})")
+        examples = counted(len(rule.definition.examples), "example")
+        console.print(joined(styled("good", "green"), f"    {rule.meta.id}  {rule.meta.title} ({examples})"))
     for error in errors:
-        console.print(f"[red]refused[/] {error.path}\n        {error.part}: {error.reason}", markup=True)
+        console.print(joined(styled("refused", "red"), f" {error.path}"))
+        console.print(f"        {error.part}: {error.reason}")
     console.print(f"{counted(len(files), 'file')}, {counted(len(found), 'rule')} good, {len(errors)} refused.")
     return 1 if errors else 0
 
@@ -77,5 +80,5 @@ def list_(data: Path, as_json: bool) -> int:
         table.add_row(rule.meta.id, rule.meta.severity, rule.meta.most, f"{line.value:g} {line.unit}", rule.meta.title)
     out().print(table if found else f"No rules in {data / FOLDER}.")
     for error in errors:
-        out().print(f"[red]left out[/] {error}")
+        out().print(joined(styled("left out", "red"), f" {error}"))
     return 1 if errors else 0

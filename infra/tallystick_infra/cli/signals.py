@@ -12,6 +12,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted
 from tallystick_stream_jobs.shared_signals.settings import SignalsSettings
 
+from ..terminal import echo, joined, styled
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
 from .tables import Listing
 
@@ -85,7 +86,7 @@ def status(data: Path, as_json: bool) -> None:
             f"{counted(counts['streams'], 'stream')}, {counted(counts['waiting'], 'token waits', 'tokens wait')}; heard: {heard or 'nobody is pinned'}"
         )
         for stream_id in wrong:
-            out().print(f"[red]stream {stream_id} needs a look[/]: tallystick signals streams")
+            out().print(joined(styled(f"stream {stream_id} needs a look", "red"), ": tallystick signals streams"))
     raise SystemExit(1 if wrong else 0)
 
 
@@ -115,9 +116,9 @@ def verify(data: Path, as_json: bool, stream: str, timeout: float) -> None:
         emit_json({"stream": stream, "jti": jti, "taken": outcome == "", "error": outcome or wrong or None})
     else:
         out().print(
-            f"[green]taken[/] ({jti})"
+            joined(styled("taken", "green"), f" ({jti})")
             if outcome == ""
-            else f"[red]not taken[/] within {timeout:.0f} s: {outcome or wrong or 'not fetched'}"
+            else joined(styled("not taken", "red"), f" within {timeout:.0f} s: {outcome or wrong or 'not fetched'}")
         )
     raise SystemExit(0 if outcome == "" else 1)
 
@@ -148,8 +149,8 @@ def token(data: Path, as_json: bool, name: str, days: float) -> None:
     if as_json:
         emit_json({"token": made, "name": name})
         return
-    out().print(f"Token of [bold]{name}[/]. It is shown this once:")
-    click.echo(made)
+    out().print(joined("Token of ", styled(name, "bold"), ". It is shown this once:"))
+    echo(made)
 
 
 @signals.group()

@@ -5,15 +5,20 @@ from datetime import UTC, datetime
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.panel import Panel
 from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
+
+from ..terminal import styled
 
 _LEAST = 8
 """Cells that each other column must keep for the whole ones to stay in one piece."""
 _GAP = 2
 _SENTENCE = 56
 """Cells that a column of sentences needs to be read as such."""
+_LONGEST = 1_000
+"""Characters of a cell. An event has room for a name of 16,000, which would push everything else off the screen."""
 
 
 class Listing(Table):
@@ -21,6 +26,7 @@ class Listing(Table):
 
     The leftmost come first; one without room is folded like all others, for rich cuts what it may neither wrap nor fit, silently.
     `below` is the last column, of sentences: where it would be a narrow strip, each sentence stands under its row instead.
+    A cell that is a string is text on one line, of at most `_LONGEST` characters; colours and lines come from `terminal.styled` and `lines`.
     """
 
     def __init__(self, *columns: str, whole: Collection[str] = (), below: str | None = None) -> None:
@@ -28,6 +34,10 @@ class Listing(Table):
         self._whole, self._below = frozenset(whole), below
         for column in self.columns:
             column.overflow = "fold"
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """One row."""
+        super().add_row(*(styled(cut(cell)) if isinstance(cell, str) else cell for cell in cells), style=style, end_section=end_section)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = [max(_width(cell) for cell in (column.header, *column.cells)) for column in self.columns]
@@ -63,7 +73,23 @@ def _line(cells: Sequence[RenderableType], widths: Sequence[int], style: StyleTy
 
 
 def _width(cell: object) -> int:
-    return cell.cell_len if isinstance(cell, Text) else Text.from_markup(str(cell)).cell_len
+    return (cell if isinstance(cell, Text) else styled(cell)).cell_len
+
+
+def cut(text: str) -> str:
+    """A cell's text; of a very long one the beginning, and how much is left out. `--json` has all of it."""
+    more = len(text) - _LONGEST
+    return f"{text[:_LONGEST]}… and {more:,} characters more" if more > 0 else text
+
+
+def framed(title: str, content: Text) -> Panel:
+    """Text in a frame that is no wider than it needs."""
+    return Panel(content, title=styled(title), title_align="left", border_style="dim", expand=False)
+
+
+def indented(text: str) -> Padding:
+    """A line that stands two cells in, and so do those that it is folded to."""
+    return Padding(styled(text), (0, 0, 0, _GAP), expand=False)
 
 
 def amount(value: float) -> str:

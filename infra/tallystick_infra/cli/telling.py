@@ -1,13 +1,13 @@
 """How a command's error is told: a sentence on standard error, an exit code, and with --json one object as the last line of standard output."""
 
-import json
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
 
 from tallystick_schemas.errors import SettingsError, TallystickError
+
+from ..terminal import echo, echo_click, echo_error, emit_json
 
 _STOPPED = 130
 
@@ -45,18 +45,17 @@ def wants_json(arguments: Sequence[str]) -> bool:
 def tell(error: Exception, what: Told, *, as_json: bool) -> None:
     """People read standard error; a script reads the last line of standard output."""
     if isinstance(error, click.ClickException):
-        error.show()
+        echo_click(error)
     elif isinstance(error, click.exceptions.Abort):
-        click.echo(what.sentence, err=True)
+        echo(what.sentence, err=True)
     elif isinstance(error, SettingsError):
-        click.echo("error: these settings cannot be used:", err=True)
+        echo("error: these settings cannot be used:", err=True)
         for mistake in error.mistakes:
-            click.echo(f"  - {mistake}", err=True)
+            echo(f"  - {mistake}", err=True)
     else:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {what.sentence}", err=True)
+        echo_error(what.sentence)
     if as_json:
-        sys.stdout.write(json.dumps({"error": what.sentence, "exit": what.exit}) + "\n")
-        sys.stdout.flush()
+        emit_json({"error": what.sentence, "exit": what.exit})
 
 
 def _store_of(error: Exception) -> str | None:

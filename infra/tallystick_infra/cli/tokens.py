@@ -12,6 +12,7 @@ from tallystick_producers.gateway.tokens import TokenBook, append_token, new_tok
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import ActorKind
 
+from ..terminal import echo, joined, styled
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
 from .tables import Listing
 
@@ -40,10 +41,9 @@ def add(data: Path, as_json: bool, principal: str, kind: str, roles: tuple[str, 
     if as_json:
         emit_json({"token": made, "principal": principal, "credential": record.credential, "expires": record.expires})
         return
-    out().print(
-        f"Token of [bold]{principal}[/] (credential {record.credential}, until {(record.expires or '')[:10]}). It is shown this once:"
-    )
-    click.echo(made)
+    said = f" (credential {record.credential}, until {(record.expires or '')[:10]}). It is shown this once:"
+    out().print(joined("Token of ", styled(principal, "bold"), said))
+    echo(made)
 
 
 @token.command(name="list")
@@ -85,7 +85,7 @@ def _book(path: Path) -> TokenBook:
 
 def _tell_faults(book: TokenBook) -> None:
     for fault in book.faults:
-        click.echo(f"This line lets nobody in; mend or delete it. {fault}", err=True)
+        echo(f"This line lets nobody in; mend or delete it. {fault}", err=True)
 
 
 @token.command()

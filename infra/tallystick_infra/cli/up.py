@@ -9,29 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from tallystick_schemas.errors import SettingsError
 
 from ..deployment import Deployment
 from ..settings_check import mistakes
 from ..supervisor import Supervisor
+from ..terminal import Terminal, bar, joined, styled
 from .addresses import Address, Addresses, away, check_answers
 from .common import adopt_option, data_option, emit_json, json_option, out
 
 
 @contextlib.contextmanager
-def fetch_progress(console: Console) -> Iterator[Any]:
+def fetch_progress(console: Terminal) -> Iterator[Any]:
     """A callback for `ensure_jars` that shows a bar once there is something to fetch."""
-    columns = (TextColumn("fetching Kafka (first start only)"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with bar(console, DownloadColumn(), TransferSpeedColumn()) as drawn:
         task: list[Any] = []
 
         def progress(done: int, total: int) -> None:
             if not task:
-                task.append(bar.add_task("", total=total))
-            bar.update(task[0], completed=done)
+                task.append(drawn.add_task("fetching Kafka (first start only)", total=total))
+            drawn.update(task[0], completed=done)
 
         yield progress
 
@@ -59,12 +58,11 @@ def up(data: Path, as_json: bool, kafka: str | None, clickhouse: str | None, art
         signal.signal(number, lambda got, _: stopping.append(got))
     began = time.monotonic()
     with fetch_progress(console) as progress:
-        supervisor = Supervisor(
-            deployment,
-            say=lambda text: console.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {text}"),
-            progress=progress,
-            adopt=adopt,
-        )
+
+        def say(text: str) -> None:
+            console.print(joined(styled(time.strftime("%H:%M:%S"), "yellow"), f" {text}"))
+
+        supervisor = Supervisor(deployment, say=say, progress=progress, adopt=adopt)
         supervisor.start()
     try:
         seconds = time.monotonic() - began
@@ -109,13 +107,13 @@ def _tables(kafka: str | None, clickhouse: str | None, artifacts: Path | None) -
     return tables
 
 
-def _greet(console: Console, deployment: Deployment, seconds: float) -> None:
+def _greet(console: Terminal, deployment: Deployment, seconds: float) -> None:
     from ..deployment import read_run
     from .console_settings import sign_in
 
     run = read_run(deployment.path)
     assert run is not None
-    console.print(f"[bold green]ready[/] after {seconds:.1f} s   data {deployment.path}")
+    console.print(joined(styled("ready", "bold green"), f" after {seconds:.1f} s   data {deployment.path}"))
     console.print(f"  gateway  {run.gateway}   (HF_ENDPOINT for Hugging Face clients)")
     console.print(f"  console  {sign_in(deployment)}", soft_wrap=True)
     console.print("  Ctrl-C stops everything in order.")

@@ -14,12 +14,13 @@ from tallystick_schemas.messages import Finding, Lock
 from tallystick_stream_jobs.responder.client import read_findings, read_locks
 
 from ..deployment import Deployment, read_run
+from ..terminal import StyledText, joined, styled
 from .actors import Client, Reader, Thief
 
 READERS = ("alice", "bob", "carol", "dave")
 VICTIM = "dave"
 _WAIT_S = 30.0
-Say = Callable[[str], None]
+Say = Callable[[str | StyledText], None]
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Story:
         client.close()
 
     def _readers(self) -> None:
-        self._say(f"Four readers pull shards of [bold]{self._model}[/] through the gateway, as every day.")
+        self._say(joined("Four readers pull shards of ", styled(self._model, "bold"), " through the gateway, as every day."))
         readers = []
         for number, name in enumerate(READERS):
             paths = [self._path(part) for part in self._parts[number * 5 : number * 5 + 5]]
@@ -112,7 +113,7 @@ class Story:
         outcome = self.outcome
         outcome.taken, outcome.thief_bytes = len(thief.taken), thief.client.bytes_taken
         if thief.denied is None:
-            self._say(f"  [red]Not stopped: {outcome.taken} of {outcome.parts} shards are gone.[/]")
+            self._say(styled(f"  Not stopped: {outcome.taken} of {outcome.parts} shards are gone.", "red"))
             return
         outcome.denied_text = thief.denied.text
         outcome.finding = self._finding_of(thief)
@@ -123,7 +124,8 @@ class Story:
             self._say(f"  cut      the download under way ended after {thief.cut.size / 1e3:.0f} kB, with the lock's arrival.")
         self._say(f"  first {thief.denied.status} after {outcome.taken} of {outcome.parts} shards ({outcome.thief_bytes / 1e6:.0f} MB).")
         if outcome.emit_to_denied_ms is not None:
-            self._say(f"  From the request that crossed the line to the first denial: [bold]{outcome.emit_to_denied_ms:.0f} ms[/].")
+            took = styled(f"{outcome.emit_to_denied_ms:.0f} ms", "bold")
+            self._say(joined("  From the request that crossed the line to the first denial: ", took, "."))
 
     def _finding_of(self, thief: Thief) -> Finding | None:
         """The finding that locked: the one that the lock names."""
@@ -145,7 +147,7 @@ class Story:
         self._say(
             f"  {', '.join(others)} read on, undisturbed."
             if not self.outcome.wrongly_denied
-            else "  [red]Somebody else was denied as well.[/]"
+            else styled("  Somebody else was denied as well.", "red")
         )
 
     def _prove(self) -> None:
@@ -153,9 +155,9 @@ class Story:
         self._wait_for_seal()
         report = self.outcome.report = verify_history(self._deployment.clickhouse(), self._deployment.log(), time.time())
         verdicts = f"integrity {report.integrity.value}, completeness {report.completeness.value}, freshness {report.freshness.value}"
-        self._say(f"  {report.entries} entries, {report.events} events: [bold]{verdicts}[/].")
+        self._say(joined(f"  {report.entries} entries, {report.events} events: ", styled(verdicts, "bold"), "."))
         for failure in report.failures[:5]:
-            self._say(f"  [red]step {failure.step}, shard {failure.shard}, index {failure.index}: {failure.reason}[/]")
+            self._say(styled(f"  step {failure.step}, shard {failure.shard}, index {failure.index}: {failure.reason}", "red"))
 
     def _wait_for_seal(self) -> None:
         """Until checkpoints cover what the ledger holds now."""

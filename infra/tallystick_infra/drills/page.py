@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from html import escape
 
 from tallystick_schemas.words import counted
 
 from .grade import Mark, size
 from .page_chart import LANES, chart, hops
 from .page_style import CSS, policy
+from .page_text import escape
 from .results import Moment, Result
 
 _NAMES = dict(LANES)
@@ -28,10 +28,11 @@ def page(result: Result) -> str:
 
 def _top(result: Result) -> str:
     verdict = '<span class="badge pass">✓ passed</span>' if result.passed else '<span class="badge fail">✗ failed</span>'
+    story = escape(" ".join(result.story.split()))
     chips = "".join(f'<span class="chip">{escape(one)}</span>' for one in result.techniques)
     return (
         f'<header>{verdict} <span class="soft">Drill <span class="mono">{escape(result.run)}</span> · {escape(result.scenario)} · '
-        f"{_day(result.began)} · deployment {escape(result.deployment)}</span><h1>{escape(result.title)}</h1><p>{escape(result.story)}</p><p>{chips}</p>"
+        f"{_day(result.began)} · deployment {escape(result.deployment)}</span><h1>{escape(result.title)}</h1><p>{story}</p><p>{chips}</p>"
         + "".join(f'<p class="no">{escape(error)}</p>' for error in result.errors)
         + "</header>"
     )

@@ -1,9 +1,9 @@
 """The report's two pictures as SVG: who did what when, and the hops from the event that crossed the line to the refusals."""
 
-from html import escape
 from math import ceil, floor, log10
 from typing import Final
 
+from .page_text import escape
 from .results import Moment, Result
 
 _WIDTH: Final = 1056

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table as RichTable
+from tallystick_schemas.shown import shown as shown_text
 
+from ..terminal import Drawn, titled
 from .run import OURS
 
 
@@ -26,20 +27,15 @@ def tables(told: dict[str, Any]) -> list[Table]:
     return [*first, *others, *(_attacks(one) for one in told.get("cloudtrail", []))]
 
 
-def shown(table: Table) -> RichTable:
+def shown(table: Table) -> Drawn:
     """For a terminal."""
-    rich = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
-    for at, name in enumerate(table.head):
-        rich.add_column(name, justify="right" if at else "left")
-    for row in table.rows:
-        rich.add_row(*row)
-    return rich
+    return titled(table.title, table.note, table.head, table.rows)
 
 
 def markdown(table: Table) -> str:
     """For a page."""
     lines = [f"### {table.title}", "", table.note, "", "| " + " | ".join(table.head) + " |", "|---" + "|---:" * (len(table.head) - 1) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in table.rows)]) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(map(shown_text, row)) + " |" for row in table.rows)]) + "\n"
 
 
 def interval(figure: dict[str, float], digits: int = 2) -> str:

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from tallystick_schemas.shown import shown
+
 from .errors import Refusal, bad_request
 from .protocol import EXTENSION, Connection
 
@@ -94,8 +96,8 @@ class Exchange:
         return 0 if self.head else len(body)
 
     async def refuse(self, refusal: Refusal) -> None:
-        """The sentence, as JSON and in the headers that Hub clients show; with the id to quote."""
-        text = f"{refusal.text} (request {self.request_id})"
+        """The sentence, as JSON and in the headers that Hub clients print; with the id to quote."""
+        text = shown(f"{refusal.text} (request {self.request_id})")
         headers = {"x-error-code": refusal.code, "x-error-message": text[:_MAX_HEADER_TEXT]}
         headers |= {_FACT_HEADERS[name]: value for name, value in refusal.facts.items() if name in _FACT_HEADERS}
         if refusal.status == HTTPStatus.UNAUTHORIZED:

@@ -177,6 +177,7 @@ def guarded_server(app: Any, host: str, port: int, limits: Limits, lifespan: Lit
         lifespan=lifespan,
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=_GRACE_S,
+        log_config=None,  # its own would print past the log of the process
         log_level="warning",
         access_log=False,
         server_header=False,

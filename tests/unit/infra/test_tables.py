@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 from rich.text import Text
 from tests.support.responding import finding
 
 from tallystick_infra.cli import respond_show
-from tallystick_infra.cli.common import out, timed
 from tallystick_infra.cli.drill import list_drills, report
 from tallystick_infra.cli.feedback import the_one
 from tallystick_infra.cli.tables import Listing, amount, short_time
 from tallystick_infra.drills.catalogue import names
 from tallystick_infra.drills.grade import size
 from tallystick_infra.errors import ManyFindings, NoFinding, NothingAnswers
+from tallystick_infra.terminal import Terminal, out, styled, timed
 from tallystick_schemas.settings import LogSettings
 from tallystick_stream_jobs.responder import client
 from tallystick_stream_jobs.triage import store
@@ -29,7 +28,7 @@ IDS = ["0123456789abcdef", "0123456788abcdef", "fedcba9876543210"]
 
 
 def printed(table: Listing, width: int) -> str:
-    screen = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    screen = Terminal(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     screen.print(table)
     return screen.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
@@ -37,7 +36,7 @@ def printed(table: Listing, width: int) -> str:
 def listing(*subjects: str) -> Listing:
     table = Listing("subject", "state", "why", whole=("subject",))
     for subject in subjects:
-        table.add_row(Text(subject), "suspend", "he took a great many things that were not his, one after the other")
+        table.add_row(subject, "suspend", "he took a great many things that were not his, one after the other")
     return table
 
 
@@ -54,14 +53,14 @@ def test_what_is_wider_than_the_screen_is_folded_and_not_cut() -> None:
 
 def test_a_subject_without_room_does_not_break_the_id_beside_it() -> None:
     table = Listing("id", "about", "what", whole=("id", "about"))
-    table.add_row(IDS[0], Text(SUBJECT * 3), "he took a great many things that were not his, one after the other")
+    table.add_row(IDS[0], SUBJECT * 3, "he took a great many things that were not his, one after the other")
     assert IDS[0] in printed(table, 40)
 
 
 def noted() -> Listing:
     table = Listing("id", "about", "state", "what", whole=("id",), below="what")
-    table.add_row(IDS[0], Text("ann@example.org"), "open", Text("ann took a great many things that were not hers, one after the other"))
-    table.add_row(IDS[1], Text("bo@example.org"), "[red]closed[/]", "")
+    table.add_row(IDS[0], "ann@example.org", "open", "ann took a great many things that were not hers, one after the other")
+    table.add_row(IDS[1], "bo@example.org", styled("closed", "red"), "")
     return table
 
 
@@ -202,10 +201,10 @@ def test_the_run_of_a_report_may_be_left_out() -> None:
 def test_a_line_of_a_log_hangs_on_a_screen_and_is_one_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     words = "he took a great many things that were not his, one after the other, and nobody said a word"
     piped = timed(words)
-    assert isinstance(piped, str)
-    assert piped.endswith(f" {words}")
+    assert isinstance(piped, Text)
+    assert piped.plain.endswith(f" {words}")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    screen = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    screen = Terminal(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
     screen.print(timed(words))
     first, second = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert first[:2].isdigit()
