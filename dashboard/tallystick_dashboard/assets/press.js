@@ -48,7 +48,11 @@
   document.addEventListener("pointercancel", function () { pressed = null; }, true);
 
   document.addEventListener("focusin", function (event) { focused = known(control(event.target)); }, true);
-  document.addEventListener("focusout", function (event) { if (event.target.isConnected) focused = null; }, true);
+  // A browser says focusout before it takes an element away, too: only afterwards is it told from somebody who looks elsewhere.
+  document.addEventListener("focusout", function () {
+    const was = focused;
+    queueMicrotask(function () { if (was && was === focused && was.node.isConnected) focused = null; });
+  }, true);
 
   // After grid.js, which draws in an observer that was there first.
   new MutationObserver(function () {
