@@ -132,7 +132,8 @@ def _dialog() -> Component:
         html.Div(id="act-plan", className="plan", role="status"),
         html.Div(id="act-error", className="problem", role="alert"),
         html.Div(
-            [dmc.Button("Cancel", id="act-cancel", variant="default", **CLOSES), dmc.Button("Confirm", id="act-confirm")], className="dialog-buttons"
+            [dmc.Button("Cancel", id="act-cancel", variant="default", **CLOSES), dmc.Button("Confirm", id="act-confirm")],
+            className="dialog-buttons",
         ),
     ]
     return dmc.Modal(

@@ -25,6 +25,7 @@ window.MessageChannel = function () {
 """
 """A browser that finds time late: React's scheduler goes through a MessageChannel, what the server sends does not."""
 
+ANSWERS = re.compile("/_dash-update-component")
 NOTE_ACTS = """() => {
   window.__acts = [];
   const set = window.dash_clientside.set_props;
@@ -110,10 +111,14 @@ def test_a_pressed_row_and_link_open_their_finding_though_the_list_is_drawn_anew
     page.locator("#nav-findings").click()
     rows = page.locator("#findings-list tbody tr")
     known = console.hub.findings.newest()
-    for number, pressed in enumerate((rows.filter(has_text=known[0].principal).locator("td").last, rows.get_by_role("link", name=known[1].title))):
+    for number, pressed in enumerate(
+        (rows.filter(has_text=known[0].principal).locator("td").last, rows.get_by_role("link", name=known[1].title))
+    ):
         expect(rows).to_have_count(3 + number)
         press(page, pressed)
-        simulator.send_finding(msgspec.structs.replace(known[0], id=f"F-new{number}", title="Another", principal="x", emitted_ms=number + 1))
+        simulator.send_finding(
+            msgspec.structs.replace(known[0], id=f"F-new{number}", title="Another", principal="x", emitted_ms=number + 1)
+        )
         expect(rows).to_have_count(4 + number)
         page.mouse.up()
         expect(page).to_have_url(re.compile(known[number].id))
@@ -196,14 +201,18 @@ def test_a_link_that_is_faster_than_its_finding_opens_it_when_it_comes(console: 
 
 def test_a_drawer_closes_while_the_server_is_busy_and_closes_nothing_later(console: RunningConsole, watched: Watched) -> None:
     page, held = watched.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     console.simulator.quiet_findings()
     page.locator("#nav-findings").click()
     page.locator("#findings-list").get_by_role("link", name="Bytes far above").click()
     expect(page.locator("#drawer-evidence")).to_contain_text("is what its agent signed")
-    page.route("**/_dash-update-component", lambda route: held.append(route))
+    page.route(ANSWERS, hold)
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{console.url}/findings")
-    page.unroute("**/_dash-update-component")
+    page.unroute(ANSWERS)
     for one in held:
         one.continue_()
     page.locator("#findings-list").get_by_role("link", name="First use").click()
