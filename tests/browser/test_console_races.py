@@ -212,8 +212,8 @@ def test_a_drawer_closes_while_the_server_is_busy_and_closes_nothing_later(conso
     page.route(ANSWERS, hold)
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{console.url}/findings")
-    page.unroute(ANSWERS)
     for one in held:
         one.continue_()
+    page.unroute(ANSWERS)
     page.locator("#findings-list").get_by_role("link", name="First use").click()
     expect(page.locator(".drawer-content")).to_contain_text("First use of a collection")
