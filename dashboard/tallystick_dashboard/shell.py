@@ -23,6 +23,9 @@ _HEALTH: Final = (
 )
 _DURATIONS: Final = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "24 hours"), ("0", "Until lifted"))
 
+CLOSES: Final = {"data-closes": "act-dialog"}
+"""Properties of a button that closes the act dialog (`assets/console.js`)."""
+
 
 def index_page() -> str:
     """Dash's index page with the tokens in place, so that the first paint has the right colours."""
@@ -127,7 +130,8 @@ def _dialog() -> Component:
         html.Div(id="act-plan", className="plan", role="status"),
         html.Div(id="act-error", className="problem", role="alert"),
         html.Div(
-            [dmc.Button("Cancel", id="act-cancel", variant="default"), dmc.Button("Confirm", id="act-confirm")], className="dialog-buttons"
+            [dmc.Button("Cancel", id="act-cancel", variant="default", **CLOSES), dmc.Button("Confirm", id="act-confirm")],
+            className="dialog-buttons",
         ),
     ]
     return dmc.Modal(

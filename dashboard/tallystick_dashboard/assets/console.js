@@ -229,6 +229,8 @@
     else if (target.closest("#tail-none-way")) { if (target.closest("[data-way]").dataset.way === "beats") beats(); else filterBy(""); }
     else if (target.closest("#theme")) theme();
     else if (target.closest("#sign-out")) signOut();
+    // Not a callback on n_clicks: what a push draws anew between the click and the callback has no clicks any more.
+    else if (target.closest("[data-closes]")) window.dash_clientside.set_props(target.closest("[data-closes]").dataset.closes, { opened: false });
     else if (target.closest("#tail-body td.c-who")) filterBy(target.closest("td").textContent);
     else if (target.closest("table.grid tr") && !target.closest("a, button")) {
       const link = target.closest("tr").querySelector("a.row-link");
@@ -273,6 +275,7 @@
     tallystick: {
       arrived: arrived,
       health: health,
+      closed: function (opened) { if (!opened && location.search) window.dash_clientside.set_props("url", { search: "" }); },
       mounted: function () { state.path = null; redraw(); },
     },
   });

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from dash import ALL, Input, Output, State, no_update
+from dash import Input, Output, State, no_update
 
 from tallystick_schemas.errors import ParseError
 
@@ -13,17 +13,16 @@ from ..errors import BadOrder, SourceUnavailable
 from ..guard import current_session
 from ..hub import Hub
 from ..parts import mono, plan_view
+from ..shell import CLOSES
 from ..ui import App, Component, dmc, html, read_text
-
-_OPEN = ("act-dialog", "opened")
 
 
 def register(app: App, hub: Hub) -> None:
-    """Open, confirm, follow, close."""
+    """Open, confirm, follow; `assets/console.js` closes."""
     _open(app, hub)
     _plan(app, hub)
     _confirm(app, hub)
-    _follow_and_close(app, hub)
+    _follow(app, hub)
 
 
 _WORDS: Final = {
@@ -106,7 +105,7 @@ def _confirm(app: App, hub: Hub) -> None:
         return order.command, ""
 
 
-def _follow_and_close(app: App, hub: Hub) -> None:
+def _follow(app: App, hub: Hub) -> None:
     @app.callback(
         Output("act-progress", "children"),
         Output("act-form", "style"),
@@ -117,14 +116,6 @@ def _follow_and_close(app: App, hub: Hub) -> None:
     async def follow(command: str | None, _news: int | None) -> Any:
         order = hub.orders.get(command) if command else None
         return (None, {}) if order is None else (_progress(order), {"display": "none"})
-
-    app.clientside_callback(
-        "function(a, b) { return (a || b.some(Boolean)) ? false : window.dash_clientside.no_update; }",
-        Output(*_OPEN, allow_duplicate=True),
-        Input("act-cancel", "n_clicks"),
-        Input({"type": "act-done", "n": ALL}, "n_clicks"),
-        prevent_initial_call=True,
-    )
 
 
 def _subjects(hub: Hub, verb: str, subject: str, finding_id: str) -> list[tuple[str, str]]:
@@ -158,5 +149,5 @@ def _progress(order: Order) -> Component:
         html.Div(order.problem, className="problem", role="alert") if order.problem else None,
         html.Ol(items, className="steps"),
         html.P(mono(order.event), className="quiet") if order.event else None,
-        html.Div(dmc.Button("Done", id={"type": "act-done", "n": order.command}, variant="default"), className="dialog-buttons"),
+        html.Div(dmc.Button("Done", id="act-done", variant="default", **CLOSES), className="dialog-buttons"),
     ]

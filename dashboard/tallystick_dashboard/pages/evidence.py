@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
 
-from dash import Input, Output, State, no_update, set_props
+from dash import ClientsideFunction, Input, Output, State, no_update, set_props
 
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Finding
@@ -44,22 +44,33 @@ def register(app: App, hub: Hub) -> None:
         State("evidence-of", "data", allow_optional=True),
     )
     async def follow(search: str | None, opened: bool, shown: str | None) -> tuple[Any, Any, Any]:
-        wanted = parse_qs((search or "").lstrip("?")).get("finding", [""])[0]
+        wanted = _wanted(search)
         if not wanted:
             return (False if opened else no_update), no_update, no_update
         finding = hub.findings.get(wanted)
         if opened and shown == wanted:
             return no_update, no_update, no_update
         if finding is None:
-            text = "It may be older than what the console remembers, or still on its way."
+            text = "It may be older than what the console remembers, or still on its way: then it is shown here when it comes."
             return True, "Finding", empty("This finding is not known", text)
         return True, _title(finding), _body(hub, finding)
 
-    @app.callback(Input("drawer", "opened"), prevent_initial_call=True)
-    async def close(opened: bool) -> None:
-        # Not an Output: with a circle of callbacks, url to drawer to url, Dash 4.4 never calls the first one again.
-        if not opened:
-            set_props("url", {"search": ""})
+    @app.callback(
+        Input("findings-news", "data"),
+        State("url", "search"),
+        State("drawer", "opened"),
+        State("evidence-of", "data", allow_optional=True),
+        websocket=True,
+    )
+    async def arrive(_news: int | None, search: str | None, opened: bool, shown: str | None) -> None:
+        """Follow the address again when its finding came after the page: somebody was sent the link at once."""
+        wanted = _wanted(search)
+        if opened and wanted != shown and hub.findings.get(wanted) is not None:
+            set_props("url", {"search": search})
+
+    # In the browser: an answer from here would come when somebody has opened the next finding already, and close that. Not an Output:
+    # with a circle of callbacks, url to drawer to url, Dash 4.4 never calls the first one again.
+    app.clientside_callback(ClientsideFunction("tallystick", "closed"), Input("drawer", "opened"), prevent_initial_call=True)
 
     @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))
     async def evidence(finding_id: str) -> Component:
@@ -77,6 +88,11 @@ def register(app: App, hub: Hub) -> None:
         finding = hub.findings.get(finding_id)
         # Never no_update over the socket: Dash 4.4 takes a callback that updates nothing for one that still runs, and calls it no more.
         return "" if finding is None else _lock(hub, finding)
+
+
+def _wanted(search: str | None) -> str:
+    """Id of the finding that an address asks for, or nothing."""
+    return parse_qs((search or "").lstrip("?")).get("finding", [""])[0]
 
 
 def _title(finding: Finding) -> Component:
