@@ -19,7 +19,8 @@ def main() -> int:
     args = parser.parse_args()
     data, keys = args.data.absolute(), args.keys.absolute()
     temporary = data / "tmp"
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data, temporary):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,6 @@ looks for words in the whole text, strings and comments as well, so that no seco
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -28,10 +27,12 @@ LIMITS: Final = frozenset(
         "max_result_bytes",
         "optimize_read_in_order",
         "output_format_json_quote_64bit_integers",
+        "async_insert",
+        "insert_deduplicate",
+        "cast_string_to_dynamic_use_inference",  # the official client sends it along with everything
     ]
 )
 """Settings that a user may choose, as numbers. Most others are harmless; some open the machine (`allow_experimental_eval_table_function`, `dialect`)."""
-_INSERT_SETTINGS: Final = frozenset(["async_insert", "insert_deduplicate"])
 _FORMATS: Final = frozenset(["Native", "RowBinary"])
 """Of inserts. `Values` would compute expressions, others read schema files."""
 _EITHER: Final = " or ".join(sorted(_FORMATS))
@@ -64,9 +65,11 @@ def checked(role: Role, database: str, asked_database: str, statement: Statement
     grant = GRANTS[role]
     if asked_database not in ("", "default", database):
         raise BadRequest(_DENIED, f"{user_of(role)}: Not enough privileges: the database is {database}, not {asked_database[:100]}; {MEND}")
+    for name, value in statement.settings.items():
+        if name not in LIMITS or not _NUMBER.fullmatch(value):
+            raise BadRequest(READONLY, f"{_refused(role)}: setting {name} cannot be changed; numbers for {', '.join(sorted(LIMITS))} can")
     if statement.data is not None:
         return _insert(role, grant, database, statement)
-    _check_settings(role, statement.settings, LIMITS)
     if prune := _PRUNE.fullmatch(statement.text):
         return _may(role, "DELETE", f"{database}.{prune['table']}", prune["table"] in grant.prunes, statement)
     if not (_SELECT.match(statement.text) or _LOOK.fullmatch(statement.text)):
@@ -79,7 +82,6 @@ def checked(role: Role, database: str, asked_database: str, statement: Statement
 
 def _insert(role: Role, grant: Grant, database: str, statement: Statement) -> Statement:
     """The same with a table's name that can be read in one way alone."""
-    _check_settings(role, statement.settings, _INSERT_SETTINGS)
     target = _TARGET.fullmatch(statement.text)
     if target is None or statement.format not in _FORMATS:
         raise BadRequest(READONLY, f"{_refused(role)}: an INSERT has the form INSERT INTO table (columns) FORMAT {_EITHER}; {MEND}")
@@ -92,12 +94,6 @@ def _may(role: Role, privilege: str, table: str, granted: bool, statement: State
     if not granted:
         raise BadRequest(_DENIED, f"{user_of(role)}: Not enough privileges: {privilege} ON {table} is not granted; {MEND}")
     return statement
-
-
-def _check_settings(role: Role, given: Mapping[str, str], known: frozenset[str]) -> None:
-    for name, value in given.items():
-        if name not in known or not _NUMBER.fullmatch(value):
-            raise BadRequest(READONLY, f"{_refused(role)}: setting {name} cannot be changed; numbers for {', '.join(sorted(known))} can")
 
 
 def _refused(role: Role) -> str:

@@ -33,7 +33,7 @@ class Engine:
     what it reads with can never write, and inserts on others.
     """
 
-    def __init__(self, path: Path, database: str, owners: int = 6, others: int = 4) -> None:
+    def __init__(self, path: Path, database: str, reading: int = 6, writing: int = 3) -> None:
         """EngineError when the engine has no such roles, so that nobody is served by an engine that refuses nothing."""
         from chdb.state.sqlitelike import Connection  # late: it reads TMPDIR, which the server sets first
 
@@ -49,12 +49,12 @@ class Engine:
                     _run(connection, statement)
             return _pool(made)
 
-        self._idle[OWNER, False] = self._idle[OWNER, True] = pool(OWNER, owners)
+        self._idle[OWNER, False] = self._idle[OWNER, True] = pool(OWNER, writing)
         for role, grant in GRANTS.items():
             # 2, not 1: limits may be chosen, and the server looks at which (`asking.LIMITS`).
-            self._idle[role, False] = pool(role, others, "SET readonly = 2")
+            self._idle[role, False] = pool(role, reading, "SET readonly = 2")
             if grant.inserts:
-                self._idle[role, True] = pool(role, others)
+                self._idle[role, True] = pool(role, writing)
 
     def close(self) -> None:
         for connection in self._all:
