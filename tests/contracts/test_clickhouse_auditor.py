@@ -33,7 +33,9 @@ def ask(settings: ClickHouseSettings, query: str, **parameters: str) -> tuple[st
     address = f"https://{settings.host}:{settings.port}/?" + urllib.parse.urlencode({"database": "tallystick"} | parameters)
     headers = {"X-ClickHouse-User": settings.username, "X-ClickHouse-Key": settings.password}
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, query.encode(), headers), timeout=30, context=trusting(settings.ca_cert)) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(address, query.encode(), headers), timeout=30, context=trusting(settings.ca_cert)
+        ) as answer:
             return None, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.headers["X-ClickHouse-Exception-Code"], error.read().decode()

@@ -52,7 +52,10 @@ def curl(server: ClickHouseSettings, *arguments: str, password: str | None = Non
     user = f"{server.username}:{server.password if password is None else password}"
     certificate = ["--cacert", server.ca_cert] if server.ca_cert else []
     done = subprocess.run(
-        ["curl", "-sS", "-i", "--max-time", "30", "--user", user, *certificate, url, *arguments], capture_output=True, timeout=60, check=True
+        ["curl", "-sS", "-i", "--max-time", "30", "--user", user, *certificate, url, *arguments],
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     head, _, body = done.stdout.decode().partition("\r\n\r\n")
     if head.startswith("HTTP/1.1 100"):

@@ -139,7 +139,7 @@ TRICKS = (
     "SELECT file('{path}')",
     "SELECT `file`('{path}')",
     "SELECT `fi\\x6ce`('{path}')",
-    'SELECT "f\\u0069le"(\'{path}\')',
+    "SELECT \"f\\u0069le\"('{path}')",
     "SELECT \N{LEFT DOUBLE QUOTATION MARK}file\N{RIGHT DOUBLE QUOTATION MARK}('{path}')",
     "SELECT FILE('{path}')",
     "SELECT arrayMap({{f:Identifier}}, ['{path}'])",
