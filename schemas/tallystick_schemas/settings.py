@@ -52,6 +52,8 @@ class ClickHouseSettings:
     password: str = ""
     database: str = "tallystick"
     secure: bool = False
+    ca_cert: str = ""
+    """A file with the certificate that the server's must come from, or be; empty: those that this machine trusts."""
 
     def client_kwargs(self) -> dict[str, Any]:
         """Keyword arguments for `clickhouse_connect.get_client`."""
@@ -62,6 +64,8 @@ class ClickHouseSettings:
             "password": self.password,
             "database": self.database,
             "secure": self.secure,
+            "verify": True,
+            "ca_cert": self.ca_cert or None,
             # One client is used by several threads, and sessions would make them wait for each other.
             "autogenerate_session_id": False,
         }

@@ -14,6 +14,7 @@ from tests.support.sigma_history import insert_batches
 
 from tallystick_infra.cli.detect import detect
 from tallystick_infra.deployment import Deployment
+from tallystick_infra.deployment.store_secrets import store_settings
 from tallystick_schemas.messages import VerifiedBatch
 from tallystick_stream_jobs.detectors.engine import Engine
 from tallystick_stream_jobs.detectors.registry import build_rules
@@ -55,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 @pytest.fixture(scope="module")
 def client(server: EmbeddedClickHouse) -> Client:
-    return server.client()
+    return server.client(role="cli")
 
 
 @pytest.mark.parametrize(("name", "people"), [("D01", {"harvester"}), ("D02", set()), ("D10", {"asker"}), ("D13", {"curious"})])
@@ -127,7 +128,7 @@ def test_what_it_costs() -> None:
 
 
 def test_the_command(server: EmbeddedClickHouse, tmp_path: Path) -> None:
-    store = {"port": server.port, "password": server.password}
+    store = {"port": server.port, **store_settings(server.keys, "cli")}
     Deployment.create(tmp_path / "d", {"embedded": {"clickhouse": False}, "clickhouse": store})
     words = ["backtest", "D01", "--data", str(tmp_path / "d"), "--from", "2026-11-23", "--to", "2026-11-24T00:00"]
     told = CliRunner().invoke(detect, [*words, "--json"], catch_exceptions=False)

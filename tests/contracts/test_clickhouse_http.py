@@ -48,10 +48,14 @@ def curl(server: ClickHouseSettings, *arguments: str, password: str | None = Non
     """(status, headers in lower case, body)."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    url = f"http://{server.host}:{server.port}{path}"
+    url = f"{'https' if server.secure else 'http'}://{server.host}:{server.port}{path}"
     user = f"{server.username}:{server.password if password is None else password}"
+    certificate = ["--cacert", server.ca_cert] if server.ca_cert else []
     done = subprocess.run(
-        ["curl", "-sS", "-i", "--max-time", "30", "--user", user, url, *arguments], capture_output=True, timeout=60, check=True
+        ["curl", "-sS", "-i", "--max-time", "30", "--user", user, *certificate, url, *arguments],
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     head, _, body = done.stdout.decode().partition("\r\n\r\n")
     if head.startswith("HTTP/1.1 100"):

@@ -41,7 +41,7 @@ def history(tmp_path_factory):
     with running_clickhouse(Path(tmp_path_factory.mktemp("minted"))) as server:
         client = server.client()
         insert_rows(client, "events", [(0, 0, pos, raw, event_leaf(raw)) for pos, raw in enumerate(EVENTS)])
-        yield History(server.settings())
+        yield History(server.settings(role="outbox"))
 
 
 def minted_meanwhile(history, one):

@@ -85,8 +85,8 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 
 @pytest.fixture
 def deployment(tmp_path: Path, clickhouse: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr(Deployment, "clickhouse", lambda _: clickhouse)
     monkeypatch.setattr(Deployment, "log", lambda _: LOG)
+    monkeypatch.setattr(Deployment, "clickhouse", lambda *_: clickhouse)
     monkeypatch.setattr("tallystick_infra.cli.common.listens", lambda _: True)
     return Deployment.create(tmp_path / "d", {})
 

@@ -88,7 +88,7 @@ def store(tmp_path_factory):
 
 
 def test_quality(store) -> None:
-    d01, d03 = read_quality(store.settings(), PEOPLE, 90)
+    d01, d03 = read_quality(store.settings(role="cli"), PEOPLE, 90)
     assert (d01.detector, d01.version, d01.findings, d01.verdicts) == ("D01", 1, 10, 6)
     assert (d01.right, d01.wrong, d01.undecided, d01.suppressed) == (4, 2, 1, 0)
     assert d01.precision == pytest.approx(4 / 6)
@@ -109,7 +109,7 @@ def test_quality(store) -> None:
 
 
 def test_the_console_reads_what_was_said_last_and_by_whom(store) -> None:
-    closings = ClickHouseSources(store.settings(), LogSettings(deployment="example", command_agents=PEOPLE)).closings()
+    closings = ClickHouseSources(store.settings(role="console"), LogSettings(deployment="example", command_agents=PEOPLE)).closings()
     assert set(closings) == {f"F{n}" for n in range(7)} | {"F-forged", "F-drill"}
     last = closings["F5"]
     assert (last.disposition, last.who, last.reason, last.at) == ("false-positive", "ann", "looked at it", wire_time(NOW + 105))
@@ -118,11 +118,11 @@ def test_the_console_reads_what_was_said_last_and_by_whom(store) -> None:
 def test_the_interval_is_wilsons_at_its_ends(store) -> None:
     client = store.client()
     assert client.query("SELECT count() FROM findings").result_rows == [(12,)]
-    assert read_quality(store.settings(), ["nobody"], 90)[0].verdicts == 0
+    assert read_quality(store.settings(role="cli"), ["nobody"], 90)[0].verdicts == 0
 
 
 def test_the_newest_word_of_a_trusted_agent_counts(store) -> None:
-    said = {one.finding: one.disposition for one in read_verdicts(store.settings(), PEOPLE)}
+    said = {one.finding: one.disposition for one in read_verdicts(store.settings(role="detectors"), PEOPLE)}
     assert said["F5"] == "false-positive", "it was closed as remediated before"
     assert "F7" not in said
     assert "F-forged" not in said
@@ -131,7 +131,7 @@ def test_the_newest_word_of_a_trusted_agent_counts(store) -> None:
 
 
 def test_one_finding(store) -> None:
-    settings = store.settings()
+    settings = store.settings(role="cli")
     one = read_stored_finding(settings, "F0")
     assert one is not None
     assert (one.count, one.severity) == (2, "high")
@@ -155,7 +155,7 @@ def test_one_finding(store) -> None:
 
 def test_as_many_are_asked_for_as_ever_wait(store) -> None:
     """Ten thousand, more than one address holds."""
-    settings, many = store.settings(), [f"{n:032x}" for n in range(10_000)]
+    settings, many = store.settings(role="detectors"), [f"{n:032x}" for n in range(10_000)]
     assert read_stored(settings, [*many, "F0"]) == {"F0"}
     assert set(read_closed(settings, PEOPLE, [*many, "F3"])) == {"F3"}
     assert holds(settings, [(0, n, 0) for n in range(10)])

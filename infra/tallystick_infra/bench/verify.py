@@ -20,7 +20,7 @@ def verify(supervisor: Supervisor) -> dict[str, Any]:
     deployment = supervisor.deployment
     wait_sealed(supervisor)
     began = time.perf_counter()
-    report = verify_history(deployment.clickhouse(), deployment.log(), time.time())
+    report = verify_history(deployment.clickhouse("auditor"), deployment.log(), time.time())
     seconds = time.perf_counter() - began
     return {
         "events": report.events,

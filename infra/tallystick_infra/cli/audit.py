@@ -53,7 +53,7 @@ def verify(data: Path, seen: tuple[Path, ...], save_note: Path | None, as_json: 
             status.update(styled(f"shard {shard}, index {index:,}: {done:,} events checked, {rate:,.0f} a second"))
 
         report = verify_history(
-            deployment.clickhouse(), log, time.time(), progress if sys.stderr.isatty() else None, kept=(*kept, *extended)
+            deployment.clickhouse("auditor"), log, time.time(), progress if sys.stderr.isatty() else None, kept=(*kept, *extended)
         )
     if save_note:
         _save(save_note, report, before)

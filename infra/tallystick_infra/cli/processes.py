@@ -51,7 +51,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     settings = console_settings(deployment)
     if port is not None:
         settings = dataclasses.replace(settings, port=port)
-    run_console(settings, deployment.kafka(), deployment.clickhouse(), deployment.log(), deployment.agent("console"))
+    run_console(settings, deployment.kafka(), deployment.clickhouse("console"), deployment.log(), deployment.agent("console"))
 
 
 @console.command()
@@ -93,7 +93,7 @@ def notary(data: Path, instance: str) -> None:
 
     log_to_stderr("notary")
     deployment = open_deployment(data)
-    run_notary(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("notary", instance)))
+    run_notary(dataclasses.replace(deployment.jobs("notary"), instance=instance), deployment.agent(agent_of("notary", instance)))
 
 
 @jobs.command()
@@ -105,7 +105,7 @@ def detectors(data: Path, instance: str) -> None:
 
     log_to_stderr("detectors")
     deployment = open_deployment(data)
-    run_detectors(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("detectors", instance)))
+    run_detectors(dataclasses.replace(deployment.jobs("detectors"), instance=instance), deployment.agent(agent_of("detectors", instance)))
 
 
 @jobs.command()
@@ -117,7 +117,7 @@ def responder(data: Path, instance: str) -> None:
 
     log_to_stderr("responder")
     deployment = open_deployment(data)
-    run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent(agent_of("responder", instance)))
+    run_responder(dataclasses.replace(deployment.jobs("responder"), instance=instance), deployment.agent(agent_of("responder", instance)))
 
 
 @jobs.command()
@@ -134,9 +134,9 @@ def outbox(data: Path) -> None:
     log_to_stderr("outbox")
     deployment = open_deployment(data)
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
-    protected = Protected(deployment.jobs())
+    protected = Protected(deployment.jobs("outbox"))
     connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment, lambda: protected.names(time.time()))
-    run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
+    run_outbox(deployment.jobs("outbox"), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
 
 
 @jobs.command()
@@ -161,4 +161,4 @@ def sealer(data: Path) -> None:
 
     log_to_stderr("sealer")
     deployment = open_deployment(data)
-    run_sealer(deployment.jobs(), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
+    run_sealer(deployment.jobs("sealer"), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")

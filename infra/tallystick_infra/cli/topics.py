@@ -68,7 +68,7 @@ def migrate(data: Path) -> None:
 
     from ..clickhouse.migrate import migrate as apply
 
-    settings = open_running(data, "ClickHouse").clickhouse()
+    settings = open_running(data, "ClickHouse").clickhouse("owner")
     client = clickhouse_connect.get_client(**dataclasses.replace(settings, database="default").client_kwargs())
     applied = apply(client, settings.database)
     out().print("applied: " + ", ".join(applied) if applied else "The tables are up to date.")

@@ -1,4 +1,4 @@
-"""`python -m tallystick_infra.clickhouse --data DIR --port N --password-file FILE --auditor-password-file FILE`: the embedded server's process."""
+"""`python -m tallystick_infra.clickhouse --data DIR --port N --keys DIR --database NAME`: the embedded server's process."""
 
 import argparse
 import fcntl
@@ -17,14 +17,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--password-file", type=Path, required=True)
-    parser.add_argument("--auditor-password-file", type=Path, required=True)
+    parser.add_argument("--keys", type=Path, required=True)
+    parser.add_argument("--database", default="tallystick")
     args = parser.parse_args()
     log_to_stderr("clickhouse", "WARNING")
     show_uncaught()
-    data: Path = args.data.absolute()
+    data, keys = args.data.absolute(), args.keys.absolute()
     temporary = data / "tmp"
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data, temporary):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,15 +34,26 @@ def main() -> int:
             return 1
         # Inserts pass through temporary files: in a directory of our own, not where others could look.
         os.environ["TMPDIR"] = str(temporary)
-        from .auditing import AUDITOR_SESSION
+        # The engine is given its configuration by a name that needs no quoting.
+        os.chdir(data)
+        from .access import write_access
         from .engine import Engine
+        from .passwords import Passwords
         from .server import Server
 
-        engine = Engine(data / "store", restricted=AUDITOR_SESSION)
+        write_access(data, args.database)
+        engine = Engine(data / "store", args.database)
         try:
-            passwords = [file.read_text().strip() for file in (args.password_file, args.auditor_password_file)]
-            application = Server(engine, *passwords).application()
-            uvicorn.run(application, host="127.0.0.1", port=args.port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+            uvicorn.run(
+                Server(engine, Passwords.read(keys)).application(),
+                host="127.0.0.1",
+                port=args.port,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=5,
+                ssl_certfile=keys / "server.crt",
+                ssl_keyfile=keys / "server.key",
+            )
         finally:
             engine.close()
     return 0

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 
-def clickhouse_command(data: Path, port: int, password_file: Path, auditor_file: Path) -> list[str]:
-    """The command of the embedded server's process; the files hold the passwords of its two users."""
-    files = ["--password-file", str(password_file), "--auditor-password-file", str(auditor_file)]
-    return [sys.executable, "-m", __package__, "--data", str(data), "--port", str(port), *files]
+def clickhouse_command(data: Path, port: int, keys: Path, database: str) -> list[str]:
+    """The command of the embedded server's process; `keys` holds its users' passwords, its certificate and that one's key."""
+    places = ["--data", str(data), "--port", str(port), "--keys", str(keys), "--database", database]
+    return [sys.executable, "-m", __package__, *places]

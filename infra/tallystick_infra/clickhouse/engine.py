@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .access import ACCESS_FILE
+from .grants import GRANTS, OWNER, Role
 from .statements import Statement, error_code
+
+_Pool = queue.LifoQueue[tuple[Any, str]]
 
 
 class EngineError(Exception):
@@ -23,28 +27,42 @@ class EngineError(Exception):
 
 
 class Engine:
-    """`size` connections: so many statements run at once, the others wait in line. As many again for restricted sessions, if there are any."""
+    """Connections of each role: as many statements of one run at once, the others wait in line.
 
-    def __init__(self, path: Path, size: int = 6, restricted: Sequence[str] = ()) -> None:
-        """`restricted` are the SET statements with which a restricted session begins; without them there is none."""
+    A connection takes its role when it is made and never another. A role that is not the owner reads on connections that are readonly, so that
+    what it reads with can never write, and inserts on others.
+    """
+
+    def __init__(self, path: Path, database: str, reading: int = 6, writing: int = 3) -> None:
+        """EngineError when the engine has no such roles, so that nobody is served by an engine that refuses nothing."""
         from chdb.state.sqlitelike import Connection  # late: it reads TMPDIR, which the server sets first
 
-        self._all = [Connection(str(path)) for _ in range(size)]
-        self._idle = _pool(self._all)
-        bound = [Connection(str(path)) for _ in range(size if restricted else 0)]
-        for connection in bound:
-            for statement in restricted:
-                _run(connection, statement)
-        self._idle_restricted = _pool(bound)
-        self._all += bound
+        self._all: list[Any] = []
+        self._idle: dict[tuple[Role, bool], _Pool] = {}
+        self.database = database
+
+        def pool(role: Role, size: int, *more: str) -> _Pool:
+            made = [Connection(f"{path}?config-file={ACCESS_FILE}") for _ in range(size)]
+            self._all += made
+            for connection in made:
+                for statement in (f"SET ROLE {role}", *more):
+                    _run(connection, statement)
+            return _pool(made)
+
+        self._idle[OWNER, False] = self._idle[OWNER, True] = pool(OWNER, writing)
+        for role, grant in GRANTS.items():
+            # 2, not 1: limits may be chosen, and the server looks at which (`asking.LIMITS`).
+            self._idle[role, False] = pool(role, reading, "SET readonly = 2")
+            if grant.inserts:
+                self._idle[role, True] = pool(role, writing)
 
     def close(self) -> None:
         for connection in self._all:
             connection.close()
 
     @contextmanager
-    def _borrowed(self, database: str, *, restricted: bool) -> Iterator[Any]:
-        idle = self._idle_restricted if restricted else self._idle
+    def _borrowed(self, role: Role, database: str, *, reads: bool) -> Iterator[Any]:
+        idle = self._idle[role, not reads]
         connection, current = idle.get()
         try:
             if database != current:
@@ -54,9 +72,9 @@ class Engine:
         finally:
             idle.put((connection, current))
 
-    def execute(self, database: str, statement: Statement, *, restricted: bool = False) -> bytes:
+    def execute(self, role: Role, database: str, statement: Statement) -> bytes:
         """An insert, or a statement whose result is small."""
-        with self._borrowed(database, restricted=restricted) as connection:
+        with self._borrowed(role, database, reads=statement.reads) as connection:
             if statement.data is None:
                 return _run(connection, statement.sql, statement.format, dict(statement.params))
             try:
@@ -67,9 +85,9 @@ class Engine:
                 raise EngineError(str(error)) from error
             return b""
 
-    def stream(self, database: str, statement: Statement, *, restricted: bool = False) -> Iterator[bytes]:
+    def stream(self, role: Role, database: str, statement: Statement) -> Iterator[bytes]:
         """A reading statement's result, in blocks as the engine makes them."""
-        with self._borrowed(database, restricted=restricted) as connection:
+        with self._borrowed(role, database, reads=statement.reads) as connection:
             try:
                 with connection.send_query(statement.sql, statement.format, params=dict(statement.params) or None) as result:
                     for block in result:
@@ -78,8 +96,8 @@ class Engine:
                 raise EngineError(str(error)) from error
 
 
-def _pool(connections: Sequence[Any]) -> "queue.LifoQueue[tuple[Any, str]]":
-    idle: queue.LifoQueue[tuple[Any, str]] = queue.LifoQueue()
+def _pool(connections: Sequence[Any]) -> _Pool:
+    idle: _Pool = queue.LifoQueue()
     for connection in connections:
         idle.put((connection, "default"))
     return idle

@@ -1,10 +1,9 @@
-"""ClickHouse's HTTP interface over the engine: loopback, one user and a reading auditor. `python -m tallystick_infra.clickhouse`."""
+"""ClickHouse's HTTP interface over the engine: loopback, TLS, one user a process. `python -m tallystick_infra.clickhouse`."""
 
 import asyncio
 import base64
 import binascii
 import gzip
-import hmac
 import logging
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,16 +17,18 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from .auditing import AUDITOR, AUDITOR_SETTINGS, check_auditor
+from .asking import COMMITTED, MEND, checked
 from .engine import Engine, EngineError
 from .form import is_form, parse_form
+from .grants import OWNER, Role, user_of
+from .passwords import Passwords
 from .statements import BadRequest, Statement, http_status, parse_request
 
 log = logging.getLogger(__name__)
-USER: Final = "tallystick"
 MAX_BODY: Final = 256 << 20
 _SERVER: Final = {"X-ClickHouse-Server-Display-Name": "tallystick-embedded", "Server": "ClickHouse (embedded)"}
 _WORKERS: Final = 16
+_DENIED: Final = "Code: 497. DB::Exception: default: Not enough privileges."
 T = TypeVar("T")
 _Encode = Callable[[bytes, bool], bytes]
 """(block, is it the end) -> what goes over the wire."""
@@ -36,9 +37,8 @@ _Encode = Callable[[bytes, bool], bytes]
 class Server:
     """The ASGI application's handlers."""
 
-    def __init__(self, engine: Engine, password: str, auditor_password: str = "") -> None:
-        """Without `auditor_password` there is no auditor; with one, the engine has restricted sessions (`auditing.AUDITOR_SESSION`)."""
-        self._engine, self._passwords = engine, {USER: password} | ({AUDITOR: auditor_password} if auditor_password else {})
+    def __init__(self, engine: Engine, passwords: Passwords) -> None:
+        self._engine, self._passwords = engine, passwords
         self._limiter: anyio.CapacityLimiter | None = None
 
     def application(self) -> Starlette:
@@ -51,23 +51,16 @@ class Server:
     async def query(self, request: Request) -> Response:
         """One statement."""
         user, password = _credentials(request)
-        if not self._is_allowed(user, password):
-            return _failure(516, f"{USER}: Authentication failed: password is incorrect, or there is no user with such name.")
+        role = self._passwords.role(user, password)
+        if role is None:
+            return _failure(516, "Authentication failed: password is incorrect, or there is no user with such name.")
         try:
-            statement = await self._statement(request, restricted=user == AUDITOR)
-            return await self._answer(request, statement, restricted=user == AUDITOR)
+            return await self._answer(request, role, await self._parsed(request, dict(request.query_params)))
         except BadRequest as error:
             return _failure(error.code, str(error))
         except EngineError as error:
             log.info("refused: %s", error.text.split("\n", 1)[0][:300])
-            return _failure(error.code, error.text, whole=True)
-
-    async def _statement(self, request: Request, *, restricted: bool) -> Statement:
-        query = ({"max_threads": AUDITOR_SETTINGS["max_threads"]} if restricted else {}) | dict(request.query_params)
-        statement = await self._parsed(request, query)
-        if restricted:
-            check_auditor(statement)
-        return statement
+            return _failure(error.code, _own_words(role, error.text), whole=True)
 
     async def _parsed(self, request: Request, query: dict[str, str]) -> Statement:
         default = request.headers.get("x-clickhouse-format", "TabSeparated")
@@ -80,19 +73,27 @@ class Server:
             query, body = query | parse_form(kind, body), b""
         return parse_request(query, body, readonly=False, default_format=default)
 
-    def _is_allowed(self, user: str, password: str) -> bool:
-        wanted = self._passwords.get(user, "")
-        return hmac.compare_digest(password.encode(), wanted.encode()) and wanted != ""
+    async def _allowed(self, role: Role, asked: str, statement: Statement) -> Statement:
+        """What the engine shall run for a user who is not the owner."""
+        statement = checked(role, self._engine.database, asked, statement)
+        if not statement.reads and statement.data is None:
+            committed = Statement(COMMITTED, statement.params, "TabSeparated", reads=True)
+            found = await self._in_thread(lambda: self._engine.execute(OWNER, self._engine.database, committed))
+            if found.strip() != b"0":
+                raise BadRequest(497, f"{user_of(role)}: Not enough privileges: the ledger has entries of these rows; {MEND}")
+        return statement
 
-    async def _answer(self, request: Request, statement: Statement, *, restricted: bool) -> Response:
+    async def _answer(self, request: Request, role: Role, statement: Statement) -> Response:
         database = request.query_params.get("database") or request.headers.get("x-clickhouse-database") or "default"
+        if role != OWNER:
+            statement, database = await self._allowed(role, database, statement), self._engine.database
         if not database.replace("_", "").isalnum():
             raise BadRequest(81, f"Database {database!r} does not exist")
         headers = {**_SERVER, "X-ClickHouse-Format": statement.format, "X-ClickHouse-Query-Id": request.query_params.get("query_id", "")}
         if not statement.streams:
-            result = await self._in_thread(lambda: self._engine.execute(database, statement, restricted=restricted))
+            result = await self._in_thread(lambda: self._engine.execute(role, database, statement))
             return Response(result, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
-        blocks = self._engine.stream(database, statement, restricted=restricted)
+        blocks = self._engine.stream(role, database, statement)
         # The first block before the status: most errors show there and become an honest status.
         first = await self._in_thread(lambda: next(blocks, b""))
         name, encode = _encoding(request)
@@ -175,6 +176,13 @@ def _credentials(request: Request) -> tuple[str, str]:
         headers.get("x-clickhouse-user") or query.get("user", ""),
         headers.get("x-clickhouse-key") or query.get("password", ""),
     )
+
+
+def _own_words(role: Role, text: str) -> str:
+    """The engine knows one user of its own; who asked is told by their name, and where the grants stand."""
+    if role == OWNER or not text.startswith(_DENIED):
+        return text
+    return f"Code: 497. DB::Exception: {user_of(role)}: Not enough privileges.{text.removeprefix(_DENIED).rstrip()} {MEND}"
 
 
 def _failure(code: int, text: str, *, whole: bool = False) -> Response:

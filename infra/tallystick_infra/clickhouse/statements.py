@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 MAX_QUERY: Final = 1 << 20
@@ -11,6 +11,8 @@ _INSERT: Final = re.compile(
 )
 _READS: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(?\s*(SELECT|WITH|SHOW|DESCRIBE|DESC|EXISTS|EXPLAIN)\b", re.I | re.S)
 _FORMAT: Final = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.I)
+_FORMAT_NAME: Final = re.compile(r"(?!(?:dataframe|datastore|arrowtable)\Z)[a-z]\w{0,63}", re.I | re.A)
+"""What chDB adds to ClickHouse's formats are objects of its own process."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _NOT_SETTINGS: Final = frozenset(
     [
@@ -50,18 +52,27 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Statement:
-    """`sql` without data; `data` for an insert; `reads` when it changes nothing."""
+    """`text` as it was asked; for an insert, what stands between INSERT INTO and FORMAT, and its `data`. `settings` are the address's;
+    `reads` when it changes nothing."""
 
-    sql: str
+    text: str
     params: Mapping[str, str]
     format: str
     reads: bool
     data: bytes | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sql(self) -> str:
+        """What the engine is given, without data."""
+        if self.data is not None:
+            return f"INSERT INTO {self.text}{_settings(self.settings)}"
+        return self.text + (_settings(self.settings) if self.reads else "")
 
     @property
     def streams(self) -> bool:
         """Whether the engine can give the result block by block: it does so for SELECT alone."""
-        found = _READS.match(self.sql)
+        found = _READS.match(self.text)
         return bool(found and found.group(1).upper() in ("SELECT", "WITH"))
 
 
@@ -72,13 +83,12 @@ def parse_request(query: Mapping[str, str], body: bytes, *, readonly: bool, defa
     if not whole.strip():
         raise BadRequest(62, "Syntax error: failed at position 1 (end of query): empty query")
     params = {name[6:]: value for name, value in query.items() if name.startswith("param_")}
-    settings = _settings(query)
+    settings = _given(query)
     insert = _INSERT.match(whole)
     if insert:
         if readonly:
             raise BadRequest(164, "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly")
-        sql = f"INSERT INTO {insert.group(1).decode()}{settings}"
-        return Statement(sql, params, insert.group(2).decode(), reads=False, data=whole[insert.end() :])
+        return Statement(_text(insert.group(1)), params, insert.group(2).decode(), False, whole[insert.end() :], settings)
     if len(whole) > MAX_QUERY:
         raise BadRequest(191, f"Query is too large ({len(whole)}), maximum is {MAX_QUERY}")
     sql = _text(whole)
@@ -87,7 +97,9 @@ def parse_request(query: Mapping[str, str], body: bytes, *, readonly: bool, defa
         raise BadRequest(164, "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly")
     named = _FORMAT.search(sql)
     chosen = named.group(1) if named else query.get("default_format", default_format)
-    return Statement(sql.rstrip().rstrip(";") + (settings if reads else ""), params, chosen, reads)
+    if not _FORMAT_NAME.fullmatch(chosen):
+        raise BadRequest(73, f"Unknown format {chosen[:100]}")
+    return Statement(sql.rstrip().rstrip(";"), params, chosen, reads, settings=settings)
 
 
 def _text(raw: bytes) -> str:
@@ -97,12 +109,16 @@ def _text(raw: bytes) -> str:
         raise BadRequest(62, "Syntax error: the query is not UTF-8") from error
 
 
-def _settings(query: Mapping[str, str]) -> str:
+def _given(query: Mapping[str, str]) -> dict[str, str]:
     given = {name: value for name, value in query.items() if name not in _NOT_SETTINGS and not name.startswith("param_")}
-    given = {"max_threads": "2"} | given
     for name in given:
         if not _NAME.fullmatch(name):
             raise BadRequest(115, f"Unknown setting '{name}'")
+    return given
+
+
+def _settings(given: Mapping[str, str]) -> str:
+    given = {"max_threads": "2", **given}
     return " SETTINGS " + ", ".join(f"{name} = {_literal(value)}" for name, value in given.items())
 
 

@@ -153,7 +153,7 @@ class Story:
     def _prove(self) -> None:
         self._say("An auditor recomputes the whole history: every hash, signature and verdict.")
         self._wait_for_seal()
-        report = self.outcome.report = verify_history(self._deployment.clickhouse(), self._deployment.log(), time.time())
+        report = self.outcome.report = verify_history(self._deployment.clickhouse("auditor"), self._deployment.log(), time.time())
         verdicts = f"integrity {report.integrity.value}, completeness {report.completeness.value}, freshness {report.freshness.value}"
         self._say(joined(f"  {report.entries} entries, {report.events} events: ", styled(verdicts, "bold"), "."))
         for failure in report.failures[:5]:

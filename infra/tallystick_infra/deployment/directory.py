@@ -15,9 +15,11 @@ from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
 
 from ..built_in import BUILT_IN_AGENTS
+from ..clickhouse.grants import Role
 from ..errors import NoDeployment, NotMade, NotOurs, UnsafeKeyFile
 from .keyfiles import make_key, make_secret, read_secret
 from .runfile import read_run
+from .store_secrets import make_store_secrets, store_settings
 
 SECTIONS = frozenset({"log", "kafka", "clickhouse", "embedded", "gateway", "console", "jobs", "agent", "outbox", "signals"})
 
@@ -65,6 +67,7 @@ class Deployment:
                 _check_place(path)
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write_settings(path, tables or {})
+            make_store_secrets(path / "keys")  # deployments of earlier versions have none
         except OSError as error:
             raise NotMade(path, error) from error
         return cls.open(path)
@@ -96,11 +99,6 @@ class Deployment:
     def keys(self) -> Path:
         return self.path / "keys"
 
-    @property
-    def auditor_password(self) -> Path:
-        """The file with the password of user `auditor`, who may only read the embedded ClickHouse."""
-        return self.keys / "clickhouse-auditor.password"
-
     def embedded(self) -> EmbeddedSettings:
         return build(EmbeddedSettings, "embedded", self._table("embedded"), self.env)
 
@@ -114,18 +112,19 @@ class Deployment:
             table["bootstrap"] = run.kafka if run else f"127.0.0.1:{self.embedded().kafka_port}"
         return build(KafkaSettings, "kafka", table, self.env)
 
-    def clickhouse(self) -> ClickHouseSettings:
-        """Where ClickHouse is. The embedded one's password is in keys/."""
+    def clickhouse(self, role: Role = "cli") -> ClickHouseSettings:
+        """Where ClickHouse is, and how `role` signs in to the embedded one; what commands read with may do no more than read."""
         table, run = self._table("clickhouse"), read_run(self.path)
         if self.embedded().clickhouse:
-            table |= {
-                "port": run.clickhouse_port if run else self.embedded().clickhouse_port,
-                "password": read_secret(self.keys / "clickhouse.password").decode(),
-            }
+            port = run.clickhouse_port if run else self.embedded().clickhouse_port
+            table |= {"port": port, **store_settings(self.keys, role)}
+        elif table.get("ca_cert"):
+            table["ca_cert"] = str(self.path / str(table["ca_cert"]))
         return build(ClickHouseSettings, "clickhouse", table, self.env)
 
-    def jobs(self) -> JobSettings:
-        given = {"kafka": self.kafka(), "clickhouse": self.clickhouse(), "log": self.log(), "state_dir": str(self.path / "jobs")}
+    def jobs(self, role: Role = "cli") -> JobSettings:
+        """What a stream job needs; `role` is its user of the embedded store."""
+        given = {"kafka": self.kafka(), "clickhouse": self.clickhouse(role), "log": self.log(), "state_dir": str(self.path / "jobs")}
         table = {"policy_file": str(self.path / "detection.yaml")} | self._table("jobs")
         return build(JobSettings, "jobs", table, self.env, given)
 
@@ -193,8 +192,7 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
     keys.mkdir(mode=0o700, exist_ok=True)
     for name in BUILT_IN_AGENTS:
         make_key(keys / "agents" / f"{name}.key")
-    make_secret(keys / "clickhouse.password")
-    make_secret(keys / "clickhouse-auditor.password")
+    make_store_secrets(keys)
     make_secret(keys / "console.secret")
     log = {
         "deployment": f"tallystick-{secrets.token_hex(4)}",

@@ -17,11 +17,13 @@ from tallystick_schemas.topics import EVENTS
 
 from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.command import clickhouse_command
+from ..clickhouse.grants import OWNER
 from ..clickhouse.migrate import migrate
 from ..control import Control, sending
 from ..deployment import Deployment, RunFile
-from ..deployment.keyfiles import make_key, make_secret, read_key
+from ..deployment.keyfiles import make_key, read_key
 from ..deployment.runfile import read_run, write_run
+from ..deployment.store_secrets import make_store_secrets, retire_old_passwords
 from ..enrolment import enrolled_keys, read_directives, revoked_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
@@ -154,9 +156,9 @@ class Supervisor:
         embedded, path = self.deployment.embedded(), self.deployment.path
         if embedded.clickhouse:
             port = self._ports["clickhouse"]
-            make_secret(self.deployment.auditor_password)  # deployments of earlier versions have none
-            password = path / "keys" / "clickhouse.password"
-            command = clickhouse_command(path / "clickhouse", port, password, self.deployment.auditor_password)
+            secrets = make_store_secrets(self.deployment.keys)  # whoever's password was deleted gets another
+            retire_old_passwords(self.deployment.keys)
+            command = clickhouse_command(path / "clickhouse", port, secrets, self.deployment.clickhouse(OWNER).database)
             self._start(Part("clickhouse", command, lambda: listens(port)))
         if embedded.kafka:
             self._start_kafka()
@@ -193,7 +195,7 @@ class Supervisor:
 
     def _prepare_stores(self) -> None:
         """Tables, topics, their announcement, our own agents' enrolment and roles; all of it again after the stores were lost."""
-        clickhouse = self.deployment.clickhouse()
+        clickhouse = self.deployment.clickhouse(OWNER)
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
         self._announce(self.deployment.kafka())

@@ -65,7 +65,7 @@ class History:
     def rows(self, query: str, **parameters: object) -> list[list[object]]:
         """Rows of a SELECT. Retry or Refused when the store does not answer, or says no."""
         if self._http is None:
-            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=4 << 20)
+            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=4 << 20, cafile=self._settings.ca_cert or None)
         one = self._settings
         names = {
             "database": one.database,

@@ -43,7 +43,7 @@ def hits_sql(window: Window, bind: Bind, start_us: int, end_us: int) -> str:
     met = ", ".join(f"if({rule.sql(bind)}, [{number}], [])" for number, rule in enumerate(window.rules))
     group = ", ".join(f"toString({column(one, bind)})" for one in window.group)
     values = [f"toString({column(one, bind)})" for one in window.values]
-    value = f"arrayStringConcat([{', '.join(values)}], '\\0')" if len(values) > 1 else "".join(values) or "''"
+    value = f"arrayStringConcat([{', '.join(values)}], char(0))" if len(values) > 1 else "".join(values) or "''"
     known = f" AND {present(window.values[0], bind)}" if len(values) == 1 else ""
     # Wide enough for every clock that counts; the exact bounds are on `us`.
     first, last = bind.number(start_us - _LATE_US), bind.number(end_us + _LATE_US)
