@@ -13,6 +13,7 @@ from typing import Any
 import clickhouse_connect
 
 from tallystick_audit.verify import verify_history
+from tallystick_infra.admission import admit
 from tallystick_infra.bench.verify import wait_sealed
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.deployment.keyfiles import make_key, read_key
@@ -41,6 +42,7 @@ def running(
     prepare(deployment)
     with Supervisor(deployment, list(parts)) as supervisor:
         publics = {name: make_key(deployment.agent_key(name)) for name in agents}
+        admit(deployment, agents)
         enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "test", 60)
         yield supervisor
 

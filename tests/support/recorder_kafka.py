@@ -1,5 +1,6 @@
 """A broker for tests of the recorder, and a notary that only gives receipts: the smallest thing that answers as the real one does."""
 
+import datetime as dt
 import shutil
 import subprocess
 import threading
@@ -11,8 +12,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from tests.support.recorder import wait_for
 
+from tallystick_infra.deployment.broker_users import CertificateFiles
 from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
 from tallystick_infra.kafka.jars import ensure_jars
+from tallystick_infra.kafka.tls import make_certificates
 from tallystick_infra.kafka.topics import Topics
 from tallystick_infra.supervisor.checks import listens
 from tallystick_schemas.events import Event, parse_event
@@ -29,8 +32,11 @@ class Broker:
     """One Apache Kafka that can be killed, started again, and started empty."""
 
     def __init__(self, directory: Path) -> None:
-        self._settings = BrokerSettings(directory, free_port(), free_port(), heap_mb=256)
-        self.kafka = KafkaSettings(f"127.0.0.1:{self._settings.port}")
+        files = CertificateFiles(directory / "tls")
+        make_certificates(files, dt.datetime.now(dt.UTC))
+        self._settings = BrokerSettings(directory, free_port(), free_port(), free_port(), files, heap_mb=256)
+        self.kafka = files.client(f"127.0.0.1:{self._settings.admin_port}")
+        """Of the super user: what somebody else may do is tests/contracts/test_broker_users.py's."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -51,7 +57,7 @@ class Broker:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the broker ended"
-        if not listens(self._settings.port):
+        if not listens(self._settings.admin_port):
             return False  # the client would wait longer each time that nobody is there
         try:
             topics = Topics(self.kafka, SHARDS)

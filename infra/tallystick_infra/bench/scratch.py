@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from ..admission import admit
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key, read_key
 from ..operator import Operator, enrol_agents
@@ -36,6 +37,7 @@ def scratch(say: Say, agents: Sequence[str]) -> Iterator[Supervisor]:
         deployment = Deployment.create(folder, _TABLES)
         with Supervisor(deployment, say=say) as supervisor:
             publics = {agent: make_key(deployment.agent_key(agent)) for agent in agents}
+            admit(deployment, agents)
             enrol_agents(deployment.kafka(), Operator(read_key(deployment.keys / "operator.key")), publics, "bench", 60)
             yield supervisor
     finally:

@@ -49,7 +49,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     settings = console_settings(deployment)
     if port is not None:
         settings = dataclasses.replace(settings, port=port)
-    run_console(settings, deployment.kafka(), deployment.clickhouse(), deployment.log(), deployment.agent("console"))
+    run_console(settings, deployment.kafka("console"), deployment.clickhouse(), deployment.log(), deployment.agent("console"))
 
 
 @console.command()
@@ -89,7 +89,7 @@ def notary(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.notary.job import run_notary
 
     log_to_stderr("notary")
-    run_notary(dataclasses.replace(open_deployment(data).jobs(), instance=instance))
+    run_notary(dataclasses.replace(open_deployment(data).jobs("notary"), instance=instance))
 
 
 @jobs.command()
@@ -101,7 +101,7 @@ def detectors(data: Path, instance: str) -> None:
 
     log_to_stderr("detectors")
     deployment = open_deployment(data)
-    run_detectors(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("detectors"))
+    run_detectors(dataclasses.replace(deployment.jobs("detectors"), instance=instance), deployment.agent("detectors"))
 
 
 @jobs.command()
@@ -113,7 +113,7 @@ def responder(data: Path, instance: str) -> None:
 
     log_to_stderr("responder")
     deployment = open_deployment(data)
-    run_responder(dataclasses.replace(deployment.jobs(), instance=instance), deployment.agent("responder"))
+    run_responder(dataclasses.replace(deployment.jobs("responder"), instance=instance), deployment.agent("responder"))
 
 
 @jobs.command()
@@ -130,7 +130,7 @@ def outbox(data: Path) -> None:
     deployment = open_deployment(data)
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
     connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment)
-    run_outbox(deployment.jobs(), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
+    run_outbox(deployment.jobs("outbox"), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
 
 
 @jobs.command()
@@ -155,4 +155,4 @@ def sealer(data: Path) -> None:
 
     log_to_stderr("sealer")
     deployment = open_deployment(data)
-    run_sealer(deployment.jobs(), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
+    run_sealer(deployment.jobs("sealer"), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")

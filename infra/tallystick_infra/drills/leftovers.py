@@ -24,6 +24,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.words import counted, noun
 from tallystick_stream_jobs.responder.client import order_unlock, read_locks, wait_applied
 
+from ..admission import dismiss
 from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
 from ..errors import DrillUnusable
@@ -123,6 +124,7 @@ def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
             records.append(operator.revoke(name, key, "the drill is over", time.time()))
             sender.send(name, records[-1])
         sender.wait(records, _RECEIPTS_S)
+    dismiss(deployment, names)
     for name in names:
         deployment.agent_key(name).unlink()
         shutil.rmtree(deployment.agent(name).spool_dir, ignore_errors=True)

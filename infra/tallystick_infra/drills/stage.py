@@ -15,6 +15,7 @@ from tallystick_producers.gateway.tokens import append_token, new_token, token_r
 from tallystick_schemas.drills import DRILL_ATTR, drill_credential, drill_principal
 from tallystick_schemas.topics import verified_partition
 
+from ..admission import admit
 from ..deployment import Deployment, read_run
 from ..deployment.keyfiles import make_key, read_key
 from ..errors import DrillUnusable
@@ -150,6 +151,7 @@ class Stage:
         quiet = [step.who for step in self.scenario.steps if isinstance(step, Silence)]
         names = [self.principal(agent) for agent in (SDK, *self.scenario.agents)] + [self.witness(agent) for agent in quiet]
         publics = {name: make_key(self.deployment.agent_key(name)) for name in names}
+        admit(self.deployment, names)
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
         enrol_agents(self.deployment.kafka(), operator, publics, f"drill {self.run}", _ENROL_S)
         self.recorder = Recorder.open(self.deployment.agent(self.principal(SDK)))

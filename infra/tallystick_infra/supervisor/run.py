@@ -1,6 +1,7 @@
 """The supervisor: a loop over the parts. It is also what `demo`, `bench` and the tests start."""
 
 import dataclasses
+import datetime as dt
 import fcntl
 import os
 import time
@@ -13,6 +14,7 @@ import clickhouse_connect
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 
+from ..admission import reconcile
 from ..clickhouse.command import clickhouse_command
 from ..clickhouse.migrate import migrate
 from ..deployment import Deployment, RunFile
@@ -23,6 +25,7 @@ from ..enrolment import enrolled_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
+from ..kafka.tls import make_certificates
 from ..kafka.topics import Topics
 from ..operator import Operator, RecordSender
 from ..processes import Child, last_words, spawn, tail, wait_until
@@ -131,6 +134,7 @@ class Supervisor:
         embedded = self.deployment.embedded()
         if embedded.kafka:
             self._ports["kafka"] = check_port(embedded.kafka_port, "Kafka", "[embedded] kafka_port")
+            self._ports["kafka_admin"] = free_port()
             self._ports["controller"] = check_port(embedded.controller_port, "Kafka's controller", "[embedded] controller_port")
         if embedded.clickhouse:
             self._ports["clickhouse"] = check_port(embedded.clickhouse_port, "ClickHouse", "[embedded] clickhouse_port")
@@ -155,18 +159,15 @@ class Supervisor:
         self._write_run()
 
     def _start_kafka(self) -> None:
-        """The broker; on a port that nobody knows first, when it has to begin anew while agents may be knocking."""
-        path, port = self.deployment.path, self._ports["kafka"]
+        """The broker. Where it begins anew while agents knock, none of them gets in: its users are made when its topics were announced."""
+        path, port, ports = self.deployment.path, self._ports["kafka"], self._ports
         jars = ensure_jars(progress=self._progress)
-        settings = BrokerSettings(path / "kafka", port, self._ports["controller"], self.deployment.embedded().kafka_heap_mb)
+        users, heap_mb = self.deployment.broker_users, self.deployment.embedded().kafka_heap_mb
+        users.ensure(BUILT_IN_AGENTS)
+        make_certificates(users.certificates, dt.datetime.now(dt.UTC))
+        settings = BrokerSettings(path / "kafka", port, ports["controller"], ports["kafka_admin"], users.certificates, heap_mb)
         if (path / _ANNOUNCED).exists() and not is_formatted(settings):
             self._say("kafka has no data; its topics are made anew, and what the history lacks is sent again")
-            private = dataclasses.replace(settings, port=free_port())
-            self._start(Part("kafka", prepare(private, jars), lambda: listens(private.port)))
-            self._await(["kafka"])
-            self._write_run()
-            self._announce(KafkaSettings(bootstrap=f"127.0.0.1:{private.port}"))
-            self.children["kafka"].stop()
         self._start(Part("kafka", prepare(settings, jars), lambda: listens(port)))
 
     def _announce(self, kafka: KafkaSettings) -> None:
@@ -186,8 +187,11 @@ class Supervisor:
         clickhouse = self.deployment.clickhouse()
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
-        self._announce(self.deployment.kafka())
-        self._enrol(self.deployment.kafka(), Operator(read_key(self.deployment.keys / "operator.key")), set(enrolled_keys(client)))
+        kafka = self.deployment.kafka_admin()
+        self._announce(kafka)
+        # If we crash before this, a broker that began anew has no users: nobody can have written before the announcement.
+        reconcile(self.deployment)
+        self._enrol(kafka, Operator(read_key(self.deployment.keys / "operator.key")), set(enrolled_keys(client)))
 
     def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]]) -> None:
         from tallystick_schemas.keys import key_id
@@ -264,6 +268,7 @@ class Supervisor:
                 gateway=f"http://127.0.0.1:{self._ports['gateway']}",
                 console=f"http://127.0.0.1:{self._ports['console']}",
                 processes={name: child.pid for name, child in self.children.items()},
+                kafka_admin=f"127.0.0.1:{self._ports['kafka_admin']}" if "kafka_admin" in self._ports else "",
             ),
         )
 

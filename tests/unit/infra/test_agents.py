@@ -24,6 +24,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(agents, "enrol_agents", refuse)
     monkeypatch.setattr(agents, "record_sender", refuse)
+    monkeypatch.setattr(agents, "knock", lambda *_, **__: None)
+    monkeypatch.setattr(agents, "admit", lambda *_, **__: None)
     return opened
 
 

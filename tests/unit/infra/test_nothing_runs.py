@@ -46,6 +46,7 @@ NEED_KAFKA = (
     ["outbox", "retry", "d-1", *ORDER],
     ["detect", "explain", "F-1"],
     ["topics", "check"],
+    ["agent", "enrol", "trainer"],
 )
 NEED_CLICKHOUSE = (["lock", "ann", "--plan"], ["detect", "quality"], ["audit", "verify"], ["migrate"])
 
