@@ -34,13 +34,14 @@ class Broker:
     def __init__(self, directory: Path) -> None:
         files = CertificateFiles(directory / "tls")
         make_certificates(files, dt.datetime.now(dt.UTC))
-        self._settings = BrokerSettings(directory, free_port(), free_port(), free_port(), files, heap_mb=256)
-        self.kafka = files.client(f"127.0.0.1:{self._settings.admin_port}")
+        self.settings = BrokerSettings(directory, free_port(), free_port(), free_port(), files, heap_mb=256)
+        self.clients = f"127.0.0.1:{self.settings.port}"
+        self.kafka = files.client(f"127.0.0.1:{self.settings.admin_port}")
         """Of the super user: what somebody else may do is tests/contracts/test_broker_users.py's."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = prepare(self._settings, ensure_jars())
+        command = prepare(self.settings, ensure_jars())
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._answers, "the broker", 60)
 
@@ -52,12 +53,12 @@ class Broker:
 
     def lose_everything(self) -> None:
         """Its data directory is gone; it starts empty."""
-        shutil.rmtree(self._settings.directory / "data")
+        shutil.rmtree(self.settings.directory / "data")
 
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the broker ended"
-        if not listens(self._settings.admin_port):
+        if not listens(self.settings.admin_port):
             return False  # the client would wait longer each time that nobody is there
         try:
             topics = Topics(self.kafka, SHARDS)

@@ -56,7 +56,11 @@ class Outlet:
                 max_request_size=_MAX_REQUEST,
                 request_timeout_ms=30_000,
             )
-            await producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
             self._producer = producer
         return self._producer
 
