@@ -75,7 +75,7 @@ class Roles:
         if any(receipt.verdict == Verdict.SEEN for receipt in receipts):
             # Somebody gave a role at the same time, under the same number: the first in the history counts.
             raise OrderRefused(Verdict.SEEN.label)
-        publish(self.deployment.kafka(), holders)
+        publish(self.deployment.kafka_admin(), holders)
         return receipts
 
 
@@ -105,7 +105,7 @@ def revoke_keys(deployment: Deployment, keys: Sequence[tuple[str, str]], reason:
     records = [(agent, roles.operator.revoke(agent, key, reason, now)) for agent, key in keys]
     records += [(holder.agent, record) for holder, record in zip(known, ended, strict=True)]
     # On `locks` at once, since whoever revokes is in a hurry. If we crash here, the supervisor's next start takes it from there into the history.
-    publish(deployment.kafka(), [roles.take(record) for record in ended])
+    publish(deployment.kafka_admin(), [roles.take(record) for record in ended])
     with record_sender(deployment.kafka(), deployment.log()) as sender:
         for agent, record in records:
             sender.send(agent, record)

@@ -7,7 +7,7 @@ TallystickError
     ├── FetchFailed, WrongSum                           Kafka's jars
     ├── PortBusy, DiskFull, TooLittleMemory             this machine
     ├── StartFailed, PartFailed                         a part of ours
-    ├── MigrationChanged, TopicsDiffer                  the stores
+    ├── MigrationChanged, TopicsDiffer, UsersRefused    the stores
     ├── NoFinding, ManyFindings                         what a person asked about
     ├── NotLocked, NothingWaits, UnseenSubject, WeakerLock  what a person ordered that means nobody
     ├── NoSuchKey                                       agents' keys
@@ -135,6 +135,13 @@ class TopicsDiffer(InfraError):
     def __init__(self, differences: list[str]) -> None:
         self.differences = differences
         super().__init__("the Kafka topics are not as this deployment needs them: " + "; ".join(differences))
+
+
+class UsersRefused(InfraError):
+    """The embedded broker does not make the users and rules that it is told; the message says which."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the embedded Kafka did not take its users and rules: {what}; see logs/kafka.log and kafka/broker.log")
 
 
 class NothingAnswers(InfraError):

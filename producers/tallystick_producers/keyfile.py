@@ -13,7 +13,7 @@ from .errors import KeyFileError
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """The key, or KeyFileError with what to do."""
-    pem = _read_private(path)
+    pem = read_private(path)
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError as error:
@@ -25,7 +25,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
     """The bytes of the file whose mode was checked: one open, so that it cannot be exchanged in between."""
     try:
         with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import threading
@@ -25,6 +26,7 @@ from .access import Access, access
 from .encoding import Encoder
 from .errors import InvalidEvent, ProducerError, ReceiptTimeout, RecorderClosed, SegmentsRefused
 from .forking import forget_in_children, keep_forever
+from .kafka_password import with_password
 from .keyfile import load_key
 from .leaving import close_when_leaving
 from .parts import Parts, start_parts
@@ -64,8 +66,8 @@ class Recorder:
             raise SettingsError(mistakes)
         if not AGENT_PATTERN.fullmatch(settings.agent):
             raise SettingsError([f"agent {settings.agent!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ : @ / -"])
-        self.settings = settings
         self._key = load_key(Path(settings.key_file))
+        self.settings = dataclasses.replace(settings, kafka=with_password(settings.kafka))
         self._guard = threading.RLock()
         self._closed = False
         self._writer: Writer | None = None

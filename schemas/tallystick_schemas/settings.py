@@ -4,7 +4,7 @@ Pure: the shell reads the file and the environment and hands both in. `TALLYSTIC
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import SettingsError
@@ -14,17 +14,26 @@ PREFIX: Final = "TALLYSTICK"
 
 @dataclass(frozen=True)
 class KafkaSettings:
-    """Where Kafka is, and how to speak to it. Plain text is for loopback alone."""
+    """Where Kafka is, and how to speak to it. Plain text is for loopback alone.
+
+    The password may stand in a file of its own (mode 0600), which the shell reads before it connects.
+    """
 
     bootstrap: str = "127.0.0.1:47092"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
-    sasl_password: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    sasl_password_file: str | None = None
     ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    """With `ssl_keyfile`: who we are, where the broker asks for a certificate."""
+    ssl_keyfile: str | None = None
 
     def client_kwargs(self) -> dict[str, Any]:
-        """Keyword arguments for a kafka-python client."""
+        """Keyword arguments for a kafka-python client. SettingsError when the password's file was not read."""
+        if self.sasl_password_file is not None and self.sasl_password is None:
+            raise SettingsError([f"the password of {self.sasl_username} at Kafka stands in {self.sasl_password_file}, which was not read"])
         kwargs: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap.split(","),
             "security_protocol": self.security_protocol,
@@ -37,9 +46,8 @@ class KafkaSettings:
                 "sasl_plain_username": self.sasl_username,
                 "sasl_plain_password": self.sasl_password,
             }
-        if self.ssl_cafile:
-            kwargs["ssl_cafile"] = self.ssl_cafile
-        return kwargs
+        files = {"ssl_cafile": self.ssl_cafile, "ssl_certfile": self.ssl_certfile, "ssl_keyfile": self.ssl_keyfile}
+        return kwargs | {name: path for name, path in files.items() if path}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import clickhouse_connect
 
 from tallystick_audit.verify import verify_history
+from tallystick_infra.admission import admit
 from tallystick_infra.bench.verify import wait_sealed
 from tallystick_infra.built_in import ANYTHING, mandate_of
 from tallystick_infra.deployment import Deployment
@@ -41,6 +42,7 @@ def running(
     deployment = Deployment.create(directory, tables)
     prepare(deployment)
     with Supervisor(deployment, list(parts)) as supervisor:
+        admit(deployment, agents)
         enrol_agents(deployment, {name: mandate_of(make_key(deployment.agent_key(name)), scope=ANYTHING) for name in agents}, "test", 60)
         yield supervisor
 

@@ -1,5 +1,6 @@
 """A broker for tests of the recorder, and a notary that only gives receipts: the smallest thing that answers as the real one does."""
 
+import datetime as dt
 import shutil
 import subprocess
 import threading
@@ -12,8 +13,10 @@ from kafka.errors import KafkaError
 from tests.support.recorder import wait_for
 from tests.support.signing import Speaker, directive, role_key
 
+from tallystick_infra.deployment.broker_users import CertificateFiles
 from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
 from tallystick_infra.kafka.jars import ensure_jars
+from tallystick_infra.kafka.tls import make_certificates
 from tallystick_infra.kafka.topics import Topics
 from tallystick_infra.supervisor.checks import listens
 from tallystick_schemas.events import Event, parse_event
@@ -31,12 +34,16 @@ class Broker:
     """One Apache Kafka that can be killed, started again, and started empty."""
 
     def __init__(self, directory: Path) -> None:
-        self._settings = BrokerSettings(directory, free_port(), free_port(), heap_mb=256)
-        self.kafka = KafkaSettings(f"127.0.0.1:{self._settings.port}")
+        files = CertificateFiles(directory / "tls")
+        make_certificates(files, dt.datetime.now(dt.UTC))
+        self.settings = BrokerSettings(directory, free_port(), free_port(), free_port(), files, heap_mb=256)
+        self.clients = f"127.0.0.1:{self.settings.port}"
+        self.kafka = files.client(f"127.0.0.1:{self.settings.admin_port}")
+        """Of the super user: what somebody else may do is tests/contracts/test_broker_users.py's."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = prepare(self._settings, ensure_jars())
+        command = prepare(self.settings, ensure_jars())
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._answers, "the broker", 60)
 
@@ -48,12 +55,12 @@ class Broker:
 
     def lose_everything(self) -> None:
         """Its data directory is gone; it starts empty."""
-        shutil.rmtree(self._settings.directory / "data")
+        shutil.rmtree(self.settings.directory / "data")
 
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the broker ended"
-        if not listens(self._settings.port):
+        if not listens(self.settings.admin_port):
             return False  # the client would wait longer each time that nobody is there
         try:
             topics = Topics(self.kafka, SHARDS)

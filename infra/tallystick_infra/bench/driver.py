@@ -1,5 +1,6 @@
 """One load process: `python -m tallystick_infra.bench.driver DATA EVENTS RATE AGENT…`. Ends early on SIGTERM. Prints one JSON object."""
 
+import dataclasses
 import signal
 import sys
 import threading
@@ -45,7 +46,9 @@ def _feed(recorder: Recorder, count: int, rate: float, enough: threading.Event) 
 def main(data: str, events: str, rate: str, *agents: str) -> dict[str, Any]:
     """Record from one thread an agent, wait for the last receipt."""
     deployment = Deployment.open(Path(data))
-    recorders = [Recorder.open(deployment.agent(agent)) for agent in agents]
+    # One user for all: agents of one process share a connection where they share a user, as they would in an application.
+    kafka = deployment.agent(agents[0]).kafka
+    recorders = [Recorder.open(dataclasses.replace(deployment.agent(agent), kafka=kafka)) for agent in agents]
     share = int(events) // len(agents)
     enough = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: enough.set())

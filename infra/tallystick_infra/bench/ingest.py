@@ -42,7 +42,7 @@ def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
         "events_per_s": round(recorded / seconds),
         "lost": recorded - stored,
         "event_bytes": round(event_bytes),
-        "detected_events": detected(supervisor.deployment.kafka()),
+        "detected_events": detected(supervisor.deployment.kafka_admin()),
         "cpu_us_per_event": {name: round(value, 2) for name, value in cpu.items()},
         "rss_mib": {name: size >> 20 for name, (_, size) in after.items()},
         "rss_at_rest_mib": sum(size for _, size in rest.values()) >> 20,

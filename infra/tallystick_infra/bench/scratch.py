@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from ..admission import admit
 from ..built_in import ANYTHING, mandate_of
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
@@ -37,6 +38,7 @@ def scratch(say: Say, agents: Sequence[str]) -> Iterator[Supervisor]:
         deployment = Deployment.create(folder, _TABLES)
         with Supervisor(deployment, say=say) as supervisor:
             mandates = {agent: mandate_of(make_key(deployment.agent_key(agent)), scope=ANYTHING) for agent in agents}
+            admit(deployment, agents)
             enrol_agents(deployment, mandates, "bench", 60)
             yield supervisor
     finally:

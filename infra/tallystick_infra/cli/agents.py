@@ -9,7 +9,8 @@ import click
 import msgspec
 from rich.markup import escape
 
-from ..built_in import mandate_of
+from ..admission import admit, dismiss
+from ..built_in import BUILT_IN_AGENTS, mandate_of
 from ..control import read_roles
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
@@ -47,10 +48,13 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was enrolled.")
     public = public_of(public_key) if public_key else make_key(deployment.agent_key(name))
     mandate = mandate_of(public, roles, scope)
+    admit(deployment, [name], point="point" in roles)
     receipt = enrol_agents(deployment, {name: mandate}, owner, timeout)[0]
+    user, password_file = _kafka_user(deployment, name)
     if as_json:
         where = {"shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))}
-        emit_json({"agent": name, **where, "roles": mandate.roles, "scope": mandate.scope})
+        broker = {"kafka_user": user, "kafka_password_file": password_file}
+        emit_json({"agent": name, **where, **broker, "roles": mandate.roles, "scope": mandate.scope})
         return
     out().print(joined(styled(name, "bold"), f" may sign from now on: shard {receipt.shard}, index {receipt.index}."))
     out().print(f"Its roles: {', '.join(mandate.roles)}; its scope: {scope_text(mandate.scope)}.")
@@ -58,6 +62,16 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
         out().print(unscoped(name))
     if not public_key:
         out().print(f"Its private key: {deployment.agent_key(name)}")
+    if user:
+        out().print(f"Its user at Kafka: {user}, the password is in {password_file}")
+
+
+def _kafka_user(deployment: Deployment, name: str) -> tuple[str | None, str | None]:
+    """(user, file of the password) at the embedded broker; a Kafka of somebody else's has its own."""
+    if not deployment.embedded().kafka:
+        return None, None
+    user, path = deployment.broker_users.part(name) if name in BUILT_IN_AGENTS else deployment.broker_users.agent(name)
+    return user, str(path)
 
 
 def public_of(text: str) -> bytes:
@@ -132,6 +146,9 @@ def revoke(data: Path, name: str, key: str, reason: str, timeout: float) -> None
     check_text("reason", reason)
     # The notary needs both stores before it says that the key is revoked, so asking one of them first keeps nobody from revoking.
     deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was revoked.")
-    check_revocable(agents_of(deployment), name, key)
+    known = agents_of(deployment)
+    check_revocable(known, name, key)
     receipt = revoke_keys(deployment, [(name, key)], reason, timeout)[0]
+    if not any(one.agent == name and not one.revoked and one.key != key for one in known):
+        dismiss(deployment, [name])
     out().print(joined(f"Key {key} of ", styled(name, "bold"), f" is revoked: shard {receipt.shard}, index {receipt.index}."))

@@ -53,11 +53,11 @@ def collect(
         raise click.UsageError(f"{log_format} needs --mapping NAME or --mapping FILE")
     reading = format_of(log_format, load_mapping(mapping) if mapping else None)
     deployment = open_deployment(data)
-    settings = deployment.agent(agent)
-    with _alone(Path(settings.spool_dir), agent):
+    spool = Path(deployment.agent(agent).spool_dir)
+    with _alone(spool, agent):
         _enrol(deployment, agent, timeout)
-        rejected = RejectedFile(Path(settings.spool_dir))
-        with Recorder.open(settings) as recorder, _bar(paths, as_json) as progress:
+        rejected = RejectedFile(spool)
+        with Recorder.open(deployment.agent(agent)) as recorder, _bar(paths, as_json) as progress:
             collector = Collector(reading, recorder, recorder.encode, rejected, progress)
             report = collector.collect(paths)
             if follow:
@@ -118,6 +118,7 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
 
     from tallystick_schemas.keys import key_id
 
+    from ..admission import admit
     from ..built_in import mandate_of
     from ..enrolling import enrol_agents
     from ..enrolment import enrolled_keys
@@ -131,6 +132,7 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
         known = (agent, key_id(public)) in enrolled_keys(client)
     finally:
         client.close()
+    admit(deployment, [agent])
     if not known:
         enrol_agents(deployment, {agent: mandate_of(public)}, "operator", timeout)
         click.echo(unscoped(agent), err=True)

@@ -51,7 +51,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     settings = console_settings(deployment)
     if port is not None:
         settings = dataclasses.replace(settings, port=port)
-    run_console(settings, deployment.kafka(), deployment.clickhouse("console"), deployment.log(), deployment.agent("console"))
+    run_console(settings, deployment.kafka("console"), deployment.clickhouse("console"), deployment.log(), deployment.agent("console"))
 
 
 @console.command()

@@ -1,4 +1,4 @@
-"""For production: `tallystick topics ensure / check`, and `tallystick migrate`."""
+"""For production: `tallystick topics announce / check / acls`, and `tallystick migrate`."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 from tallystick_schemas.words import counted
 
-from .common import adopt_option, data_option, open_running, out
+from .common import adopt_option, data_option, open_deployment, open_running, out
 
 
 @click.group()
@@ -34,14 +34,14 @@ def announce(data: Path, replication: int, adopt: tuple[str, ...]) -> None:
 
     deployment = open_running(data, "Kafka", "ClickHouse")
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    live = Topics(deployment.kafka(), deployment.log().shards, replication)
+    live = Topics(deployment.kafka_admin(), deployment.log().shards, replication)
     try:
         made = live.ensure()
         written = live.announce(client, read_key(deployment.keys / "operator.key"))
     finally:
         live.close()
     control = Control(deployment.log(), operator_of(deployment), adopt=adopt)
-    sent = control.ensure(deployment.kafka(), read_directives(client, deployment.log()), {}).records
+    sent = control.ensure(deployment.kafka_admin(), read_directives(client, deployment.log()), {}).records
     out().print(f"{counted(len(made), 'topic')} made, {counted(written, 'generation record')} written, {counted(sent, 'directive')} sent.")
 
 
@@ -58,6 +58,39 @@ def check(data: Path) -> None:
     finally:
         live.close()
     out().print("The topics are as they must be.")
+
+
+@topics.command()
+@data_option
+@click.option("--bootstrap", help="Address for the commands. [default: the deployment's Kafka]")
+@click.option("--command-config", help="File with the credentials of whoever may set rules there, for the commands.")
+@click.option("--agent", "agents", multiple=True, metavar="NAME", help="An agent; may be given several times.")
+@click.option("--point", "points", multiple=True, metavar="NAME", help="An agent that is an enforcement point; several times.")
+@click.option("--user", "users", multiple=True, metavar="ROLE=USER", help="How a part's user is called there, when not as the part.")
+def acls(
+    data: Path, bootstrap: str | None, command_config: str | None, agents: tuple[str, ...], points: tuple[str, ...], users: tuple[str, ...]
+) -> None:
+    """Print the commands that give each part and agent its rules on a Kafka of yours. Nothing is sent."""
+    from ..kafka.acl_commands import acl_commands, agents_as_users
+    from ..operator import check_agent
+
+    for name in (*agents, *points):
+        check_agent(name)
+    named = dict(_user(one) for one in users)
+    where = bootstrap or open_deployment(data).kafka().bootstrap
+    for command in acl_commands(where, command_config, named | agents_as_users(agents, points)):
+        click.echo(command)
+
+
+def _user(text: str) -> tuple[str, str]:
+    """(user, role) of `role=user`; BadParameter."""
+    from tallystick_schemas.access import PARTS
+
+    role, _, user = text.partition("=")
+    roles = [row.role for row in PARTS]
+    if role not in roles or not user.strip() or not user.isprintable():
+        raise click.BadParameter(f"{text[:100]!r} is not ROLE=USER with a role of {', '.join(roles)}", param_hint="--user")
+    return user, role
 
 
 @click.command()

@@ -11,13 +11,16 @@ from typing import Any
 import platformdirs
 import tomli_w
 
+from tallystick_producers.kafka_password import with_password
+from tallystick_schemas.access import CLI
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
 
 from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.grants import Role
 from ..errors import NoDeployment, NotMade, NotOurs, UnsafeKeyFile
-from .keyfiles import make_key, make_secret, read_secret
+from .broker_users import BrokerUsers, as_user
+from .keyfiles import file_name, make_key, make_secret, read_secret
 from .runfile import read_run
 from .store_secrets import make_store_secrets, store_settings
 
@@ -105,12 +108,28 @@ class Deployment:
     def log(self) -> LogSettings:
         return build(LogSettings, "log", self._table("log"), self.env)
 
-    def kafka(self) -> KafkaSettings:
-        """Where Kafka is: as the running supervisor says, else as configured."""
+    @property
+    def broker_users(self) -> BrokerUsers:
+        """Passwords of the embedded broker's users."""
+        return BrokerUsers(self.keys)
+
+    def kafka(self, role: str = CLI) -> KafkaSettings:
+        """Where Kafka is: as the running supervisor says, else as configured. The embedded one is spoken to as `role`'s user."""
+        return self._kafka(*self.broker_users.part(role))
+
+    def _kafka(self, user: str, password: Path) -> KafkaSettings:
         table, run = self._table("kafka"), read_run(self.path)
-        if self.embedded().kafka:
-            table["bootstrap"] = run.kafka if run else f"127.0.0.1:{self.embedded().kafka_port}"
-        return build(KafkaSettings, "kafka", table, self.env)
+        if not self.embedded().kafka:
+            return with_password(build(KafkaSettings, "kafka", table, self.env))
+        table["bootstrap"] = run.kafka if run else f"127.0.0.1:{self.embedded().kafka_port}"
+        return as_user(build(KafkaSettings, "kafka", table, self.env), user, password)
+
+    def kafka_admin(self) -> KafkaSettings:
+        """The embedded broker as its super user sees it; a Kafka of somebody else's as everybody does."""
+        run = read_run(self.path)
+        if not self.embedded().kafka:
+            return self.kafka()
+        return self.broker_users.certificates.client(run.kafka_admin if run else "")
 
     def clickhouse(self, role: Role = "cli") -> ClickHouseSettings:
         """Where ClickHouse is, and how `role` signs in to the embedded one; what commands read with may do no more than read."""
@@ -123,24 +142,25 @@ class Deployment:
         return build(ClickHouseSettings, "clickhouse", table, self.env)
 
     def jobs(self, role: Role = "cli") -> JobSettings:
-        """What a stream job needs; `role` is its user of the embedded store."""
-        given = {"kafka": self.kafka(), "clickhouse": self.clickhouse(role), "log": self.log(), "state_dir": str(self.path / "jobs")}
+        """What a stream job needs; `role` is its user of the embedded broker and store."""
+        given = {"kafka": self.kafka(role), "clickhouse": self.clickhouse(role), "log": self.log(), "state_dir": str(self.path / "jobs")}
         table = {"policy_file": str(self.path / "detection.yaml")} | self._table("jobs")
         return build(JobSettings, "jobs", table, self.env, given)
 
     def agent(self, name: str) -> AgentSettings:
         """An agent whose key and spool live in this deployment."""
+        users = self.broker_users
         given = {
             "agent": name,
-            "kafka": self.kafka(),
+            "kafka": self._kafka(*(users.part(name) if name in BUILT_IN_AGENTS else users.agent(name))),
             "log": self.log(),
             "key_file": str(self.agent_key(name)),
-            "spool_dir": str(self.path / "spool" / _file_name(name)),
+            "spool_dir": str(self.path / "spool" / file_name(name)),
         }
         return build(AgentSettings, "agent", self._table("agent"), self.env, given)
 
     def agent_key(self, name: str) -> Path:
-        return self.keys / "agents" / f"{_file_name(name)}.key"
+        return self.keys / "agents" / f"{file_name(name)}.key"
 
     def probe_secret(self) -> str:
         """The random part of the canary's token, made at the first call: by it each gateway can be asked who would get in (docs/adr/0016)."""
@@ -176,11 +196,6 @@ class Deployment:
         return self._table("console")
 
 
-def _file_name(agent: str) -> str:
-    """Agent names may hold slashes and colons; file names here do not."""
-    return "".join(c if c.isalnum() or c in "._@-" else f"%{ord(c):02x}" for c in agent).lstrip(".") or "%2e"
-
-
 def _check_place(path: Path) -> None:
     """NotOurs unless the directory is new, or empty but for what we made before we were interrupted and what an operator may lay out beforehand."""
     if path.is_dir() and (strange := sorted(entry.name for entry in path.iterdir() if entry.name not in _EXPECTED)):
@@ -194,6 +209,7 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
         make_key(keys / "agents" / f"{name}.key")
     make_store_secrets(keys)
     make_secret(keys / "console.secret")
+    BrokerUsers(keys).ensure(BUILT_IN_AGENTS)
     log = {
         "deployment": f"tallystick-{secrets.token_hex(4)}",
         "operator_keys": [make_key(keys / "operator.key").hex()],

@@ -21,6 +21,19 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(handle)
 
 
+def replace_secret(path: Path, content: bytes) -> None:
+    """The file with this content and mode 0600, in one step, whatever was there."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    write_secret(temporary, content)
+    temporary.replace(path)
+
+
+def file_name(agent: str) -> str:
+    """A name for an agent's files: agent names may hold slashes and colons, file names here do not."""
+    return "".join(c if c.isalnum() or c in "._@-" else f"%{ord(c):02x}" for c in agent).lstrip(".") or "%2e"
+
+
 def read_secret(path: Path) -> bytes:
     """The content; UnsafeKeyFile when the file is missing or other users could read it."""
     try:

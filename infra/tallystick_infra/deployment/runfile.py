@@ -16,6 +16,8 @@ class RunFile(msgspec.Struct, frozen=True):
     gateway: str
     console: str
     processes: dict[str, int]
+    kafka_admin: str = ""
+    """Where the embedded broker takes its super user, and asks for a certificate."""
 
 
 def write_run(directory: Path, run: RunFile) -> None:

@@ -23,6 +23,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.words import counted, noun
 from tallystick_stream_jobs.responder.client import order_unlock, read_locks, wait_applied
 
+from ..admission import dismiss
 from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
 from ..enrolling import revoke_keys
@@ -117,6 +118,7 @@ def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
         _drain(deployment, name)
     over = [(name, key_id(read_key(deployment.agent_key(name)).public_key().public_bytes_raw())) for name in names]
     revoke_keys(deployment, over, "the drill is over", _RECEIPTS_S)
+    dismiss(deployment, names)
     for name in names:
         deployment.agent_key(name).unlink()
         shutil.rmtree(deployment.agent(name).spool_dir, ignore_errors=True)

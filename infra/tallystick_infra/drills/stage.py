@@ -15,6 +15,7 @@ from tallystick_producers.gateway.tokens import append_token, new_token, token_r
 from tallystick_schemas.drills import DRILL_ATTR, drill_credential, drill_principal
 from tallystick_schemas.topics import verified_partition
 
+from ..admission import admit
 from ..built_in import ANYTHING, mandate_of
 from ..deployment import Deployment, read_run
 from ..deployment.keyfiles import make_key
@@ -151,6 +152,7 @@ class Stage:
         quiet = [step.who for step in self.scenario.steps if isinstance(step, Silence)]
         names = [self.principal(agent) for agent in (SDK, *self.scenario.agents)] + [self.witness(agent) for agent in quiet]
         mandates = {name: mandate_of(make_key(self.deployment.agent_key(name)), scope=ANYTHING) for name in names}
+        admit(self.deployment, names)
         enrol_agents(self.deployment, mandates, f"drill {self.run}", _ENROL_S)
         self.recorder = Recorder.open(self.deployment.agent(self.principal(SDK)))
 

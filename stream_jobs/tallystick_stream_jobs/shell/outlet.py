@@ -1,5 +1,6 @@
 """Where jobs send: one idempotent producer, made in the job's loop at the first message."""
 
+import ssl
 from collections.abc import Awaitable
 from typing import Any
 
@@ -15,12 +16,19 @@ def aiokafka_kwargs(kafka: KafkaSettings) -> dict[str, Any]:
     kwargs = kafka.client_kwargs()
     kwargs["bootstrap_servers"] = ",".join(kwargs["bootstrap_servers"])
     kwargs.pop("reconnect_backoff_max_ms")
-    cafile = kwargs.pop("ssl_cafile", None)
-    if cafile:
-        import ssl
-
-        kwargs["ssl_context"] = ssl.create_default_context(cafile=cafile)
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        kwargs.pop(name, None)
+    if "SSL" in kafka.security_protocol:
+        kwargs["ssl_context"] = tls_context(kafka)
     return kwargs
+
+
+def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
+    """Whom we trust, and who we are where the broker asks for a certificate."""
+    context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+    if kafka.ssl_certfile:
+        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    return context
 
 
 class Outlet:
@@ -48,7 +56,11 @@ class Outlet:
                 max_request_size=_MAX_REQUEST,
                 request_timeout_ms=30_000,
             )
-            await producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
             self._producer = producer
         return self._producer
 

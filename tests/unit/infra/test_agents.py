@@ -24,6 +24,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(agents, "enrol_agents", refuse)
     monkeypatch.setattr(agents, "revoke_keys", refuse)
+    monkeypatch.setattr(agents, "admit", lambda *_, **__: None)
     return opened
 
 
