@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime as dt
-import secrets
 import socket
 import ssl
 import struct
@@ -38,7 +37,7 @@ from kafka.protocol.consumer import FetchRequest
 from kafka.structs import OffsetAndMetadata
 from tests.support.recorder_kafka import Broker, broker
 
-from tallystick_infra.deployment.broker_users import CertificateFiles, as_user
+from tallystick_infra.deployment.broker_users import CertificateFiles
 from tallystick_infra.kafka.tls import make_certificates
 from tallystick_infra.kafka.users import User, Users
 from tallystick_schemas.access import AGENT, CLI, PARTS, POINT, Access, access_of, access_table, agent_user, group_of
@@ -57,29 +56,19 @@ class Guarded:
     """A broker with a user for each row of the table, and a message on each topic."""
 
     broker: Broker
-    passwords: Mapping[str, str]
     folder: Path
     ids: Mapping[str, Any]
     """Kafka's ids of the topics: who has got one by another way learns no more by it."""
 
-    def settings(self, user: str, password: str | None = None) -> KafkaSettings:
-        path = self.folder / "password"
-        path.write_text(password or self.passwords[user])
-        path.chmod(0o600)
-        return as_user(KafkaSettings(self.broker.clients), user, path)
-
-
-def users_of(passwords: Mapping[str, str]) -> dict[str, User]:
-    return {row.role: User(passwords[row.role], row.rules()) for row in access_table()}
+    @property
+    def settings(self) -> Callable[..., KafkaSettings]:
+        return self.broker.role
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = Path(tmp_path_factory.mktemp("guarded"))
-    passwords = {row.role: secrets.token_urlsafe(32) for row in access_table()}
     with broker(folder / "kafka") as one:
-        with Users(one.kafka) as users:
-            users.reconcile(users_of(passwords))
         producer = KafkaProducer(**one.kafka.client_kwargs())
         for name in TOPICS:
             producer.send(name, key=b"key", value=b"value", partition=0).get(20)
@@ -87,7 +76,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         admin = KafkaAdminClient(**one.kafka.client_kwargs())
         ids = {topic["name"]: uuid.UUID(str(topic["topic_id"])) for topic in admin.describe_topics(TOPICS)}
         admin.close()
-        yield Guarded(one, passwords, folder, ids)
+        yield Guarded(one, folder, ids)
 
 
 def reads(kafka: KafkaSettings, topic: str, topic_id: Any = None) -> bool:
@@ -228,7 +217,7 @@ WRONG: dict[str, Callable[[Guarded], KafkaSettings]] = {
     "a wrong password": lambda one: one.settings(CLI, "wrong"),
     "an empty password": lambda one: dataclasses.replace(one.settings(CLI), sasl_password=""),
     "a user who is not": lambda one: one.settings("nobody", "wrong"),
-    "another's password": lambda one: one.settings("responder", one.passwords[AGENT]),
+    "another's password": lambda one: one.settings("responder", one.broker.passwords[AGENT]),
     "PLAIN": lambda one: dataclasses.replace(one.settings(CLI), sasl_mechanism="PLAIN"),
     "the weaker SCRAM": lambda one: dataclasses.replace(one.settings(CLI), sasl_mechanism="SCRAM-SHA-256"),
     "plain text where a certificate is asked for": lambda one: KafkaSettings(one.broker.kafka.bootstrap),
@@ -270,11 +259,11 @@ def test_the_controller_lets_in_who_has_a_certificate_alone(guarded: Guarded, do
 
 def test_rules_and_users_become_what_is_wanted(guarded: Guarded) -> None:
     """A row that changed, one that is gone, somebody else's rule, a new password: all of it after one call."""
-    more = {**users_of(guarded.passwords), agent_user("a/b:c@d.e"): User("first", access_of(POINT).rules())}
+    more = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("first", access_of(POINT).rules())}
     with Users(guarded.broker.kafka) as users:
         users.reconcile(more)
         assert reads(guarded.settings(agent_user("a/b:c@d.e"), "first"), LOCKS)
-        less = {**users_of(guarded.passwords), agent_user("a/b:c@d.e"): User("second", access_of("sealer").rules())}
+        less = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("second", access_of("sealer").rules())}
         users._admin.create_acls([_grant(AGENT)])
         users.reconcile(less)
         now = guarded.settings(agent_user("a/b:c@d.e"), "second")
@@ -282,10 +271,10 @@ def test_rules_and_users_become_what_is_wanted(guarded: Guarded) -> None:
         assert not writes(guarded.settings(AGENT), LOCKS)
         with pytest.raises(KafkaError):
             KafkaConsumer(**guarded.settings(agent_user("a/b:c@d.e"), "first").client_kwargs(), group_id=None, bootstrap_timeout_ms=1_500)
-        users.reconcile(users_of(guarded.passwords))
+        users.reconcile(guarded.broker.users())
         with pytest.raises(KafkaError):
             KafkaConsumer(**now.client_kwargs(), group_id=None, bootstrap_timeout_ms=1_500)
-        assert users._grants() == {grant for grant in users._grants() if grant.principal.removeprefix("User:") in guarded.passwords}
+        assert users._grants() == {grant for grant in users._grants() if grant.principal.removeprefix("User:") in guarded.broker.passwords}
 
 
 def test_one_more_user_changes_nobody_else(guarded: Guarded) -> None:
@@ -299,7 +288,7 @@ def test_one_more_user_changes_nobody_else(guarded: Guarded) -> None:
         assert not asks(admin, EVENTS)
         admin.close()
         assert users._grants() == before
-        users.add(users_of(guarded.passwords))
+        users.add(guarded.broker.users())
         assert users._grants() == before
     assert reads(guarded.settings("responder"), LOCKS)
 

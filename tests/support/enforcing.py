@@ -1,5 +1,6 @@
 """Enforcement points as they run, on a real broker: a gateway's process, and a recorder that is asked; and who writes their locks."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -30,19 +31,19 @@ from tallystick_schemas.topics import EVENTS, LOCKS
 
 STALE_S = 3.0
 GATEWAY = """
-import sys
+import json, sys
 from tallystick_producers.gateway.run import run_gateway
 from tallystick_schemas.settings import AgentSettings, GatewaySettings, KafkaSettings, LogSettings
 folder, kafka, port = sys.argv[1:]
 gateway = GatewaySettings(f"{folder}/artifacts", f"{folder}/tokens.jsonl", port=int(port), lock_stale_s=3.0)
-run_gateway(gateway, AgentSettings("door", KafkaSettings(kafka), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool"))
+run_gateway(gateway, AgentSettings("door", KafkaSettings(**json.loads(kafka)), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool"))
 """
 SDK = """
 import json, sys
 from tallystick_producers import Recorder
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 folder, kafka, _ = sys.argv[1:]
-settings = AgentSettings("app", KafkaSettings(kafka), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool", lock_stale_s=3.0)
+settings = AgentSettings("app", KafkaSettings(**json.loads(kafka)), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool", lock_stale_s=3.0)
 with Recorder.open(settings) as recorder:
     for line in sys.stdin:
         state = recorder.is_locked(**json.loads(line), wait_s=0.2)
@@ -111,7 +112,7 @@ class _Process:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-c", self.program, str(self.folder), self._kafka.bootstrap, str(self.port)]
+        command = [sys.executable, "-c", self.program, str(self.folder), json.dumps(dataclasses.asdict(self._kafka)), str(self.port)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def stop(self, *, kill: bool = False) -> None:
