@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -36,26 +36,40 @@ def knock(kafka: KafkaSettings) -> None:
             return
 
 
+@contextlib.contextmanager
+def _connecting(kafka: KafkaSettings) -> Iterator[None]:
+    """Names the user: kafka-python tells one that is refused as a time-out, and says the rest in its log."""
+    try:
+        yield
+    except KafkaTimeoutError as error:
+        if kafka.sasl_username is None:
+            raise
+        raise KafkaTimeoutError(
+            f"{error.args[0] if error.args else error}; does Kafka know the user {kafka.sasl_username} with this password?"
+        ) from error
+
+
 class Producer:
     """Idempotent, all replicas. The constructor blocks for seconds when Kafka is down."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._producer: Any = KafkaProducer(
-            **kafka.client_kwargs(),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=0,
-            batch_size=512 * 1024,
-            max_request_size=8 << 20,
-            max_block_ms=_CONNECT_MS,
-            bootstrap_timeout_ms=_CONNECT_MS,
-            request_timeout_ms=10_000,
-            # Kafka's answer must come before we would send again: until then the segment counts as flying.
-            delivery_timeout_ms=20_000,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
+        with _connecting(kafka):
+            self._producer: Any = KafkaProducer(
+                **kafka.client_kwargs(),
+                acks="all",
+                enable_idempotence=True,
+                compression_type="lz4",
+                linger_ms=0,
+                batch_size=512 * 1024,
+                max_request_size=8 << 20,
+                max_block_ms=_CONNECT_MS,
+                bootstrap_timeout_ms=_CONNECT_MS,
+                request_timeout_ms=10_000,
+                # Kafka's answer must come before we would send again: until then the segment counts as flying.
+                delivery_timeout_ms=20_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
 
     def send(self, key: bytes, record: bytes, done: Done) -> None:
         """`done` is called from the producer's thread."""
@@ -88,16 +102,17 @@ class ReceiptReader:
 
     def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
         self._keyring, self._refused = opener.keyring, Refused(LOCKS)
-        self._consumer: Any = KafkaConsumer(
-            **kafka.client_kwargs(),
-            group_id=None,
-            # After a broker lost its topics, or a retention passed us by, what matters is sent again anyway.
-            auto_offset_reset="latest",
-            fetch_max_wait_ms=500,
-            bootstrap_timeout_ms=_CONNECT_MS,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
+        with _connecting(kafka):
+            self._consumer: Any = KafkaConsumer(
+                **kafka.client_kwargs(),
+                group_id=None,
+                # After a broker lost its topics, or a retention passed us by, what matters is sent again anyway.
+                auto_offset_reset="latest",
+                fetch_max_wait_ms=500,
+                bootstrap_timeout_ms=_CONNECT_MS,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
         self.partitions: frozenset[int] = frozenset()
         try:
             self._consumer.assign([ROLES])

@@ -15,9 +15,11 @@ from tests.support.enforcing import (
     running_point,
     until_answer,
 )
-from tests.support.recorder import wait_for
-from tests.support.recorder_kafka import broker, give_roles
+from tests.support.recorder import agent_settings, wait_for
+from tests.support.recorder_kafka import Broker, broker, give_roles
 
+from tallystick_producers import Recorder
+from tallystick_schemas.access import AGENT, POINT
 from tallystick_schemas.enforcement import Enforcement
 from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Lock
@@ -30,10 +32,15 @@ UNKNOWN = (True, None)
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    with broker(tmp_path_factory.mktemp("kafka")) as started:
-        give_roles(started.kafka, **{agent: ["point"] for agent in POINTS.values()})
-        yield started.kafka
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("kafka")) as one:
+        give_roles(one.kafka, **{agent: ["point"] for agent in POINTS.values()})
+        yield one
+
+
+@pytest.fixture
+def kafka(started: Broker) -> KafkaSettings:
+    return started.kafka
 
 
 @pytest.fixture
@@ -45,8 +52,8 @@ def writer(kafka: KafkaSettings) -> Iterator[LockWriter]:
 
 
 @pytest.fixture(params=[GatewayPoint, SdkPoint], ids=["gateway", "sdk"])
-def point(request: pytest.FixtureRequest, tmp_path: Path, kafka: KafkaSettings) -> Iterator[PointUnderTest]:
-    with running_point(request.param, tmp_path / "point", kafka) as running:
+def point(request: pytest.FixtureRequest, tmp_path: Path, started: Broker) -> Iterator[PointUnderTest]:
+    with running_point(request.param, tmp_path / "point", started.role(POINT)) as running:
         yield running
 
 
@@ -151,3 +158,15 @@ def test_a_step_up_denies_who_shows_nothing_newer(writer: LockWriter, point: Poi
     until_answer(point, "eve", (True, lock.command), "a step-up denies")
     writer.put("principal:eve", "unlocked")
     until_answer(point, "eve", FREE, "and is lifted")
+
+
+def test_an_agent_that_is_no_point_gets_the_answers_and_is_not_shown(
+    started: Broker, kafka: KafkaSettings, writer: LockWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.put("principal:plain", "locked")
+    with Recorder.open(agent_settings(tmp_path, "plain", started.role(AGENT))) as recorder:
+        wait_for(lambda: recorder.is_locked("free").known, "it hears of the locks", 30)
+        assert recorder.is_locked("plain").locked
+        assert not recorder.is_locked("free").locked
+        wait_for(lambda: "agent enrol NAME --point" in caplog.text, "it says what it lacks", 30)
+        assert not [name for name in read_enforcement(kafka).points if name.startswith("plain@")]

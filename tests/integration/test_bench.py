@@ -72,6 +72,7 @@ def begun(driver: Child, spool: Path) -> list[psutil.Process]:
 def test_load_ends_with_the_measurement_however_that_ends(tmp_path):
     deployment = Deployment.create(tmp_path / "data", {"kafka": {"bootstrap": "127.0.0.1:1"}})
     make_key(deployment.agent_key("a"))
+    deployment.broker_users.admit("a", point=False)
     supervisor = SimpleNamespace(deployment=deployment)
     with suppress(KeyboardInterrupt), driving(supervisor, 1_000_000, 10, ["a"], 1) as [driver]:
         family = begun(driver, tmp_path / "data" / "spool" / "a")

@@ -172,6 +172,8 @@ def test_who_takes_a_stopped_brokers_port_learns_no_password(supervisor):
         ids = record(recorder, 100, "port-taken")
         os.killpg(supervisor.children["kafka"].pid, signal.SIGKILL)
         supervisor.children["kafka"].process.wait()
+        while listens(supervisor._ports["kafka"]):
+            time.sleep(0.05)  # the guard is gone, and the broker under it is being ended
         with false_broker(supervisor._ports["kafka"]) as taken:
             ids += record(recorder, 100, "port-taken")
             deadline = time.monotonic() + 60

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from tests.support.deployment import check_exactly_once, check_history, cli, doctor, ids_in_history, record, running, wait_confirmed
 
 from tallystick_infra.cli.respond_look import kinds_in_history
+from tallystick_infra.deployment.keyfiles import read_key
 from tallystick_infra.errors import AlreadyRunning
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
 from tallystick_infra.supervisor.parts import own_command
 from tallystick_producers import Actor, Recorder, Resource, Source
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.topics import ENFORCEMENT, LOCKS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -166,7 +171,7 @@ def test_only_the_orders_of_trusted_agents_count_and_each_once(supervisor):
     with Recorder.open(supervisor.deployment.agent("one")) as recorder:
         recorder.record("credential.suspend", actor=Actor("ann", "human"), resource=Resource("principal", "innocent@example.org"))
         wait_confirmed(supervisor, recorder)
-    kafka = supervisor.deployment.kafka().client_kwargs()
+    kafka = supervisor.deployment.kafka_admin().client_kwargs()  # who may write what does not matter here
     consumer, producer = KafkaConsumer(**kafka, group_id=None), KafkaProducer(**kafka)
     parts = [TopicPartition(EVENTS, shard) for shard in range(supervisor.deployment.log().shards)]
     consumer.assign(parts)
@@ -239,6 +244,34 @@ def test_doctor_sees_what_runs(supervisor):
     assert {"supervisor", "kafka", "clickhouse", "notary", "sealer", "responder"} <= well, checks
 
 
+def test_an_agent_is_let_in_by_its_enrolment_and_out_by_its_last_keys_end(supervisor):
+    """Enrolled without being a point, once more as one, revoked: each time the broker knows at once."""
+    told = cli(supervisor, "agent", "enrol", "guest")
+    assert (told["kafka_user"], Path(told["kafka_password_file"]).stat().st_mode & 0o777) == ("agent/guest", 0o600)
+    kafka = supervisor.deployment.agent("guest").kafka
+    assert (may(kafka, LOCKS), may(kafka, ENFORCEMENT)) == (True, False)
+    again = cli(supervisor, "agent", "enrol", "guest", "--point")
+    assert (again["key_file"], again["kafka_password_file"]) == (told["key_file"], told["kafka_password_file"])
+    assert (may(kafka, LOCKS), may(kafka, ENFORCEMENT)) == (True, True)
+    key = key_id(read_key(supervisor.deployment.agent_key("guest")).public_key().public_bytes_raw())
+    command = [sys.executable, "-m", "tallystick_infra.cli", "agent", "revoke", "guest", "--key", key, "--reason", "it left", "--yes"]
+    subprocess.run([*command, "--data", str(supervisor.deployment.path)], check=True, timeout=60, capture_output=True)
+    with pytest.raises(KafkaError):
+        may(kafka, LOCKS)
+    assert not Path(told["kafka_password_file"]).exists()
+
+
+def may(kafka, topic):
+    """Whether the broker tells this user of the topic."""
+    admin = KafkaAdminClient(**kafka.client_kwargs(), bootstrap_timeout_ms=3_000)
+    try:
+        return admin.describe_topics([topic])[0]["error_code"] == 0
+    except TopicAuthorizationFailedError:
+        return False
+    finally:
+        admin.close()
+
+
 def test_a_second_supervisor_is_refused(supervisor):
     with pytest.raises(AlreadyRunning, match="runs on"), Supervisor(supervisor.deployment, []):
         pass
@@ -249,7 +282,7 @@ def test_garbage_on_every_topic_breaks_nothing(supervisor):
 
     from tallystick_schemas.topics import topic_table
 
-    producer = KafkaProducer(**supervisor.deployment.kafka().client_kwargs())
+    producer = KafkaProducer(**supervisor.deployment.kafka_admin().client_kwargs())
     for spec in topic_table(4):
         for partition in range(spec.partitions):
             for value in (b"", b"x", b"TSG1", b"TSG1\x01" + b"\xff" * 100, b"{" * 1000, os.urandom(100_000)):

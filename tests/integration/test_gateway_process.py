@@ -1,5 +1,7 @@
 """The gateway as it runs: a process of its own with the real recorder, on a real broker. Locks arrive by topic, events leave by topic."""
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from tests.support.recorder_kafka import broker
+from tests.support.recorder_kafka import Broker, broker
 
 from tallystick_infra.kafka.broker import free_port
 from tallystick_producers.gateway.tokens import add_token
@@ -28,12 +30,12 @@ from tallystick_schemas.topics import EVENTS, LOCKS
 
 pytestmark = pytest.mark.embedded
 PROGRAM = """
-import sys
+import json, sys
 from tallystick_producers.gateway.run import run_gateway
 from tallystick_schemas.settings import AgentSettings, GatewaySettings, KafkaSettings, LogSettings
 folder, kafka, port = sys.argv[1:]
 gateway = GatewaySettings(f"{folder}/artifacts", f"{folder}/tokens.jsonl", port=int(port), lock_stale_s=3.0)
-run_gateway(gateway, AgentSettings("gateway", KafkaSettings(kafka), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool"))
+run_gateway(gateway, AgentSettings("gateway", KafkaSettings(**json.loads(kafka)), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool"))
 """
 
 
@@ -46,9 +48,14 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> No
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    with broker(tmp_path_factory.mktemp("kafka")) as started:
-        yield started.kafka
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("kafka")) as one:
+        yield one
+
+
+@pytest.fixture
+def kafka(started: Broker) -> KafkaSettings:
+    return started.kafka
 
 
 @dataclass
@@ -109,7 +116,7 @@ class Child:
 
 
 @pytest.fixture
-def child(tmp_path: Path, kafka: KafkaSettings) -> Iterator[Child]:
+def child(tmp_path: Path, started: Broker) -> Iterator[Child]:
     (tmp_path / "artifacts/models/m").mkdir(parents=True)
     (tmp_path / "artifacts/models/m/weights.bin").write_bytes(b"w" * 1000)
     pem = Ed25519PrivateKey.generate().private_bytes(
@@ -119,7 +126,9 @@ def child(tmp_path: Path, kafka: KafkaSettings) -> Iterator[Child]:
         file.write(pem)
     token, port = add_token(tmp_path / "tokens.jsonl", "alice", "human"), free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), kafka.bootstrap, str(port)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(tmp_path), json.dumps(dataclasses.asdict(started.role("gateway"))), str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield Child(process, f"http://127.0.0.1:{port}", token)

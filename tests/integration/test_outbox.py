@@ -145,7 +145,7 @@ def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, sie
 def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
     answers = [Reply(204, b"")]
     with receiver(lambda _: answers[-1]) as door:
-        pen = Pen(supervisor.deployment.kafka())
+        pen = Pen(supervisor.deployment.kafka("gateway"))
         point = Point(name="liar", kind="gateway", version="1", at=wire_time(time.time()), probe=f"{door.url}{PROBE_PATH}")
         pen.write(ENFORCEMENT, point.name, encode_json(point))
         locked = order(supervisor, "lock", "liz@example.org")

@@ -1,6 +1,7 @@
 """Enforcement points as they run, on a real broker: a gateway's process, and a recorder that is asked; and who writes their locks."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -39,13 +40,13 @@ LOG = LogSettings("test", operator_keys=OPERATORS)
 POINTS = {"gateway": "door", "sdk": "app"}
 """Kind of a point -> its agent."""
 GATEWAY = """
-import sys
+import json, sys
 from tallystick_producers.gateway.run import run_gateway
 from tallystick_schemas.settings import AgentSettings, GatewaySettings, KafkaSettings, LogSettings
 folder, kafka, port, operator = sys.argv[1:]
 log = LogSettings("test", operator_keys=(bytes.fromhex(operator),))
 gateway = GatewaySettings(f"{folder}/artifacts", f"{folder}/tokens.jsonl", port=int(port), lock_stale_s=3.0)
-run_gateway(gateway, AgentSettings("door", KafkaSettings(kafka), log, f"{folder}/key.pem", f"{folder}/spool"))
+run_gateway(gateway, AgentSettings("door", KafkaSettings(**json.loads(kafka)), log, f"{folder}/key.pem", f"{folder}/spool"))
 """
 SDK = """
 import json, sys
@@ -53,7 +54,7 @@ from tallystick_producers import Recorder
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 folder, kafka, _, operator = sys.argv[1:]
 log = LogSettings("test", operator_keys=(bytes.fromhex(operator),))
-settings = AgentSettings("app", KafkaSettings(kafka), log, f"{folder}/key.pem", f"{folder}/spool", lock_stale_s=3.0)
+settings = AgentSettings("app", KafkaSettings(**json.loads(kafka)), log, f"{folder}/key.pem", f"{folder}/spool", lock_stale_s=3.0)
 with Recorder.open(settings) as recorder:
     for line in sys.stdin:
         state = recorder.is_locked(**json.loads(line), wait_s=0.2)
@@ -165,7 +166,8 @@ class _Process:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-c", self.program, str(self.folder), self._kafka.bootstrap, str(self.port), OPERATORS[0].hex()]
+        kafka = json.dumps(dataclasses.asdict(self._kafka))
+        command = [sys.executable, "-c", self.program, str(self.folder), kafka, str(self.port), OPERATORS[0].hex()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def stop(self, *, kill: bool = False) -> None:

@@ -1,6 +1,7 @@
 """A broker for tests of the recorder, and a notary that only gives receipts: the smallest thing that answers as the real one does."""
 
 import datetime as dt
+import secrets
 import shutil
 import subprocess
 import threading
@@ -13,12 +14,14 @@ from kafka.errors import KafkaError
 from tests.support.recorder import wait_for
 from tests.support.signing import Speaker, directive, role_key
 
-from tallystick_infra.deployment.broker_users import CertificateFiles
+from tallystick_infra.deployment.broker_users import MECHANISM, CertificateFiles
 from tallystick_infra.kafka.broker import BrokerSettings, free_port, prepare
 from tallystick_infra.kafka.jars import ensure_jars
 from tallystick_infra.kafka.tls import make_certificates
 from tallystick_infra.kafka.topics import Topics
+from tallystick_infra.kafka.users import User, Users
 from tallystick_infra.supervisor.checks import listens
+from tallystick_schemas.access import access_table
 from tallystick_schemas.events import Event, parse_event
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.receipts import Receipt, encode_receipts
@@ -39,13 +42,28 @@ class Broker:
         self.settings = BrokerSettings(directory, free_port(), free_port(), free_port(), files, heap_mb=256)
         self.clients = f"127.0.0.1:{self.settings.port}"
         self.kafka = files.client(f"127.0.0.1:{self.settings.admin_port}")
-        """Of the super user: what somebody else may do is tests/contracts/test_broker_users.py's."""
+        """The super user's."""
+        self.passwords = {row.role: secrets.token_urlsafe(32) for row in access_table()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = prepare(self.settings, ensure_jars())
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._answers, "the broker", 60)
+
+    def role(self, role: str, password: str | None = None) -> KafkaSettings:
+        """Of a user with the rights of this row of the table."""
+        return KafkaSettings(
+            self.clients,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism=MECHANISM,
+            sasl_username=role,
+            sasl_password=self.passwords.get(role) if password is None else password,
+        )
+
+    def users(self) -> dict[str, User]:
+        """One for each row."""
+        return {row.role: User(self.passwords[row.role], row.rules()) for row in access_table()}
 
     def kill(self) -> None:
         if self._process is not None:
@@ -68,6 +86,8 @@ class Broker:
             return False
         try:
             topics.ensure()
+            with Users(self.kafka) as users:
+                users.reconcile(self.users())
         finally:
             topics.close()
         give_roles(self.kafka)

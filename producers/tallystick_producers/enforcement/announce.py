@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from kafka.errors import AuthorizationError
+
 from tallystick_schemas.enforcement import PointKey, word_of
 from tallystick_schemas.envelope import NO_NUMBER, Number, Numbers, Signer
 from tallystick_schemas.errors import ParseError
@@ -23,6 +25,7 @@ from tallystick_schemas.topics import ENFORCEMENT
 log: Final = logging.getLogger(__name__)
 BEAT_S: Final = 3.0
 _AGAIN_S: Final = 1.0
+_REFUSED_S: Final = 30.0
 _SEND_S: Final = 5.0
 _MAX_WAITING: Final = 10_000
 
@@ -143,8 +146,8 @@ class Announcer:
                 self._look_back(topic)
                 self._serve(topic)
             except Exception as error:  # noqa: BLE001 - for ever: a point that no longer says so is shown as silent, and goes on denying
-                log.warning("%s cannot announce itself (%s: %s); it is tried again", self._identity.name, type(error).__name__, error)
-                self._stopping.wait(_AGAIN_S)
+                log.warning("%s cannot announce itself (%s); it is tried again", self._identity.name, _why(error))
+                self._stopping.wait(_REFUSED_S if isinstance(error, AuthorizationError) else _AGAIN_S)
             finally:
                 if topic is not None:
                     with contextlib.suppress(Exception):
@@ -274,3 +277,10 @@ class KafkaTopic:
 
     def close(self) -> None:
         self._producer.close(timeout=_SEND_S)
+
+
+def _why(error: Exception) -> str:
+    """The mend, where it is known."""
+    if isinstance(error, AuthorizationError):
+        return "Kafka does not let it write enforcement; `tallystick agent enrol NAME --role point` makes an agent an enforcement point"
+    return f"{type(error).__name__}: {error}"

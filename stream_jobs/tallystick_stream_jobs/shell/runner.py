@@ -175,7 +175,8 @@ class _Runner:
 
     async def _faust(self) -> None:
         self._app.finalize()
-        async with self._app:
-            await self._app.wait_until_stopped()
+        await self._app.start()
+        await self._app.wait_until_stopped()
+        # `run` stops the application, and does not wait for ever: a consumer whose thread is gone never says that it has stopped.
         if self._app.crashed and self._app.crash_reason:
             raise self._app.crash_reason
