@@ -158,6 +158,7 @@ class _Given:
         from tallystick_schemas.notices import withdrawn
         from tallystick_stream_jobs.errors import LockUnconfirmed
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
+        from tallystick_stream_jobs.responder.known import KNOWN
 
         with Recorder.open(self.deployment.agent(_AGENT)) as recorder:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
@@ -167,6 +168,8 @@ class _Given:
             except LockUnconfirmed as error:
                 raise OrderWaits(command, self.timeout, _silent(recorder)) from error
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision), markup=False)
+        if not as_json and not (known := decision.policy.get(KNOWN, "seen")).startswith("seen"):
+            click.echo(f"hint: {known}", err=True)
         if decision.lock is None and not withdrawn(decision):
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 
