@@ -7,6 +7,7 @@ import msgspec
 
 from .errors import ParseError
 from .signing import wire_time
+from .spellings import spelled
 
 WINDOW_S: Final = 86_400
 EXAMPLES: Final = 5
@@ -70,21 +71,22 @@ _VALUES: Final = {
 def query(subject: str, now: float) -> tuple[str, dict[str, Any]]:
     """SQL and its parameters; ParseError when `subject` is neither principal nor credential. `now` in seconds since 1970.
 
-    A principal's own events, and those of others with one of its credentials: a shared credential is part of what a lock would hit.
+    A principal's own events in every spelling, and those of others with one of its credentials: a shared credential is part of what a lock would hit.
     """
     kind, _, name = subject.partition(":")
     if kind not in _KINDS or not name:
         raise ParseError(f"{subject!r} is neither principal:NAME nor credential:ID")
     columns = [f"uniqExactIf({value}, {only}), groupUniqArrayIf({EXAMPLES})({value}, {only})" for value, only in _VALUES.values()]
     in_time = "time >= fromUnixTimestamp64Micro({since:Int64}) AND time < fromUnixTimestamp64Micro({until:Int64})"
-    shared = f"credential IN (SELECT DISTINCT credential FROM events WHERE principal = {{name:String}} AND credential != '' AND {in_time} LIMIT 1000)"  # noqa: S608
-    about = f"(principal = {{name:String}} OR {shared})" if kind == "principal" else "credential = {name:String}"
+    named, given = spelled(name) if kind == "principal" else ("credential = {name:String}", {"name": name})
+    shared = f"credential IN (SELECT DISTINCT credential FROM events WHERE {named} AND credential != '' AND {in_time} LIMIT 1000)"  # noqa: S608
+    about = f"({named} OR {shared})" if kind == "principal" else named
     # A duplicate row (the table collapses them later) must not count twice: places do.
     sql = (
         f"SELECT uniqExact((shard, index, pos)), toString(max(time)), {', '.join(columns)} FROM events "  # noqa: S608
         f"WHERE {in_time} AND {about} SETTINGS max_execution_time = {SECONDS}, max_threads = 2"
     )
-    return sql, {"name": name, "since": int((now - WINDOW_S) * 1e6), "until": int(now * 1e6)}
+    return sql, {**given, "since": int((now - WINDOW_S) * 1e6), "until": int(now * 1e6)}
 
 
 def plan_of(subject: str, now: float, row: Sequence[Any]) -> Plan:

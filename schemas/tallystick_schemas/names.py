@@ -46,12 +46,17 @@ def canonical_subject(subject: str) -> str:
 def _canonical(name: str) -> str:
     if len(name) > MAX_CANONICAL:
         return name
-    composed = _composed(name)
-    local, at, domain = composed.rpartition("@")
-    if not (local and _DOMAIN.fullmatch(domain)):
-        return composed
+    kept, folded = parts(_composed(name))
     # Composed again: a lower-case letter may compose where its upper-case one does not.
-    return _composed((_lowered(local) if _LOCAL.fullmatch(local) else local) + at + _lowered(domain))
+    return _composed(kept + _lowered(folded)) if folded else kept
+
+
+def parts(name: str) -> tuple[str, str]:
+    """What keeps its case in a composed name, and what follows and is lower-cased: ("", all) of a mail address, (all, "") of what ends like none."""
+    local, at, domain = name.rpartition("@")
+    if not (local and _DOMAIN.fullmatch(domain)):
+        return name, ""
+    return ("", name) if _LOCAL.fullmatch(local) else (local + at, domain)
 
 
 def _composed(text: str) -> str:

@@ -7,11 +7,14 @@ from tests.support.clickhouse import running_clickhouse
 from tests.support.history_tables import insert_rows
 from tests.support.receiver import NOW, decision
 
+from tallystick_schemas.blast_radius import plan_of, query
 from tallystick_schemas.events import Actor, Event, Resource, encode_event, event_leaf
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.connectors.errors import ConnectorError
 from tallystick_stream_jobs.outbox.minted import History, Minted, together
 from tallystick_stream_jobs.outbox.minted import minted_meanwhile as minted_by_many
+from tallystick_stream_jobs.responder.known import sentence
+from tallystick_stream_jobs.responder.seen import named_in_history
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 
@@ -32,6 +35,11 @@ EVENTS = [
     event(-100, "ann", "tok-1", "credential.issue", Resource("credential", "tok-denied"), "denied"),
     event(-7200, "ann", "earlier"),
     event(60, "ann", "later"),
+    event(-9000, "Kim@Example.org", "kim-old"),
+    event(-300, "kim@example.org", "kim-old"),
+    event(-200, "KIM@example.org", "kim-new"),
+    event(-200, "andre\u0301", "andre-new"),
+    event(-200, "Ann", "tok-of-another"),
     event(-5, "bob", "desk", "credential.suspend", Resource("principal", "ann")),  # the order
 ]
 
@@ -64,7 +72,7 @@ def test_from_the_first_evidence_to_the_lock(history):
 
 
 def test_the_evidence_of_an_order_is_the_order_so_an_hour_is_looked_through(history):
-    assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 10)]))] == ["tok-1", "tok-2", "tok-3"]
+    assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 15)]))] == ["tok-1", "tok-2", "tok-3"]
     assert [one.credential for one in minted_meanwhile(history, locked([]))] == ["tok-1", "tok-2", "tok-3"]
 
 
@@ -114,3 +122,40 @@ def test_a_store_that_does_not_answer_is_a_connectors_error(history):
         minted_meanwhile(History(away), locked([]))
     with pytest.raises(ConnectorError):
         minted_meanwhile(History(dataclasses.replace(history._settings, password="wrong")), locked([]))
+
+
+def test_every_spelling_is_looked_at_as_one_principal(history):
+    names = ("principal:kim@EXAMPLE.org", "principal:andr\u00e9")
+    found = minted_by_many(history, [locked([], name) for name in names])
+    assert [[one.credential for one in each] for each in found] == [["kim-new"], ["andre-new"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "events"),
+    [("kim@example.org", 3), ("Kim@Example.ORG", 3), ("andr\u00e9", 1), ("ann", 9), ("Ann", 1), ("nobody", 0)],
+)
+def test_what_a_lock_would_hit_counts_every_spelling(history, name, events):
+    sql, parameters = query(f"principal:{name}", NOW + 100)
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(**history._settings.client_kwargs())
+    (row,) = client.query(sql, parameters=parameters).result_rows
+    assert plan_of(f"principal:{name}", NOW + 100, row).events == events
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("principal:kim@example.org", "seen"),
+        ("principal:andr\u00e9", "seen"),
+        ("principal:Bob", "unknown-subject"),
+        ("credential:kim-new", "seen"),
+        ("credential:Kim-New", "unknown-subject"),
+        ("principal:nobody", "unknown-subject"),
+    ],
+)
+def test_whom_the_history_knows(history, subject, said):
+    found = named_in_history(history._settings, subject)
+    assert sentence(subject, found).startswith(said)
+    assert ("principal:bob" in sentence(subject, found)) is (subject == "principal:Bob")

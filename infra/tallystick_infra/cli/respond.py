@@ -14,6 +14,7 @@ import click
 
 from ..deployment import Deployment
 from ..errors import NothingWaits, OrderWaits
+from ..terminal import echo
 from .common import data_option, emit_json, json_option, open_running, out
 from .reasons import by_option, checked_reason
 
@@ -167,6 +168,7 @@ class _Given:
         from tallystick_schemas.notices import withdrawn
         from tallystick_stream_jobs.errors import LockUnconfirmed
         from tallystick_stream_jobs.responder.client import Ordering, wait_decided
+        from tallystick_stream_jobs.responder.known import KNOWN
 
         with Recorder.open(self.deployment.agent(_AGENT)) as recorder:
             order = Ordering(recorder, self.subject, self.reason, self.by, self._owner(), self.finding)
@@ -176,6 +178,8 @@ class _Given:
             except LockUnconfirmed as error:
                 raise OrderWaits(command, self.timeout, _silent(recorder)) from error
         emit_json(_told(decision)) if as_json else out().print(_sentence(decision))
+        if not as_json and not (known := decision.policy.get(KNOWN, "seen")).startswith("seen"):
+            echo(f"hint: {known}", err=True)
         if decision.lock is None and not withdrawn(decision):
             sys.exit(WAITS if decision.proposed is not None else REFUSED)
 

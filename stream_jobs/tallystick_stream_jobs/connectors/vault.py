@@ -1,8 +1,9 @@
 """HashiCorp Vault: a locked principal's entity is disabled, its tokens revoked by their accessors, its leases revoked; an unlock enables the entity.
 
 Vault HTTP API, https://developer.hashicorp.com/vault/api-docs: auth/token, sys/leases, identity/entity. What is revoked stays revoked: after an unlock
-one logs in anew. A subject `credential:…` is a token's accessor (it names a token and cannot be used as one). Needs update on
-identity/entity/name/*, auth/token/lookup-accessor and revoke-accessor, list (with sudo) on auth/token/accessors, and sys/leases/revoke.
+one logs in anew. A subject `credential:…` is a token's accessor (it names a token and cannot be used as one). Needs read on
+identity/entity/name/*, update on identity/entity/id/*, auth/token/lookup-accessor and revoke-accessor, list (with sudo) on auth/token/accessors,
+and sys/leases/revoke.
 """
 
 from collections.abc import Iterator

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from tallystick_schemas.messages import Decision, Place
+from tallystick_schemas.names import canonical
 from tallystick_schemas.settings import ClickHouseSettings
 from tallystick_schemas.signing import wire_time
 
@@ -23,30 +24,39 @@ _MOST: Final = 200
 _QUERY_S: Final = 20.0
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
 """ClickHouse reads parameters as tab-separated text with escapes; within arrays and tuples it is in quotes as well."""
-FIRST_EVIDENCE: Final = """
-SELECT principal, toString(min(time)) FROM events
-WHERE (shard, index, pos) IN {places:Array(Tuple(UInt32, UInt64, UInt16))}
-AND (toUInt32(indexOf({principals:Array(String)}, principal)), shard, index, pos) IN {own:Array(Tuple(UInt32, UInt32, UInt64, UInt16))}
-GROUP BY principal
-"""
+_WHO: Final = (
+    "if(has({names:Array(String)}, principal), principal, "
+    "{names:Array(String)}[{forms:Array(UInt32)}[indexOf({others:Array(String)}, principal)]]) AS who"
+)
+"""The canonical name of a row's principal: its own, or that of which it is another spelling."""
+FIRST_EVIDENCE: Final = f"""
+SELECT {_WHO}, toString(min(time)) FROM events
+WHERE (shard, index, pos) IN {{places:Array(Tuple(UInt32, UInt64, UInt16))}}
+AND (toUInt32(indexOf({{names:Array(String)}}, who)), shard, index, pos) IN {{own:Array(Tuple(UInt32, UInt32, UInt64, UInt16))}}
+GROUP BY who
+"""  # noqa: S608 - values are parameters
 """Of the principal's own doing: the evidence of a person's order is the order."""
-MINTED: Final = """
-SELECT principal, name, toString(min(time)) AS first, argMin((shard, index, pos), time) AS place
+MINTED: Final = f"""
+SELECT who, name, toString(min(time)) AS first, argMin((shard, index, pos), time) AS place
 FROM
 (
-    SELECT principal, time, shard, index, pos, arrayJoin(arrayFilter(name -> name != '', [
+    SELECT {_WHO}, time, shard, index, pos, arrayJoin(arrayFilter(name -> name != '', [
         credential, if(action = 'credential.issue' AND resource_kind = 'credential' AND outcome = 'allowed', toString(resource_id), '')
     ])) AS name
-    FROM events WHERE principal IN {principals:Array(String)}
+    FROM events WHERE principal IN {{names:Array(String)}} OR principal IN {{others:Array(String)}}
 )
-GROUP BY principal, name
-HAVING min(time) >= parseDateTime64BestEffort({since:Array(String)}[indexOf({principals:Array(String)}, principal)], 6)
-AND min(time) <= parseDateTime64BestEffort({until:Array(String)}[indexOf({principals:Array(String)}, principal)], 6)
+GROUP BY who, name
+HAVING min(time) >= parseDateTime64BestEffort({{since:Array(String)}}[indexOf({{names:Array(String)}}, who)], 6)
+AND min(time) <= parseDateTime64BestEffort({{until:Array(String)}}[indexOf({{names:Array(String)}}, who)], 6)
 ORDER BY first
-LIMIT {most:UInt32} BY principal
-"""
+LIMIT {{most:UInt32}} BY who
+"""  # noqa: S608 - values are parameters
 """A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use. All principals in one pass: it reads
 a column of the whole history."""
+SPELLINGS: Final = """
+SELECT DISTINCT principal FROM events WHERE lowerUTF8({form}) IN (SELECT arrayJoin(arrayMap(x -> lowerUTF8(x), {{names:Array(String)}})))
+"""
+"""Who may be one of the principals under another spelling; which it is, Python says. Normal forms cost ten times as much."""
 
 
 class Minted(NamedTuple):
@@ -86,7 +96,8 @@ class History:
 def principal_of(decision: Decision) -> str | None:
     """Whom it is about, where that is known."""
     kind, _, name = decision.subject.partition(":")
-    return name if kind == "principal" else decision.principal
+    whose = name if kind == "principal" else decision.principal
+    return None if whose is None else canonical(whose)
 
 
 def together(decisions: Sequence[Decision]) -> int:
@@ -107,19 +118,28 @@ def minted_meanwhile(history: History, decisions: Sequence[Decision]) -> list[li
     about = {name: one for one in decisions if one.lock is not None and (name := principal_of(one))}
     found: dict[str, list[Minted]] = {}
     if about:
-        firsts = _first_evidence(history, about)
+        spelled = _spellings(history, list(about))
+        firsts = _first_evidence(history, spelled, about)
         since = [firsts.get(name) or _plain(wire_time(seconds_of(one.lock.at) - _BACK_S)) for name, one in about.items() if one.lock]
         until = [_plain(one.lock.at) for one in about.values() if one.lock]
-        rows = history.rows(MINTED, principals=list(about), since=since, until=until, most=_MOST)
+        rows = history.rows(MINTED, **spelled, since=since, until=until, most=_MOST)
         for principal, credential, first, place in rows:
             found.setdefault(str(principal), []).append(Minted(str(credential), str(first), _place(place)))
     return [[new for new in found.get(principal_of(one) or "", []) if f"credential:{new.credential}" != one.subject] for one in decisions]
 
 
-def _first_evidence(history: History, about: Mapping[str, Decision]) -> dict[str, str]:
+def _spellings(history: History, names: list[str]) -> dict[str, list[str] | list[int]]:
+    """Parameters: `names`, the canonical ones; `others`, what events have for them besides; `forms`, the number in `names`, from 1, of each of those."""
+    form = "principal" if all(name.isascii() for name in names) else "normalizeUTF8NFC(principal)"
+    others = sorted({str(one) for (one,) in history.rows(SPELLINGS.format(form=form), names=names)} - set(names))
+    mine = [one for one in others if canonical(one) in names][:_MOST]
+    return {"names": names, "others": mine, "forms": [names.index(canonical(one)) + 1 for one in mine]}
+
+
+def _first_evidence(history: History, spelled: Mapping[str, list[str] | list[int]], about: Mapping[str, Decision]) -> dict[str, str]:
     own = [(number, *place) for number, one in enumerate(about.values(), start=1) for place in one.evidence]
     places = [tuple(place) for one in about.values() for place in one.evidence]
-    rows = history.rows(FIRST_EVIDENCE, principals=list(about), places=places, own=own) if own else []
+    rows = history.rows(FIRST_EVIDENCE, **spelled, places=places, own=own) if own else []
     return {str(principal): str(first) for principal, first in rows}
 
 

@@ -40,7 +40,10 @@ def test_limits_are_numbers(name: str) -> None:
     "word",
     ["file", "OutFile", "python", "arrowstream", "Identifier", "eval", "settings", "SYSTEM", "system.users", "`system`.users", "\\", ";"],
 )
-@given(before=st.sampled_from(["", "(", "`", '"', "'", "/*", "-- ", "\n", "1,"]), after=st.sampled_from(["", "(", "`", '"', "'", "*/", "\n", " x"]))
+@given(
+    before=st.sampled_from(["", "(", "`", '"', "'", "/*", "-- ", "\n", "1,"]),
+    after=st.sampled_from(["", "(", "`", '"', "'", "*/", "\n", " x"]),
+)
 def test_words_that_reach_out_stand_nowhere(word: str, before: str, after: str) -> None:
     with pytest.raises(BadRequest, match="may not stand in it"):
         asked(f"SELECT 1, {before}{word}{after} FROM events")
@@ -69,8 +72,15 @@ def test_an_insert_goes_into_a_granted_table_or_nowhere(target: str) -> None:
 
 
 def test_an_insert_names_its_table_in_every_way_that_clients_do() -> None:
-    for target in ("events (shard, raw)", "`events` (`shard`, `raw`)", 'tallystick.events ("shard", "raw")', "`tallystick`.`events`(shard,raw)"):
-        assert asked(f"INSERT INTO {target} FORMAT Native\n", "notary", async_insert="0").sql.startswith("INSERT INTO `tallystick`.`events` (")
+    for target in (
+        "events (shard, raw)",
+        "`events` (`shard`, `raw`)",
+        'tallystick.events ("shard", "raw")',
+        "`tallystick`.`events`(shard,raw)",
+    ):
+        assert asked(f"INSERT INTO {target} FORMAT Native\n", "notary", async_insert="0").sql.startswith(
+            "INSERT INTO `tallystick`.`events` ("
+        )
 
 
 @pytest.mark.parametrize("role", OTHERS)
