@@ -11,6 +11,7 @@ from tallystick_schemas.encoding import from_base64, to_base64
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Holder, Keyring, Mandate, Role, Scope
 
+from ..admission import admit
 from ..built_in import mandate_of
 from ..deployment.keyfiles import make_key
 from ..enrolling import Roles, enrol_agents, known_roles
@@ -39,12 +40,13 @@ def scope(data: Path, as_json: bool, name: str, key: str | None, timeout: float,
     roles = Roles.of(deployment, timeout)
     mandate = _changed(roles.known, _active_key(agents_of(deployment), name, key), given["role"], wanted)
     changed = roles.sign({name: mandate}, time.time())
+    admit(deployment, [name], point="point" in mandate.roles)
     with record_sender(deployment.kafka(), deployment.log()) as sender:
         said = roles.say(sender, changed)
     if as_json:
         emit_json({"agent": name, "roles": mandate.roles, "scope": mandate.scope, "changed": bool(said)})
         return
-    out().print(f"{name}: {', '.join(mandate.roles)}; {scope_text(mandate.scope)}." + ("" if said else " So it was before."), markup=False)
+    out().print(f"{name}: {', '.join(mandate.roles)}; {scope_text(mandate.scope)}." + ("" if said else " So it was before."))
 
 
 def _active_key(known: list[EnrolledAgent], name: str, key: str | None) -> EnrolledAgent:
@@ -92,10 +94,9 @@ def rotate(data: Path, as_json: bool, name: str, public_key: str | None, owner: 
     if as_json:
         emit_json({"agent": name, "key": key_id(public), "old_key": old.key, "key_file": None if public_key else str(place)})
         return
-    out().print(f"Key {key_id(public)} of {name} counts from now on, beside {old.key}.", markup=False)
+    out().print(f"Key {key_id(public)} of {name} counts from now on, beside {old.key}.")
     out().print(
-        f"Start the process of {name} again, so that it signs with the new key; then `tallystick agent revoke {name} --key {old.key} …`.",
-        markup=False,
+        f"Start the process of {name} again, so that it signs with the new key; then `tallystick agent revoke {name} --key {old.key} …`."
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.markup import escape
 
 from ..admission import admit, dismiss
 from ..built_in import BUILT_IN_AGENTS, mandate_of
@@ -112,7 +111,7 @@ def _show(agents: Sequence[EnrolledAgent], roles: "Keyring") -> None:
     for one in agents:
         spoke, holder = short_time(one.last_spoke) if one.last_spoke else "never", roles.holder(one.agent, one.key)
         said = ("–", "no role yet") if holder is None else (", ".join(sorted(holder.roles)), scope_text(holder.scope))
-        table.add_row(one.agent, one.key, str(one.shard), _state(one, holder), *map(escape, said), f"{one.segments:,}", spoke)
+        table.add_row(one.agent, one.key, str(one.shard), _state(one, holder), *said, f"{one.segments:,}", spoke)
     out().print(table if agents else "No agent is enrolled. `tallystick agent enrol NAME` makes a key and enrols it.")
 
 

@@ -14,7 +14,7 @@ from rich.progress import DownloadColumn, TimeRemainingColumn
 
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
-from ..terminal import bar, joined, styled
+from ..terminal import bar, echo, joined, styled
 from .common import data_option, emit_json, json_option, open_deployment, out
 from .telling import Told, tell, told
 
@@ -135,7 +135,7 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
     admit(deployment, [agent])
     if not known:
         enrol_agents(deployment, {agent: mandate_of(public)}, "operator", timeout)
-        click.echo(unscoped(agent), err=True)
+        echo(unscoped(agent), err=True)
 
 
 @contextmanager

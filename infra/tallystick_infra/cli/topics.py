@@ -7,6 +7,7 @@ import click
 
 from tallystick_schemas.words import counted
 
+from ..terminal import echo
 from .common import adopt_option, data_option, open_deployment, open_running, out
 
 
@@ -79,7 +80,7 @@ def acls(
     named = dict(_user(one) for one in users)
     where = bootstrap or open_deployment(data).kafka().bootstrap
     for command in acl_commands(where, command_config, named | agents_as_users(agents, points)):
-        click.echo(command)
+        echo(command)
 
 
 def _user(text: str) -> tuple[str, str]:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from tests.support.console import LOG, make_event
 from tests.support.hostile import ALL, acts
+from tests.support.signing import Speaker, directive, role_key
 
 from tallystick_dashboard.boards import Order
 from tallystick_dashboard.feed import TailRow, tail_cells
 from tallystick_dashboard.grid import plain
 from tallystick_dashboard.hub import Hub
+from tallystick_dashboard.intake import take_message
 from tallystick_dashboard.pages import closing, dialog, evidence, findings, history, live, locks
 from tallystick_dashboard.ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
 from tallystick_dashboard.settings import ConsoleSettings
@@ -22,10 +24,11 @@ from tallystick_dashboard.stream import register_stream
 from tallystick_dashboard.ui import html
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.events import parse_event
-from tallystick_schemas.messages import Decision, Finding, Lock
+from tallystick_schemas.messages import Decision, Finding, Lock, encode_json
 from tallystick_schemas.shown import shown
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing
+from tallystick_schemas.topics import LOCKS
 
 NOW = 1_800_000_000.0
 AT = wire_time(NOW)
@@ -75,8 +78,11 @@ def hub() -> Hub:
     made = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, Sources(), SimpleNamespace(), clock=lambda: NOW + 1)  # type: ignore[arg-type]
     made.findings.add(found())
     made.findings.close({"F-1": Closing("other", ALL, ALL, AT)})
-    made.locks.add(LOCK)
-    made.locks.add(Lock(subject=f"credential:{ALL}", state="unlocked", command="c2", reason=ALL, by=ALL, at=AT))
+    responder = Speaker("responder", deployment=LOG.deployment)
+    assert take_message(made, LOCKS, role_key("responder"), directive("responder"))
+    for lock in (LOCK, Lock(subject=f"credential:{ALL}", state="unlocked", command="c2", reason=ALL, by=ALL, at=AT)):
+        key = lock.subject.encode()
+        assert take_message(made, LOCKS, key, responder.says(LOCKS, key, encode_json(lock)))
     late = wire_time(NOW + 60)
     made.decisions.add(Decision(id="d", at=AT, by=ALL, choice="suspend", subject=SUBJECT, reason=ALL, proposed=LOCK, expires=late))
     made.orders.put(Order("c3", "suspend", SUBJECT, ALL, ALL, NOW, "failed", ALL, None, ALL))

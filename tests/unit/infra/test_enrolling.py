@@ -57,6 +57,9 @@ class World:
 class Deployed:
     """What of a deployment is asked for."""
 
+    def kafka_admin(self) -> KafkaSettings:
+        return KafkaSettings()
+
     def kafka(self) -> KafkaSettings:
         return KafkaSettings()
 

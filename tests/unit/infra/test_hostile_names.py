@@ -19,6 +19,7 @@ from rich.text import Text
 from tests.support.hostile import ALL, FORGED, HOSTILE, LONG, acts, squeezed
 from tests.support.policies import finding
 from tests.support.sigma import SHIPPED
+from tests.support.signing import opener
 
 import tallystick_infra.cli as command_line
 from tallystick_audit.verify.report import Failure, Outcome, Report
@@ -49,18 +50,22 @@ from tallystick_infra.evaluate.tables import Table as Figures
 from tallystick_infra.evaluate.tables import markdown
 from tallystick_infra.evaluate.tables import shown as shown_figures
 from tallystick_infra.terminal import Terminal, bar, lines, out, styled, timed
-from tallystick_producers import Recorder
+from tallystick_producers import Recorder, keyring
 from tallystick_producers.collectors import Report as Collected
 from tallystick_producers.gateway.tokens import token_record
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
+from tallystick_schemas.envelope import NO_NUMBER
 from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.evidence import Cited
+from tallystick_schemas.locks import Held, LockTopic
 from tallystick_schemas.messages import Decision, Delivery, Denial, Lock, Point
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.shown import shown
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing as Stands
 from tallystick_stream_jobs.outbox import orders
-from tallystick_stream_jobs.responder import client, points, topics
+from tallystick_stream_jobs.responder import client, lock_topic, points, topics
+from tallystick_stream_jobs.responder.lock_topic import ReadTopic
 from tallystick_stream_jobs.sigma import reports
 from tallystick_stream_jobs.triage import store
 from tallystick_stream_jobs.triage.store import Closed, Quality
@@ -143,7 +148,10 @@ class Planted:
             (respond_show, "read_plan", lambda *_: self.plan()),
             (respond_show, "knock", lambda *_: None),
             (feedback, "knock", lambda *_: None),
-            (agents, "_agents", lambda *_: [EnrolledAgent(self.name, self.name, 0, False, 1, AT)]),
+            (agents, "agents_of", lambda *_: [EnrolledAgent(self.name, self.name, 0, False, 1, AT)]),
+            (agents, "read_roles", lambda *_: Keyring.of(())),
+            (keyring, "read_opener", lambda *_: None),
+            (lock_topic, "read_lock_topic", lambda *_: self.topic()),
             (Recorder, "open", lambda *_: nullcontext(SimpleNamespace(record=lambda *_, **__: self.name, wait_receipts=lambda *_: None))),
         ]
         for where, what, answer in readers:
@@ -151,6 +159,12 @@ class Planted:
         self.patch.setattr(respond, "_open", lambda *_: self.deployment)
         for module in (respond, respond_show, outbox, detect, detect_backtest, feedback, agents):
             self.patch.setattr(module, "open_running", lambda *_, **__: self.deployment)
+
+    def topic(self) -> ReadTopic:
+        """The topic of locks with the one lock."""
+        topic = LockTopic(opener())
+        topic.held[self.lock.subject] = Held(self.lock, NO_NUMBER, "responder", "")
+        return ReadTopic(topic, None, False, 0)
 
     def plan(self) -> Plan:
         hit = Hit(1, [self.name])

@@ -23,7 +23,7 @@ WRITERS = {
     VERIFIED: {"notary"},
     ACTS: {"notary"},
     RECEIPTS: {"notary"},
-    FINDINGS: {"detectors", "outbox"},
+    FINDINGS: {"detectors", "outbox", "responder"},
     DETECTOR_STATE: {"detectors"},
     LOCKS: {"responder"},
     DECISIONS: {"responder"},
