@@ -250,7 +250,7 @@ def test_an_agent_is_let_in_by_its_enrolment_and_out_by_its_last_keys_end(superv
     assert (told["kafka_user"], Path(told["kafka_password_file"]).stat().st_mode & 0o777) == ("agent/guest", 0o600)
     kafka = supervisor.deployment.agent("guest").kafka
     assert (may(kafka, LOCKS), may(kafka, ENFORCEMENT)) == (True, False)
-    again = cli(supervisor, "agent", "enrol", "guest", "--point")
+    again = cli(supervisor, "agent", "enrol", "guest", "--role", "point")
     assert (again["key_file"], again["kafka_password_file"]) == (told["key_file"], told["kafka_password_file"])
     assert (may(kafka, LOCKS), may(kafka, ENFORCEMENT)) == (True, True)
     key = key_id(read_key(supervisor.deployment.agent_key("guest")).public_key().public_bytes_raw())

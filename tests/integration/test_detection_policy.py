@@ -204,7 +204,7 @@ def test_evidence_that_was_changed_or_removed_in_the_store_is_not_vouched_for(su
     pull(supervisor, "hal", 30)
     wait_for(supervisor, lambda: found(supervisor, "hal"), "hal's finding")
     one = found(supervisor, "hal")[0]
-    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse().client_kwargs())
+    client = clickhouse_connect.get_client(**supervisor.deployment.clickhouse("owner").client_kwargs())
     sources = ClickHouseSources(supervisor.deployment.clickhouse(), supervisor.deployment.log())
 
     def told() -> tuple[list[str], list[str]]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,28 +13,27 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
+from tests.support.enforcing import LockWriter, write_key
 from tests.support.recorder_kafka import Broker, broker
+from tests.support.signing import OPERATORS
 
 from tallystick_infra.kafka.broker import free_port
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_schemas.events import Event, parse_event
-from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
 from tallystick_schemas.records import parse_record, split_items
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import EVENTS, LOCKS
+from tallystick_schemas.topics import EVENTS
 
 pytestmark = pytest.mark.embedded
 PROGRAM = """
 import json, sys
 from tallystick_producers.gateway.run import run_gateway
 from tallystick_schemas.settings import AgentSettings, GatewaySettings, KafkaSettings, LogSettings
-folder, kafka, port = sys.argv[1:]
+folder, kafka, port, operator = sys.argv[1:]
+log = LogSettings("test", operator_keys=(bytes.fromhex(operator),))
 gateway = GatewaySettings(f"{folder}/artifacts", f"{folder}/tokens.jsonl", port=int(port), lock_stale_s=3.0)
-run_gateway(gateway, AgentSettings("gateway", KafkaSettings(**json.loads(kafka)), LogSettings("test"), f"{folder}/key.pem", f"{folder}/spool"))
+run_gateway(gateway, AgentSettings("gateway", KafkaSettings(**json.loads(kafka)), log, f"{folder}/key.pem", f"{folder}/spool"))
 """
 
 
@@ -58,40 +56,12 @@ def kafka(started: Broker) -> KafkaSettings:
     return started.kafka
 
 
-@dataclass
-class Responder:
-    """Writes locks and, while `alive`, heartbeats, as the responder does."""
-
-    producer: KafkaProducer
-    alive: threading.Event
-
-    def put(self, subject: str, state: str) -> None:
-        lock = Lock(
-            subject=subject,
-            state="locked" if state == "locked" else "unlocked",
-            command="cmd-1",
-            reason="Test.",
-            by="r",
-            at=wire_time(time.time()),
-        )
-        self.producer.send(LOCKS, key=subject.encode(), value=encode_json(lock)).get(10)
-
-    def beat(self, ended: threading.Event) -> None:
-        while not ended.wait(0.2):
-            if self.alive.is_set():
-                self.producer.send(LOCKS, key=HEARTBEAT_KEY, value=encode_json(LockHeartbeat(wire_time(time.time()))))
-
-
 @pytest.fixture
-def responder(kafka: KafkaSettings) -> Iterator[Responder]:
-    producer = KafkaProducer(**kafka.client_kwargs(), acks="all", enable_idempotence=True, linger_ms=0)
-    responder, ended = Responder(producer, threading.Event()), threading.Event()
-    thread = threading.Thread(target=responder.beat, args=(ended,))
-    thread.start()
-    yield responder
-    ended.set()
-    thread.join(10)
-    producer.close()
+def responder(kafka: KafkaSettings) -> Iterator[LockWriter]:
+    """Writes locks and, while `alive`, heartbeats, as the responder does."""
+    writer = LockWriter(kafka)
+    yield writer
+    writer.close()
 
 
 @dataclass
@@ -119,14 +89,18 @@ class Child:
 def child(tmp_path: Path, started: Broker) -> Iterator[Child]:
     (tmp_path / "artifacts/models/m").mkdir(parents=True)
     (tmp_path / "artifacts/models/m/weights.bin").write_bytes(b"w" * 1000)
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    with os.fdopen(os.open(tmp_path / "key.pem", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-        file.write(pem)
+    write_key(tmp_path / "key.pem", "gateway")
     token, port = add_token(tmp_path / "tokens.jsonl", "alice", "human"), free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), json.dumps(dataclasses.asdict(started.role("gateway"))), str(port)],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(tmp_path),
+            json.dumps(dataclasses.asdict(started.role("gateway"))),
+            str(port),
+            OPERATORS[0].hex(),
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -164,7 +138,7 @@ def ends(kafka: KafkaSettings) -> dict[TopicPartition, int]:
         consumer.close()
 
 
-def test_locks_come_and_go_and_silence_denies(kafka: KafkaSettings, responder: Responder, child: Child) -> None:
+def test_locks_come_and_go_and_silence_denies(kafka: KafkaSettings, responder: LockWriter, child: Child) -> None:
     until(lambda: child.get("/healthz") is not None, "the gateway listens")
     before = child.get()
     assert before is not None
@@ -184,7 +158,7 @@ def test_locks_come_and_go_and_silence_denies(kafka: KafkaSettings, responder: R
     until(lambda: child.status() == 200, "and ends")
 
 
-def test_a_lock_of_before_the_start_holds(kafka: KafkaSettings, responder: Responder, child: Child) -> None:
+def test_a_lock_of_before_the_start_holds(kafka: KafkaSettings, responder: LockWriter, child: Child) -> None:
     responder.put("principal:alice", "locked")
     try:
         responder.alive.set()
@@ -200,7 +174,7 @@ def test_a_lock_of_before_the_start_holds(kafka: KafkaSettings, responder: Respo
         responder.put("principal:alice", "unlocked")
 
 
-def test_a_stop_leaves_nothing_unrecorded(kafka: KafkaSettings, responder: Responder, child: Child) -> None:
+def test_a_stop_leaves_nothing_unrecorded(kafka: KafkaSettings, responder: LockWriter, child: Child) -> None:
     begin = ends(kafka)
     responder.alive.set()
     until(lambda: child.status() == 200, "the gateway serves")

@@ -82,7 +82,7 @@ def order(supervisor, verb, subject):
 
 
 def proof_of(supervisor, command, point="gateway"):
-    found = [one for one in read_proofs(supervisor.deployment.kafka()) if one.command == command]
+    found = [one for one in read_proofs(supervisor.deployment.kafka(), supervisor.deployment.log()) if one.command == command]
     return next((one for one in found if one.point == point and one.state == "refused"), None)
 
 
@@ -135,7 +135,7 @@ def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, sie
     assert [(one["id"], one["state"], one["error"]) for one in shown] == [(delivery, "given-up", "127.0.0.1 answered 401")]
     assert check(supervisor, "outbox") == (False, "0 deliveries wait, 1 given up")
     kafka = supervisor.deployment.kafka()
-    found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R02"])
+    found = until(supervisor, lambda: [one for one in read_findings(kafka, supervisor.deployment.log()) if one.detector == "R02"])
     assert f"tallystick outbox retry {delivery}" in found[0].text
     siem.status = 200
     cli(supervisor, "outbox", "retry", delivery, "--reason", "the receiver has its secret again")
@@ -150,7 +150,7 @@ def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
         pen.write(ENFORCEMENT, point.name, encode_json(point))
         locked = order(supervisor, "lock", "liz@example.org")
         kafka = supervisor.deployment.kafka()
-        found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R01"])
+        found = until(supervisor, lambda: [one for one in read_findings(kafka, supervisor.deployment.log()) if one.detector == "R01"])
         assert [(one.severity, one.resource) for one in found] == [("critical", "principal:liz@example.org")]
         assert "still gets in at liar" in found[0].text
         shown = failing(supervisor, "outbox", "proofs")
@@ -176,6 +176,9 @@ def test_credentials_minted_before_the_lock_are_reported(supervisor):
         recorder.wait_receipts(WAIT_S)
     order(supervisor, "lock", "kim@example.org")
     kafka = supervisor.deployment.kafka()
-    found = until(supervisor, lambda: [one for one in read_findings(kafka) if one.detector == "R03"])
+    found = until(supervisor, lambda: [one for one in read_findings(kafka, supervisor.deployment.log()) if one.detector == "R03"])
     assert {one.credential for one in found} <= {"kim-1", "kim-2"}
-    until(supervisor, lambda: {"kim-2"} <= {one.credential for one in read_findings(kafka) if one.detector == "R03"})
+    until(
+        supervisor,
+        lambda: {"kim-2"} <= {one.credential for one in read_findings(kafka, supervisor.deployment.log()) if one.detector == "R03"},
+    )
