@@ -18,6 +18,7 @@ from tallystick_infra.deployment import Deployment
 from tallystick_infra.deployment.keyfiles import write_secret
 from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Actor, Recorder, Resource
+from tallystick_producers.keyring import signer_of
 from tallystick_schemas.messages import Point, encode_json
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT
@@ -79,6 +80,10 @@ def until(supervisor, condition):
 def order(supervisor, verb, subject):
     unseen = ["--unseen"] if verb == "lock" else []
     return cli(supervisor, verb, subject, *unseen, "--reason", "stolen token", "--by", "bob@example.org")
+
+
+LIAR = "gateway@liar"
+"""A point of the gateway's own that lets in whom a lock names."""
 
 
 def proof_of(supervisor, command, point="gateway"):
@@ -145,21 +150,22 @@ def test_what_is_refused_is_given_up_told_and_mended_by_a_person(supervisor, sie
 def test_a_point_that_still_lets_him_in_is_told_until_it_refuses(supervisor):
     answers = [Reply(204, b"")]
     with receiver(lambda _: answers[-1]) as door:
-        pen = Pen(supervisor.deployment.kafka("gateway"))
-        point = Point(name="liar", kind="gateway", version="1", at=wire_time(time.time()), probe=f"{door.url}{PROBE_PATH}")
+        pen = Pen(supervisor.deployment.kafka("gateway"), signer_of(supervisor.deployment.agent("gateway")), int(time.time() * 1000))
+        point = Point(name=LIAR, kind="gateway", version="1", at=wire_time(time.time()), probe=f"{door.url}{PROBE_PATH}")
         pen.write(ENFORCEMENT, point.name, encode_json(point))
         locked = order(supervisor, "lock", "liz@example.org")
         kafka = supervisor.deployment.kafka()
         found = until(supervisor, lambda: [one for one in read_findings(kafka, supervisor.deployment.log()) if one.detector == "R01"])
         assert [(one.severity, one.resource) for one in found] == [("critical", "principal:liz@example.org")]
-        assert "still gets in at liar" in found[0].text
+        assert f"still gets in at {LIAR}" in found[0].text
         shown = failing(supervisor, "outbox", "proofs")
         states = {one["point"]: one["state"] for one in shown["proofs"] if one["command"] == locked["command"]}
-        assert states == {"gateway": "refused", "liar": "still-works"}
-        assert check(supervisor, "proofs") == (False, "a lock does not hold at liar")
+        assert states == {"gateway": "refused", LIAR: "still-works"}
+        assert check(supervisor, "proofs") == (False, f"a lock does not hold at {LIAR}")
         answers.append(json_reply({"lock": locked["command"]}, 403))
-        until(supervisor, lambda: proof_of(supervisor, locked["command"], "liar"))
-        pen.write(ENFORCEMENT, point.name, None)
+        until(supervisor, lambda: proof_of(supervisor, locked["command"], LIAR))
+        left = Point(name=LIAR, kind="gateway", version="1", at=wire_time(time.time()), left=True)
+        pen.write(ENFORCEMENT, LIAR, encode_json(left))
         pen.close()
 
 
