@@ -70,6 +70,10 @@ def events(attack: Attack, _: Path) -> Outcome:
         "delete": ([one, two, three, b""], 3),
         "another deployment's": ([one, two, three, segments("other", "other")[0].record], 3),
     }
+    if attack == "another deployment's":
+        again = HistoryBuilder(1, "other")
+        again.enrol("gw", 0, key_of("gw"))
+        assert again.record(0, one).entry.verdict.accepted, "a key that is enrolled in both is one agent to both"
     return judged(*cases[attack])
 
 

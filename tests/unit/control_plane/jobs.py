@@ -8,14 +8,14 @@ from tests.support.detector_job import Broker, said
 from tests.support.owning import Site, acts_message, finding_message, order_message
 from tests.support.responding import finding
 from tests.support.signing import Speaker
-from tests.unit.detectors.test_kept_state import POLICY, kept, live, signed_by, unsigned
+from tests.unit.detectors.test_kept_state import POLICY, live, unsigned
 from tests.unit.detectors.test_verified_messages import decoy, play
 from tests.unit.responder.test_owning import acts, evidence, finds, locked, order, owner, tick, watch
 
 from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.topics import ACTS, FINDINGS, VERIFIED
-from tallystick_stream_jobs.detectors.state import OWNER
+from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
+from tallystick_stream_jobs.detectors.state import FENCE, OWNER, place
 from tallystick_stream_jobs.shell import Message
 
 from .cells import REFUSED, TOLD, Attack, Outcome, unless
@@ -41,16 +41,17 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
         lifts = order_message(site, order(site, "unlocked", "c2"), start=2)
         again = order_message(site, order(site, command="c3"), start=3)
         gone = Message(0, 0, 0, None, None)
-        fresh = order_message(site, order(site, "unlocked", "c4"), "mallory", start=4)
+        fresh = order_message(site, order(site, "unlocked", "c4"), start=4)
+        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
         orders: dict[Attack, list[Message]] = {
-            "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), fresh, acts_message(99)],
+            "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), nobodys, acts_message(99)],
             "replay": [one, lifts, again, lifts],
             "roll back": [one, lifts],
             "reorder": [one, again, lifts],
             "delay": [one, again],
             "drop": [one, lifts],
             "delete": [one, lifts, again, gone],
-            "another deployment's": [one, lifts, again, _spoken(lifts, ACTS, Speaker("notary", 99, deployment="other"))],
+            "another deployment's": [one, lifts, again, _spoken(fresh, ACTS, Speaker("notary", 99, deployment="other"))],
         }
         for message in orders[attack]:
             acts(made, message)
@@ -107,8 +108,14 @@ def verified_topic(attack: Attack, home: Path) -> Outcome:
         return _found(play(home, said(decoy(), 0), Speaker("notary", 99, deployment="other").says(VERIFIED, None, body)), alone)
     if attack == "delay":
         return unless(_found(play(home, said(decoy(), 0)), alone) is REFUSED)
+    if attack == "replay":
+        broker = Broker()
+        play(home, said(decoy(), 0), broker=broker)
+        bucket = next(key for key, _ in broker.kept[0] if key and key.isdigit())
+        # A bucket that could not be read knows nothing: the notary's number alone tells that the message is an old one.
+        broker.claim(0, bucket, Speaker("detectors", 5).says(DETECTOR_STATE, place(0, bucket), b"\xc1"))
+        return _found(play(home, said(decoy(), 0), broker=broker), alone)
     values = {
-        "replay": [said(decoy(), 0), said(decoy(), 0)],
         "roll back": [said(decoy(), 0), said(decoy(3), 3)],
         "reorder": [said(decoy(), 0), said(decoy(2), 2), said(decoy(1), 1)],
         "drop": [said(decoy(), 0), said(decoy(2), 2)],
@@ -123,10 +130,18 @@ def _found(found: list[Any], alone: list[str]) -> Outcome:
     return unless([one.principal for one in found] != alone)
 
 
+def _blank(speaker: Speaker, key: bytes | None) -> tuple[bytes | None, bytes | None]:
+    """A newer value than any, which forgets what was counted."""
+    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"")
+
+
 def detector_state(attack: Attack, home: Path) -> Outcome:
     """Two of the three objects that make a finding were counted; the next owner sees the third."""
     (home / "detection.yaml").write_text(POLICY)
-    broker = kept(home)
+    broker = Broker()
+    live(home, broker, 0)
+    early = [one for one in broker.kept[0] if one[0] != OWNER]
+    live(home, broker, 1)
     values, bucket = broker.kept[0], next(key for key, _ in broker.kept[0] if key and key.isdigit())
     if attack == "drop":
         broker.kept[0] = [one for one in values if one[0] != bucket]
@@ -143,17 +158,14 @@ def detector_state(attack: Attack, home: Path) -> Outcome:
         live(home, broker, 2, fence=20)
         again = [one.id for one in broker.findings if one.detector == "D01"]
         return unless(wanted != 2 or set(again) != set(before))
+    forgers = [Speaker("responder", 99), Speaker("mallory", 99), Speaker("detectors", 99, key="mallory")]
+    foreign = Speaker("detectors", 99, deployment="other")
     changed = {
-        "forge": [
-            *values,
-            *map(unsigned, values),
-            *map(signed_by(Speaker("responder")), values),
-            *map(signed_by(Speaker("mallory")), values),
-        ],
-        "replay": [*values, *[one for one in values if one[0] != OWNER]],
+        "forge": [*values, *map(unsigned, values), *[_blank(who, key) for who in forgers for key, _ in values]],
+        "replay": [*values, *early],
         "reorder": [*values[:1], *values[:0:-1]],
         "delete": [*values, *[(key, None) for key, _ in values]],
-        "another deployment's": [*values, *map(signed_by(Speaker("detectors", 99, deployment="other")), values)],
+        "another deployment's": [*values, *[_blank(foreign, key) for key, _ in values]],
     }[attack]
     again_broker = Broker()
     again_broker.kept[0] = changed

@@ -123,7 +123,10 @@ SURFACES: Final[tuple[Surface, ...]] = (
             "replay": _OLD,
             "roll back": Said(LIMIT, "a reader that begins now sees a door that has left; what doors do does not hang on it"),
             "reorder": _OLD,
-            "delay": Said(REFUSED, "by whoever reads it: the broker has it more than 30 s after it was said"),
+            "delay": Said(
+                REFUSED,
+                "by whoever reads it: what a point says of itself, 30 s after it was said; an acknowledgement is taken however late",
+            ),
             "drop": Said(LIMIT, "a door that nobody hears of is not probed; it denies all the same"),
             "delete": _TOMBSTONE,
             "another deployment's": _FOREIGN,

@@ -27,9 +27,12 @@ memory ([tests/unit/control_plane](../tests/unit/control_plane)). Change it with
 _WHO: Final = """
 ## Who can try
 
-- **A stranger on the machine, and every other user of it** has no password for Kafka or the store, and files have mode 0600: they can try none of this. Tests at a running broker and store show that.
-- **Who has a password and no key with a role** can write what its row in the [table of access](../schemas/tallystick_schemas/access.py) allows, and is believed nowhere in the table below.
-- **Who has a part's key** is believed where that part is. Embedded parts share one account of the system, and can read each other's keys and passwords: to take one of them is to take all.
+- **A stranger on the machine, and every other user of it**, has no password for Kafka or the store, and files have mode 0600: they can try none of this.
+  Tests at a running broker and a running store show that.
+- **Who has a password and no key with a role** can write what its row in the [table of access](../schemas/tallystick_schemas/access.py) allows, and is
+  believed nowhere in the table below.
+- **Who has a part's key** is believed where that part is. Embedded parts share one account of the system and can read each other's keys and passwords:
+  to take one of them is to take all.
 - **The broker, the store** hold what is written, and no key.
 
 `yes`: its signature counts, and the broker lets it write. `no`: it may write there, and nobody believes it. Empty: neither.
@@ -86,7 +89,8 @@ def build() -> str:
 _LIMITS: Final = """
 ## Beyond the cells
 
-- Entries since the last seal, their facts and a snapshot are rows without a signature of ours: the store can write them anew together. Records, signed by agents, it cannot.
+- Entries since the last seal, their facts and a snapshot are rows without a signature of ours: the store can write them
+  anew together. Records, signed by agents, it cannot.
 - A detectors' key can find whom it likes; to have him locked it needs an event that an agent with the right scope signed. A responder's key can lock and lift.
 - A broker that delays all by less than `lock_stale_s` delays each lock by that.
 """
