@@ -1,0 +1,174 @@
+"""Topics that jobs read: acts and findings at the responder, verified and detector-state at the detectors."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from tests.support.detector_job import Broker, said
+from tests.support.owning import Site, acts_message, finding_message, order_message
+from tests.support.responding import finding
+from tests.support.signing import Speaker
+from tests.unit.detectors.test_kept_state import POLICY, live, unsigned
+from tests.unit.detectors.test_verified_messages import decoy, play
+from tests.unit.responder.test_owning import acts, evidence, finds, locked, order, owner, tick, watch
+
+from tallystick_schemas.envelope import parse_claim
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
+from tallystick_stream_jobs.detectors.state import FENCE, OWNER, place
+from tallystick_stream_jobs.shell import Message
+
+from .cells import REFUSED, TOLD, Attack, Outcome, unless
+
+
+def _spoken(message: Message, topic: str, speaker: Speaker | None) -> Message:
+    """The same message, said by somebody else, or unsigned."""
+    body = parse_claim(message.value or b"").body
+    return Message(0, 0, 0, message.key, body if speaker is None else speaker.says(topic, message.key, body))
+
+
+def _forged(message: Message, topic: str, role: str) -> list[Message]:
+    others = [None, Speaker("gateway", 99), Speaker("mallory", 99), Speaker(role, 99, key="mallory")]
+    return [_spoken(message, topic, one) for one in others]
+
+
+def acts_topic(attack: Attack, _: Path) -> Outcome:
+    """Eve is locked, lifted and locked again by people; then the attack, which wants her free."""
+    site = Site()
+    with patch("time.time", lambda: site.clock):
+        made = owner(site)
+        one = order_message(site, order(site))
+        lifts = order_message(site, order(site, "unlocked", "c2"), start=2)
+        again = order_message(site, order(site, command="c3"), start=3)
+        gone = Message(0, 0, 0, None, None)
+        fresh = order_message(site, order(site, "unlocked", "c4"), start=4)
+        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
+        orders: dict[Attack, list[Message]] = {
+            "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), nobodys, acts_message(99)],
+            "replay": [one, lifts, again, lifts],
+            "roll back": [one, lifts],
+            "reorder": [one, again, lifts],
+            "delay": [one, again],
+            "drop": [one, lifts],
+            "delete": [one, lifts, again, gone],
+            "another deployment's": [one, lifts, again, _spoken(fresh, ACTS, Speaker("notary", 99, deployment="other"))],
+        }
+        for message in orders[attack]:
+            acts(made, message)
+        if attack == "delay":
+            site.clock += 7200
+            acts(made, lifts)
+            return unless(not locked(site), TOLD if "too old to act on" in site.decisions()[-1].reason else REFUSED)
+        watch(made, site)
+        return unless(not locked(site))
+
+
+def findings_topic(attack: Attack, _: Path) -> Outcome:
+    """Detection found ann. Forgers want somebody locked; a broker wants her free."""
+    site = Site()
+    with patch("time.time", lambda: site.clock):
+        made, at = owner(site), evidence(site)
+        found = finding_message(finding(proof=(0, at, 0), evidence=[(0, at, 0)], time=wire_time(site.clock)))
+        if attack in ("forge", "another deployment's", "delete", "drop", "roll back"):
+            given = {
+                "forge": _forged(found, FINDINGS, "detectors"),
+                "another deployment's": [_spoken(found, FINDINGS, Speaker("detectors", 99, deployment="other"))],
+                "delete": [Message(0, 0, 0, b"ann", None)],
+            }.get(attack, [])
+            for one in given:
+                finds(made, one)
+            watch(made, site)
+            free = locked(site) == {}
+            # Nobody is locked by what nobody said; and of what was said and dropped, nobody is locked either: that is the limit.
+            return unless(free) if attack in ("drop", "roll back") else unless(not free)
+        if attack == "delay":
+            site.clock += 7200
+            finds(made, found)
+            return unless(locked(site) == {"credential:tok": "auto-F-1"})
+        finds(made, found)
+        if attack == "replay":
+            tick(made, site)
+            acts(made, order_message(site, order(site, "unlocked", "c2", subject="credential:tok"), start=2))
+            finds(made, found)
+            return unless(locked(site) != {})
+        other = evidence(site, who="bob")
+        finds(
+            made, finding_message(finding(who="bob", number=2, proof=(0, other, 0), evidence=[(0, other, 0)], time=wire_time(site.clock)))
+        )
+        return unless("credential:tok" not in locked(site))
+
+
+def verified_topic(attack: Attack, home: Path) -> Outcome:
+    """Decoys are read: each is a finding. The attack wants one unseen, or somebody found who did nothing."""
+    body, alone = parse_claim(said(decoy(9), 0)).body, ["eve-0"]
+    if attack == "forge":
+        forgers = [Speaker("gateway", 99), Speaker("mallory", 99), Speaker("notary", 99, key="mallory")]
+        return _found(play(home, said(decoy(), 0), body, *(one.says(VERIFIED, None, body) for one in forgers)), alone)
+    if attack == "another deployment's":
+        return _found(play(home, said(decoy(), 0), Speaker("notary", 99, deployment="other").says(VERIFIED, None, body)), alone)
+    if attack == "delay":
+        return unless(_found(play(home, said(decoy(), 0)), alone) is REFUSED)
+    if attack == "replay":
+        broker = Broker()
+        play(home, said(decoy(), 0), broker=broker)
+        bucket = next(key for key, _ in broker.kept[0] if key and key.isdigit())
+        # A bucket that could not be read knows nothing: the notary's number alone tells that the message is an old one.
+        broker.claim(0, bucket, Speaker("detectors", 5).says(DETECTOR_STATE, place(0, bucket), b"\xc1"))
+        return _found(play(home, said(decoy(), 0), broker=broker), alone)
+    values = {
+        "roll back": [said(decoy(), 0), said(decoy(3), 3)],
+        "reorder": [said(decoy(), 0), said(decoy(2), 2), said(decoy(1), 1)],
+        "drop": [said(decoy(), 0), said(decoy(2), 2)],
+        "delete": [said(decoy(), 0), None],
+    }[attack]
+    return _found(play(home, *values), alone)
+
+
+def _found(found: list[Any], alone: list[str]) -> Outcome:
+    if any(one.detector == "T01" for one in found):
+        return TOLD
+    return unless([one.principal for one in found] != alone)
+
+
+def _blank(speaker: Speaker, key: bytes | None) -> tuple[bytes | None, bytes | None]:
+    """A newer value than any, which forgets what was counted."""
+    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"")
+
+
+def detector_state(attack: Attack, home: Path) -> Outcome:
+    """Two of the three objects that make a finding were counted; the next owner sees the third."""
+    (home / "detection.yaml").write_text(POLICY)
+    broker = Broker()
+    live(home, broker, 0)
+    early = [one for one in broker.kept[0] if one[0] != OWNER]
+    live(home, broker, 1)
+    values, bucket = broker.kept[0], next(key for key, _ in broker.kept[0] if key and key.isdigit())
+    if attack == "drop":
+        broker.kept[0] = [one for one in values if one[0] != bucket]
+        live(home, broker, fence=9)
+        return TOLD if [one.detector for one in broker.findings] == ["T02"] else unless(True)
+    if attack in ("roll back", "delay"):
+        copy = list(values)
+        live(home, broker, 2, fence=5)
+        before = [one.id for one in broker.findings if one.detector == "D01"]
+        broker.kept[0] = copy if attack == "roll back" else [*broker.kept[0], *[one for one in copy if one[0] != OWNER]]
+        wanted = live(home, broker, fence=9)
+        if attack == "delay":
+            return unless(wanted != 3 or any(one.detector == "T02" for one in broker.findings))
+        live(home, broker, 2, fence=20)
+        again = [one.id for one in broker.findings if one.detector == "D01"]
+        return unless(wanted != 2 or set(again) != set(before))
+    forgers = [Speaker("responder", 99), Speaker("mallory", 99), Speaker("detectors", 99, key="mallory")]
+    foreign = Speaker("detectors", 99, deployment="other")
+    changed = {
+        "forge": [*values, *map(unsigned, values), *[_blank(who, key) for who in forgers for key, _ in values]],
+        "replay": [*values, *early],
+        "reorder": [*values[:1], *values[:0:-1]],
+        "delete": [*values, *[(key, None) for key, _ in values]],
+        "another deployment's": [*values, *[_blank(foreign, key) for key, _ in values]],
+    }[attack]
+    again_broker = Broker()
+    again_broker.kept[0] = changed
+    live(home, again_broker, 2, fence=9)
+    told = [one.detector for one in again_broker.findings]
+    return REFUSED if told == ["D01"] else unless("T02" not in told, TOLD)
