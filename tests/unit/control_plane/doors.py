@@ -90,7 +90,7 @@ def locks(attack: Attack, _: Path) -> Outcome:
         "replay": [*said, said[1]],
         "roll back": said[:2],
         "reorder": [said[0], said[2], said[1]],
-        "delay": said[:0],
+        "delay": said,
         "drop": [said[0], said[1]],
         "delete": [(EVE, None)],
         "another deployment's": [*said, elsewhere(LOCKS, EVE, lifting, "responder")],
@@ -99,7 +99,8 @@ def locks(attack: Attack, _: Path) -> Outcome:
     if attack == "delete":
         running = Door().read([*said, (EVE, None)])
         assert running.answer() == "c2", "whoever read the lock goes on denying"
-    return {None: unless(True), "": CLOSED, "c2": REFUSED}[door.answer()]
+    # Who is not locked is let in by a door that believes a late heartbeat.
+    return {None: unless(True), "": CLOSED, "c2": REFUSED}[door.answer("bob" if attack == "delay" else "eve")]
 
 
 def enforcement(attack: Attack, _: Path) -> Outcome:
