@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from tallystick_stream_jobs.responder.orders import order_of
 from tests.support.facts import batch, read, run, segment
 from tests.support.responding import NOW, Deciding, finding
 from tests.support.signals import AUD, ISS
@@ -17,11 +16,11 @@ from tallystick_producers.instants import Instant
 from tallystick_schemas.events import Actor, Event, Resource, encode_event, parse_event
 from tallystick_schemas.messages import Lock
 from tallystick_schemas.names import canonical_subject
+from tallystick_schemas.orders import order_of
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import verified_partition
 from tallystick_stream_jobs.detectors.reading import decode_event
-from tallystick_stream_jobs.responder.book import LockBook
 from tallystick_stream_jobs.responder.protected import Protected
 from tallystick_stream_jobs.shared_signals.inbox import news_of
 from tallystick_stream_jobs.shared_signals.inbox import order_of as signal_order
@@ -52,26 +51,24 @@ def order(name: str, **attrs: str) -> bytes:
 
 def table(*locks: Lock) -> LockTable:
     one = LockTable(30.0)
-    one.heartbeat(0.0)
+    assert one.heartbeat(NOW, Instant(NOW, 0.0))
     for each in locks:
         one.apply(each)
     return one
 
 
 @both
-def test_a_lock_is_felt_and_lifted_under_every_spelling(one: str, other: str) -> None:
+def test_a_lock_is_felt_and_shown_under_every_spelling(one: str, other: str) -> None:
     here = Instant(NOW, 1.0)
     assert table(lock(f"principal:{one}")).check(other, None, here) is not None
-    assert table(lock(f"principal:{one}"), lock(f"principal:{other}", "unlocked")).check(one, None, here) is None
-    unreadable = table()
-    unreadable.apply_unreadable(f"principal:{one}")
-    assert unreadable.check(other, None, here) is not None
-    board, book = LockBoard(), LockBook()
-    board.add(lock(f"principal:{one}"))
-    book.put(lock(f"principal:{one}"))
-    assert board.of(other, None, wire_time(NOW)) is not None
+    # What we write names the canonical form, and lifts what it locked.
+    form = canonical_subject(f"principal:{one}")
+    assert table(lock(form), lock(form, "unlocked")).check(other, None, here) is None
+    deciding = Deciding()
+    deciding.put(lock(form))
+    board = LockBoard(deciding.book.topic)
+    assert board.of(other, None, NOW) is not None
     assert board.get(f"principal:{other}") is not None
-    assert book.locks[canonical_subject(f"principal:{other}")].state == "locked"
 
 
 @apart

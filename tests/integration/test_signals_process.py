@@ -16,7 +16,6 @@ from tests.support.signals import decision, free_port, served, settings_in, unti
 
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.client import read_findings
-from tallystick_stream_jobs.responder.topics import read_decisions
 from tallystick_stream_jobs.shared_signals.keyfile import ensure_keyring
 from tallystick_stream_jobs.shared_signals.settings import IssuerSettings, ReceiverSettings
 from tallystick_stream_jobs.shared_signals.vocabulary import ACCOUNT_DISABLED, PUSH, SESSION_REVOKED, VERIFICATION
@@ -132,12 +131,19 @@ def test_a_signal_from_the_other_one_locks_here_and_is_not_told_back(both, strea
     assert made["command"].startswith("set-")
     assert (made["by"], bool(made["until"])) == ("signals:there", True)
     # No event names eve here: the token was answered 202 all the same, so the decision and a finding say it.
-    kafka = supervisor.deployment.kafka()
-    nobody = lambda: [one for one in read_findings(kafka) if (one.detector, one.resource) == ("R04", "principal:eve@example.org")]  # noqa: E731
+    deployment = supervisor.deployment
+    nobody = lambda: [  # noqa: E731
+        one
+        for one in read_findings(deployment.kafka(), deployment.log())
+        if (one.detector, one.resource) == ("R04", "principal:eve@example.org")
+    ]
     until(nobody, "it is told that nobody of that name is known", 60)
     assert made["command"] in nobody()[0].text
-    (told,) = [one for one in read_decisions(kafka) if one.id == made["command"]]
-    assert told.policy["known"].startswith("unknown-subject")
+    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
+    query = "SELECT JSONExtractString(raw, 'attrs', 'guard.known') FROM events WHERE JSONExtractString(raw, 'attrs', 'decision') = {command:String}"
+    said = lambda: {row[0] for row in client.query(query, parameters={"command": made["command"]}).result_rows} - {""}  # noqa: E731
+    until(said, "the decision's event is there", 60)
+    assert {one.partition(":")[0] for one in said()} == {"unknown-subject"}
     # A lock of ours that comes after it is told; the one that they caused is not.
     after = cli(supervisor, "lock", "zoe@example.org", "--unseen", "--reason", "the one after", "--by", "ann")
     until(lambda: after["command"] in {one.attrs["txn"] for one in heard_there(there, SESSION_REVOKED)}, "the next one is told", 60)
