@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from tests.support.asking import Asking
 from tests.support.clickhouse import EmbeddedClickHouse, start_clickhouse
 
 from tallystick_audit.errors import UnusableHistory
@@ -143,6 +145,7 @@ def as_nobody(*command: str) -> tuple[int, str]:
 def test_another_user_of_the_machine_reads_no_file_of_it(open_house: EmbeddedClickHouse) -> None:
     assert as_nobody("test", "-r", str(open_house.directory)) == (0, ""), "the test's own folder is open"
     secrets = [open_house.keys / "clickhouse" / f"{role}.password" for role in ROLES]
+    assert (open_house.directory / "clickhouse" / "access.xml").stat().st_mode & 0o777 == 0o600
     inside = [open_house.directory / "clickhouse" / name for name in ("access.xml", "lock", "store")]
     for path in [*secrets, open_house.keys / "clickhouse" / "server.key", *inside]:
         assert path.exists()
@@ -160,3 +163,33 @@ def test_another_user_of_the_machine_can_ask_nothing(open_house: EmbeddedClickHo
             assert (code, said[:35]) == (0, "Code: 516. DB::Exception: Authentic"), (user, query)
     with_certificate = open_house.client().query("SELECT count() FROM events").result_rows
     assert with_certificate == [(0,)]
+
+
+MADE_BEFORE = """
+import sys
+from chdb.state.sqlitelike import Connection
+from tallystick_infra.clickhouse.migrate import migrations
+connection = Connection(sys.argv[1])
+connection.query("CREATE DATABASE tallystick")
+connection.query("USE tallystick")
+for migration in migrations():
+    for statement in migration.statements():
+        connection.query(statement)
+connection.query("INSERT INTO root_leaves (index, leaf) VALUES (7, 'kept')")
+connection.close()
+"""
+
+
+def test_a_store_of_an_earlier_version_is_served_to_the_new_users(tmp_path: Path) -> None:
+    """It was made by an engine without roles; its views belong to nobody."""
+    (tmp_path / "clickhouse").mkdir()
+    subprocess.run([sys.executable, "-c", MADE_BEFORE, str(tmp_path / "clickhouse" / "store")], check=True, timeout=60)
+    server = start_clickhouse(tmp_path)
+    try:
+        with Asking(server.settings(role="auditor")) as auditor, Asking(server.settings(role="outbox")) as outbox:
+            assert auditor.ask("SELECT index, leaf FROM root_leaves") == (None, "7\tkept\n")
+            assert auditor.ask("SELECT count() FROM findings") == (None, "0\n")
+            assert outbox.ask("SELECT count() FROM findings")[0] == "497"
+            assert outbox.ask("SELECT count() FROM root_leaves")[0] == "497"
+    finally:
+        server.stop()

@@ -132,6 +132,7 @@ TRICKS = (
     "SELECT 1 SETTINGS readonly = 0",
     "SELECT 1 SETTINGS max_threads = 1, readonly = 0",
     "SELECT 1 SETTINGS max_threads = 1 SETTINGS allow_introspection_functions = 1",
+    "SELECT demangle('_Z1fv') SETTINGS allow_introspection_functions = 1",
     "SELECT * FROM eval('SELECT 1') SETTINGS allow_experimental_eval_table_function = 1",
     "SELECT 1 INTO OUTFILE '{out}'",
     "(SELECT 1) INTO\n/**/\nOUTFILE '{out}'",
