@@ -106,6 +106,9 @@ def _register_routes(app: App, hub: Hub) -> None:
         "/history": lambda: history.layout(hub.log),
     }
 
+    # Whoever comes back before the other page's answer did gets the page anew, as later: that answer is dropped, and no page was left.
+    app.clientside_callback(ClientsideFunction("tallystick", "left"), Input("url", "pathname"), State("page-name", "data"))
+
     @app.callback(Output("page", "children"), Output("page-name", "data"), Input("url", "pathname"), State("page-name", "data"))
     async def route(pathname: str | None, shown: str | None) -> Any:
         path = (pathname or "/").rstrip("/") or "/"

@@ -217,3 +217,22 @@ def test_a_drawer_closes_while_the_server_is_busy_and_closes_nothing_later(conso
     page.unroute(ANSWERS)
     page.locator("#findings-list").get_by_role("link", name="First use").click()
     expect(page.locator(".drawer-content")).to_contain_text("First use of a collection")
+
+
+def test_a_page_left_and_asked_for_again_is_drawn_anew_though_the_other_never_came(console: RunningConsole, watched: Watched) -> None:
+    page, held = watched.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.locator("#tail-filter").fill("nobody")
+    page.route(ANSWERS, hold)
+    page.locator("#nav-locks").click()
+    expect(page).to_have_url(f"{console.url}/locks")
+    page.locator("#nav-live").click()
+    expect(page).to_have_url(f"{console.url}/")
+    for one in held:
+        one.continue_()
+    page.unroute(ANSWERS)
+    expect(page.locator("#tail-filter")).to_have_value("")
+    expect(page.locator("h1")).to_have_text("Live")

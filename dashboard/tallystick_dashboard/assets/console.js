@@ -276,6 +276,7 @@
       arrived: arrived,
       health: health,
       closed: function (opened) { if (!opened && location.search) window.dash_clientside.set_props("url", { search: "" }); },
+      left: function (path, shown) { if (shown && path !== shown) window.dash_clientside.set_props("page-name", { data: null }); },
       mounted: function () { state.path = null; redraw(); },
     },
   });
