@@ -29,6 +29,7 @@ from kafka.errors import (
     AuthorizationError,
     GroupAuthorizationFailedError,
     KafkaError,
+    TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicIdError,
     UnknownTopicOrPartitionError,
@@ -190,6 +191,25 @@ def _everything() -> Any:
 
 
 @pytest.mark.parametrize("row", ROWS)
+def test_what_no_row_speaks_of_is_closed(guarded: Guarded, row: Access) -> None:
+    """A topic that somebody made beside ours, and a group that nobody has: without any rule they are nobody's, not everybody's."""
+    other, kafka = "beside-ours", guarded.settings(row.role)
+    admin = KafkaAdminClient(**guarded.broker.kafka.client_kwargs())
+    with contextlib.suppress(TopicAlreadyExistsError):
+        admin.create_topics({other: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
+    admin.close()
+    assert not reads(kafka, other)
+    assert not writes(kafka, other)
+    # Somebody who may read a topic may not do so as any group.
+    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id="beside-ours", enable_auto_commit=False, **AT_ONCE)
+    part = TopicPartition(next(iter(row.reads)), 0)
+    consumer.assign([part])
+    with pytest.raises(GroupAuthorizationFailedError):
+        consumer.commit({part: OffsetAndMetadata(0, "", -1)})
+    consumer.close()
+
+
+@pytest.mark.parametrize("row", ROWS)
 def test_nobody_changes_topics_rules_or_users(guarded: Guarded, row: Access) -> None:
     admin = KafkaAdminClient(**guarded.settings(row.role).client_kwargs(), **AT_ONCE)
     try:
@@ -263,7 +283,7 @@ def test_rules_and_users_become_what_is_wanted(guarded: Guarded) -> None:
     with Users(guarded.broker.kafka) as users:
         users.reconcile(more)
         assert reads(guarded.settings(agent_user("a/b:c@d.e"), "first"), LOCKS)
-        less = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("second", access_of("sealer").rules())}
+        less = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("second", access_of("notary").rules())}
         users._admin.create_acls([_grant(AGENT)])
         users.reconcile(less)
         now = guarded.settings(agent_user("a/b:c@d.e"), "second")

@@ -168,5 +168,5 @@ def test_an_agent_that_is_no_point_gets_the_answers_and_is_not_shown(
         wait_for(lambda: recorder.is_locked("free").known, "it hears of the locks", 30)
         assert recorder.is_locked("plain").locked
         assert not recorder.is_locked("free").locked
-        wait_for(lambda: "agent enrol NAME --point" in caplog.text, "it says what it lacks", 30)
-        assert not [name for name in read_enforcement(kafka).points if name.startswith("plain@")]
+        wait_for(lambda: "agent enrol NAME --role point" in caplog.text, "it says what it lacks", 30)
+        assert not [name for name in read_enforcement(kafka, LOG).points if name.startswith("plain@")]
