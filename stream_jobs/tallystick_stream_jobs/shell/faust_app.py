@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.threads import ServiceThread, WorkerThread
 
 from tallystick_schemas.settings import KafkaSettings
 
@@ -17,6 +18,14 @@ Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awai
 
 
 _PATIENCE_S = 5.0
+
+
+class _Forgotten(WorkerThread):
+    """A thread that no process waits for when it ends: one whose client knocks at a broker for ever would keep a job that gave up from leaving."""
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
 
 
 class _PatientThread(driver.AIOKafkaConsumerThread):
@@ -30,14 +39,32 @@ class _PatientThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         assert self._consumer is not None
         self._consumer._fetcher._prefetch_backoff = _PATIENCE_S
+        consumer = self._consumer
+        for task in (
+            consumer._fetcher._fetch_task,
+            consumer._client._sync_task,
+            getattr(consumer._coordinator, "_coordination_task", None),
+        ):
+            if task is not None:
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Tell the job's loop when fetching, metadata or the group ended by an error: aiokafka logs it at most, and the consumer would read nothing more."""
+        if not task.cancelled() and (error := task.exception()) is not None and not self.parent_loop.is_closed():
+            self.parent_loop.call_soon_threadsafe(self.failed, error)
+
+    failed: Callable[[BaseException], None]
+    """Called in the job's loop; set by whoever makes the thread."""
 
 
-def _consumer_class(positions: Positions, pause_s: Callable[[], float]) -> type[driver.Consumer]:
+def _consumer_class(positions: Positions, pause_s: Callable[[], float], failed: Callable[[BaseException], None]) -> type[driver.Consumer]:
     class PositionedConsumer(driver.Consumer):
         """Seeks on every assignment; fetches as often as the job can bear."""
 
         def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-            return _PatientThread(self, loop=self.loop, beacon=self.beacon)
+            thread = _PatientThread(self, loop=self.loop, beacon=self.beacon, Worker=_Forgotten)
+            thread.failed = failed
+            return thread
 
         async def getmany(self, timeout: float) -> AsyncIterator[Any]:
             # What comes after a silence is fetched at once: the pause since the last fetch is over then.
@@ -67,11 +94,18 @@ class _QuietMonitor(faust.Monitor):
     def on_message_out(self, *_: Any) -> None: ...
 
 
-def make_app(name: str, kafka: KafkaSettings, positions: Positions, pause_s: Callable[[], float], instance: str = "") -> Any:
-    """An application without web server, tables or log redirection. What is set was measured or has bitten.
+class Hooks(NamedTuple):
+    """What a job has to say to its consumer, and to hear from it."""
 
-    `pause_s` says before each fetch for how many seconds it shall wait.
-    """
+    positions: Positions
+    pause_s: Callable[[], float]
+    """For how many seconds to wait, asked before each fetch."""
+    failed: Callable[[BaseException], None]
+    """The consumer fetches no more, and why."""
+
+
+def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "") -> Any:
+    """An application without web server, tables or log redirection. What is set was measured or has bitten."""
     app = faust.App(
         f"tallystick-{name}",
         broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
@@ -104,7 +138,7 @@ def make_app(name: str, kafka: KafkaSettings, positions: Positions, pause_s: Cal
         worker_redirect_stdouts=False,
         Monitor=_QuietMonitor,
     )
-    app.transport.Consumer = _consumer_class(positions, pause_s)  # type: ignore[misc]  # the transport is this app's own
+    app.transport.Consumer = _consumer_class(*hooks)  # type: ignore[misc]  # the transport is this app's own
     return app
 
 

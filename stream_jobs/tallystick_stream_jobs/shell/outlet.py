@@ -1,7 +1,8 @@
 """Where jobs send: one idempotent producer, made in the job's loop at the first message."""
 
+import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -37,6 +38,8 @@ class Outlet:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
+        self.failed: Callable[[BaseException], None] = lambda _: None
+        """Called in the job's loop when the producer learns no more where partitions are: what was sent would wait for ever."""
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> Awaitable[Any]:
         """Send one message, to the key's partition when none is given."""
@@ -62,7 +65,12 @@ class Outlet:
                 await producer.stop()
                 raise
             self._producer = producer
+            producer.client._sync_task.add_done_callback(self._ended)
         return self._producer
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
 
     async def close(self) -> None:
         """Flush and close."""

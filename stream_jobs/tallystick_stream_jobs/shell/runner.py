@@ -14,7 +14,7 @@ from faust.types import TP
 
 from tallystick_schemas.settings import JobSettings
 
-from .faust_app import make_app
+from .faust_app import Hooks, make_app
 from .messages import BatchJob, Commit, Message
 from .outlet import Outlet
 
@@ -95,7 +95,7 @@ class _Runner:
         self._lanes = {topic: _Lane(job, take, max_in_flight) for topic, job in jobs.items()}
         self._outlet = outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
-        self._app = make_app(name, settings.kafka, self._positions, self._pause_s, settings.instance)
+        self._app = make_app(name, settings.kafka, Hooks(self._positions, self._pause_s, self._fail), settings.instance)
         for topic, lane in self._lanes.items():
             self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(lane.agent)
 
@@ -149,6 +149,7 @@ class _Runner:
         """Until a signal (None) or a failure."""
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
+        self._outlet.failed = self._fail
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: self._failed.done() or self._failed.set_result(None))  # type: ignore[union-attr]
         tasks = [loop.create_task(self._background(lane.drain)) for lane in self._lanes.values()]

@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_stream_jobs.shell import Message
-from tallystick_stream_jobs.shell.faust_app import make_app
+from tallystick_stream_jobs.shell.faust_app import Hooks, make_app
 from tallystick_stream_jobs.shell.runner import MOST_PAUSE_S, _Lane
 
 
@@ -66,7 +66,7 @@ def test_each_fetch_asks_for_the_pause() -> None:
         asked.append(0.0)
         return 0.0
 
-    app = make_app("test", KafkaSettings(), positions, pause)
+    app = make_app("test", KafkaSettings(), Hooks(positions, pause, lambda _: None))
     consumer = app.transport.Consumer.__new__(app.transport.Consumer)
 
     async def fetched(*_: Any) -> tuple[None, None]:
@@ -86,12 +86,12 @@ def test_the_fetcher_waits_for_the_job_before_it_asks_for_quiet_partitions_alone
     async def positions(*_: Any) -> dict[Any, int]:
         return {}
 
-    app = make_app("test", KafkaSettings(), positions, lambda: 0.0)
+    app = make_app("test", KafkaSettings(), Hooks(positions, lambda: 0.0, lambda _: None))
     consumer = app.transport.Consumer.__new__(app.transport.Consumer)
-    fetcher = SimpleNamespace(_prefetch_backoff=0.1)
+    fetcher = SimpleNamespace(_prefetch_backoff=0.1, _fetch_task=None)
 
     async def started(thread: Any) -> None:
-        thread._consumer = SimpleNamespace(_fetcher=fetcher)
+        thread._consumer = SimpleNamespace(_fetcher=fetcher, _client=SimpleNamespace(_sync_task=None), _coordinator=None)
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", started)
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "__init__", lambda *_, **__: None)
