@@ -149,7 +149,7 @@ def test_an_old_lifting_that_is_genuine_lifts_nothing_when_it_comes_again(superv
     assert answers == {403}
     still_locked(supervisor, {subject})
     well(supervisor)
-    cli(supervisor, "unlock", FREED, "--reason", "enough", "--by", "ben")
+    cli(supervisor, "unlock", FREED, "--reason", "it is over", "--by", "ben")
     until(supervisor, lambda: door.status() == 200, "a person's lifting lifts")
 
 
@@ -162,7 +162,7 @@ def test_a_forged_lock_locks_nobody(supervisor: Supervisor, innocent: Door, brok
         witness = Door(supervisor, "witness@example.org")
         lock(supervisor, "witness@example.org")
         until(supervisor, lambda: witness.status() == 403, "a later lock reaches the door")
-        cli(supervisor, "unlock", "witness@example.org", "--reason", "seen", "--by", "ben")
+        cli(supervisor, "unlock", "witness@example.org", "--reason", "it was seen", "--by", "ben")
     assert answers == {200}
     still_locked(supervisor)
 
@@ -235,7 +235,7 @@ def test_a_forged_decision_drives_no_connector(supervisor: Supervisor, hook: Rec
         broker.put(DECISIONS, key, value)
     # What stands behind it is delivered: so the outbox has read it.
     lock(supervisor, "later@example.org")
-    cli(supervisor, "unlock", "later@example.org", "--reason", "seen", "--by", "ben")
+    cli(supervisor, "unlock", "later@example.org", "--reason", "it was seen", "--by", "ben")
     until(supervisor, lambda: sum(b"later@example.org" in one.body for one in hook.requests) >= 2, "a later lock and its lifting are told")
     assert [one for one in hook.requests if b"innocent" in one.body] == []
 
@@ -290,7 +290,7 @@ def test_a_forged_point_is_not_asked_and_learns_no_canary(supervisor: Supervisor
                 broker.put(ENFORCEMENT, name.encode(), value)
         made = lock(supervisor, "probed@example.org")
         until(supervisor, lambda: proven(supervisor, str(made["command"])), "the lock is proven at the true gateway")
-        cli(supervisor, "unlock", "probed@example.org", "--reason", "seen", "--by", "ben")
+        cli(supervisor, "unlock", "probed@example.org", "--reason", "it was seen", "--by", "ben")
         assert proven(supervisor, str(made["command"])) == {"gateway"}
         assert trap.requests == []
 

@@ -77,7 +77,7 @@ class Broker:
         """Whether a part has read a topic of one partition to its end, and is through with what it read."""
         admin, consumer, place = KafkaAdminClient(**self.kafka), KafkaConsumer(**self.kafka, group_id=None), TopicPartition(topic, 0)
         try:
-            reached = admin.list_consumer_group_offsets(group_of(part)).get(place)
+            reached = admin.list_group_offsets({group_of(part): [place]})[group_of(part)].get(place)
             return reached is not None and reached.offset >= consumer.end_offsets([place])[place]
         finally:
             admin.close()

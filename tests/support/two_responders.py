@@ -93,7 +93,9 @@ class Pair:
 
     def order(self, principal: str) -> None:
         """A person locks it for an hour. Who answers for the deployment then carries it out, at whatever time that is."""
-        made = cli(self.supervisor, "lock", principal, "--unseen", "--minutes", "60", "--reason", "kept", "--by", "ann", "--timeout", "90")
+        made = cli(
+            self.supervisor, "lock", principal, "--unseen", "--minutes", "60", "--reason", "stolen token", "--by", "ann", "--timeout", "90"
+        )
         self.standing[f"principal:{principal}"] = str(made["command"])
 
     def suspended(self, principal: str) -> float:

@@ -59,7 +59,7 @@ class Responder:
         self._watching: Watching | None = None
         self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
         self._beat_at = 0.0
-        self._opening = asyncio.Lock()
+        self._opening, self._telling = asyncio.Lock(), asyncio.Lock()
 
     def load(self) -> None:
         """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""
@@ -189,9 +189,11 @@ class Responder:
             await asyncio.to_thread(self._write_down_all, judged)
 
     async def _send(self, topic: str, key: str, body: bytes) -> Awaitable[object]:
-        writer = self.own.writer
-        writer.check()
-        return await self._outlet.send(topic, key.encode(), self._signer.sign(topic, key.encode(), writer.numbers.next(), body))
+        # One at a time: readers refuse a number below one that they have seen, and both lanes tell.
+        async with self._telling:
+            writer = self.own.writer
+            writer.check()
+            return await self._outlet.send(topic, key.encode(), self._signer.sign(topic, key.encode(), writer.numbers.next(), body))
 
     def _write_down_all(self, judged: Sequence[Judged]) -> None:
         for one in judged:
