@@ -63,8 +63,10 @@ class Responder:
 
     def load(self) -> None:
         """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""
-        if self._own is not None:
+        if self._own is not None and self._sources.topic().topic.newest.fence <= self._own.writer.numbers.fence:
             return
+        # Who is stopped for longer than a session may get its partitions back and never hear that another had them meanwhile.
+        self.lose()
         own = take_over(self._sources, self._signer, self._outlet, self._recorder)
         self._memory = Memory()
         for decision in self._sources.decisions(own.topic.opener):

@@ -470,3 +470,28 @@ def test_numbers_rise_over_restarts_and_wipes(site: Site) -> None:
     second = owner(site)
     tick(second, site)
     assert second.newest > newest
+
+
+def test_who_gets_its_turn_back_after_another_had_it_begins_anew(site: Site) -> None:
+    """Stopped for longer than a session, and never told: what is ordered then must stand above what the other one wrote."""
+    first = owner(site)
+    tick(first, site)
+    site.locks.append((role_key("responder.second"), directive("responder.second", ("responder",))))
+    other = owner(site, "responder.second")
+    acts(other, order_message(site, order(site)))
+    acts(other, order_message(site, order(site, "unlocked", "c2", by="ben")))
+    assert locked(site) == {}
+    site.deliver("responder.second")
+    before = first.own.writer.numbers.fence
+    first.load()
+    assert first.own.writer.numbers.fence > before
+    acts(first, order_message(site, order(site, command="c3")))
+    assert locked(site) == {"principal:eve": "c3"}
+
+
+def test_who_has_its_turn_still_keeps_its_fence(site: Site) -> None:
+    made = owner(site)
+    tick(made, site)
+    before = made.own.writer.numbers.fence
+    made.load()
+    assert made.own.writer.numbers.fence == before
