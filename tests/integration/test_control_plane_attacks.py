@@ -315,10 +315,12 @@ def test_a_topic_of_locks_that_was_made_anew_opens_no_door(supervisor: Superviso
 
 def test_locks_hold_when_kafkas_data_is_wiped(supervisor: Supervisor, thief: Door, innocent: Door, broker: Broker) -> None:
     with thief.watched() as answers:
-        os.killpg(supervisor.children["kafka"].pid, signal.SIGKILL)
-        supervisor.children["kafka"].process.wait()
+        gone = supervisor.children["kafka"]
+        os.killpg(gone.pid, signal.SIGKILL)
+        gone.process.wait()
         shutil.rmtree(supervisor.deployment.path / "kafka" / "data")
-        until(supervisor, lambda: innocent.status() != 200, "doors are shut while nobody speaks of locks")
+        until(supervisor, lambda: supervisor.children["kafka"] is not gone, "a broker that knows nothing takes its place")
+        until(supervisor, lambda: carried(broker, STOLEN), "the responder writes the lock again, as the history has it", 120)
         until(supervisor, lambda: innocent.status() == 200, "doors know again who is locked", 120)
         until(supervisor, lambda: thief.status() == 403, "the lock is known again")
     assert answers <= {403, 503}
