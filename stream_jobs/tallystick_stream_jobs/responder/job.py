@@ -91,12 +91,14 @@ class Responder:
 
     @property
     def watching(self) -> Watching:
-        assert self._watching is not None
+        if self._watching is None:
+            raise NotTheOwner(-1)
         return self._watching
 
     @property
     def proving(self) -> Proving:
-        assert self._proving is not None
+        if self._proving is None:
+            raise NotTheOwner(-1)
         return self._proving
 
     def open_message(self, topic: str, message: Message) -> Opened:
@@ -217,6 +219,19 @@ class Responder:
         if self._own is None or now < self._beat_at:
             return
         self._beat_at = now + _HEARTBEAT_S
+        await self._in_turn(self._beat(now))
+
+    async def _in_turn(self, work: Awaitable[None]) -> None:
+        """Work of the owner's own. Who loses its turn meanwhile leaves the rest to the next owner; NotTheOwner for who was never told that it lost it."""
+        own = self._own
+        try:
+            await work
+        except NotTheOwner:
+            if self._own is own:
+                raise
+            log.info("the turn was over before the work was")
+
+    async def _beat(self, now: float) -> None:
         await self._open()
         for lock in self.own.book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
@@ -228,6 +243,9 @@ class Responder:
         """Beside the heartbeat: repair what the topic lost, take in what the ledger has, and tell what does not fit."""
         if self._own is None or not self._own.opened:
             return
+        await self._in_turn(self._look(mirror, now))
+
+    async def _look(self, mirror: Mirror | None, now: float) -> None:
         await self._find(await self.watching.look(mirror.seen if mirror else None, now))
 
     async def _find(self, findings: Sequence[Finding]) -> None:

@@ -495,3 +495,28 @@ def test_who_has_its_turn_still_keeps_its_fence(site: Site) -> None:
     before = made.own.writer.numbers.fence
     made.load()
     assert made.own.writer.numbers.fence == before
+
+
+def test_who_loses_its_turn_in_the_middle_of_a_beat_goes_on_without_it(site: Site) -> None:
+    """It was told: it need not end, join again and so take the turn from the other one."""
+    over: list[bool] = []
+
+    def before(topic: str, key: bytes | None, put: Any) -> None:
+        put()
+        if over and topic == LOCKS:
+            made.lose()
+
+    made = responder(site, before=before)
+    made.load()
+    acts(made, order_message(site, order(site, until=wire_time(site.clock + 10))))
+    over.append(True)
+    tick(made, site, 20)
+    assert made._own is None
+    assert locked(site) == {}
+
+
+def test_who_was_never_told_that_its_turn_is_over_ends(site: Site) -> None:
+    made = owner(site)
+    made.own.writer.stop()
+    with pytest.raises(NotTheOwner):
+        tick(made, site)
