@@ -43,12 +43,14 @@ def test_no_lock_is_lifted_or_lost_that_nobody_lifted(pair: Pair) -> None:
     pair.order("thief@example.org")
     door = Door(supervisor, "thief@example.org")
     until(supervisor, lambda: door.status() == 403, "the thief is kept out")
+    pair.settle()
     owners = set()
     with door.watched() as answers:
         for number in range(ROUNDS):
             turn(pair, number)
             owners.add(pair.owner())
             print(f"round {number + 1} of {ROUNDS}: {len(pair.standing)} locks stand; {pair.owner()}", flush=True)
+        pair.settle()
     assert answers <= {403, 503}, "the thief got in"
     assert len({fence for _, fence in owners}) > 1, "the same process had the topic all the time, so nothing was tried"
     check_history(supervisor)

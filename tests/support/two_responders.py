@@ -120,6 +120,23 @@ class Pair:
         assert until_text is not None
         return seconds_of(until_text)
 
+    def settle(self) -> None:
+        """Both are at work, and one has the turn for eight heartbeats on end: they do not take it from each other."""
+        began: list[tuple[int | None, int | None, tuple[str, int], int]] = []
+
+        def settled() -> bool:
+            first, second = (self.process(agent) for agent in (FIRST, SECOND))
+            now = (first.pid if first else None, second.pid if second else None, self.owner(), self.beats())
+            if None in now or not began or began[-1][:3] != now[:3]:
+                began.append(now)
+            return now[3] >= began[-1][3] + 8
+
+        self.until(settled, "one of both has the turn and keeps it", 60)
+
+    def beats(self) -> int:
+        """How many heartbeats stand on the topic."""
+        return sum(key == HEARTBEAT_KEY for key, _ in Broker(self.supervisor.deployment).values(LOCKS))
+
     def kill(self, agent: str) -> None:
         """At once; whoever started it starts it again."""
         os.kill(self.run(agent).pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ from typing import Any
 from faust.types import TP
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
+from tallystick_stream_jobs.shell.faust_app import make_app
 from tallystick_stream_jobs.shell.runner import _Runner
 
 SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings("test"), "")
@@ -70,3 +71,24 @@ def test_two_rebalances_at_once_start_a_job_one_after_the_other() -> None:
         await asyncio.gather(runner._positions(BOTH, earliest), runner._positions(BOTH, earliest))
 
     assert [(job.most, len(job.told)) for job in play(steps).values()] == [(1, 2)] * 2
+
+
+class Cluster:
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {0, 1} if topic == "wide" else {0}
+
+
+def test_two_processes_of_a_job_with_two_topics_do_not_share_them() -> None:
+    """The way that a group takes is the first that all know: with it, whoever has the one topic has the other."""
+    app = make_app("responder", KafkaSettings(), lambda *_: None, lambda: 0.0)  # type: ignore[arg-type,return-value]  # nobody asks
+
+    async def strategies() -> Any:
+        consumer: Any = app._new_consumer()
+        return consumer._new_consumer_thread()._create_worker_consumer(app.transport)._partition_assignment_strategy
+
+    first = asyncio.run(strategies())[0]
+    members = {name: first.metadata({"findings", "acts", "wide"}) for name in ("b", "a")}
+    assert {name: given.assignment for name, given in first.assign(Cluster(), members).items()} == {
+        "a": [("acts", [0]), ("findings", [0]), ("wide", [0])],
+        "b": [("acts", []), ("findings", []), ("wide", [1])],
+    }
