@@ -59,12 +59,14 @@ class Responder:
         self._watching: Watching | None = None
         self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
         self._beat_at = 0.0
-        self._opening = asyncio.Lock()
+        self._opening, self._telling = asyncio.Lock(), asyncio.Lock()
 
     def load(self) -> None:
         """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""
-        if self._own is not None:
+        if self._own is not None and self._sources.topic().topic.newest.fence <= self._own.writer.numbers.fence:
             return
+        # Who is stopped for longer than a session may get its partitions back and never hear that another had them meanwhile.
+        self.lose()
         own = take_over(self._sources, self._signer, self._outlet, self._recorder)
         self._memory = Memory()
         for decision in self._sources.decisions(own.topic.opener):
@@ -89,12 +91,14 @@ class Responder:
 
     @property
     def watching(self) -> Watching:
-        assert self._watching is not None
+        if self._watching is None:
+            raise NotTheOwner(-1)
         return self._watching
 
     @property
     def proving(self) -> Proving:
-        assert self._proving is not None
+        if self._proving is None:
+            raise NotTheOwner(-1)
         return self._proving
 
     def open_message(self, topic: str, message: Message) -> Opened:
@@ -189,9 +193,11 @@ class Responder:
             await asyncio.to_thread(self._write_down_all, judged)
 
     async def _send(self, topic: str, key: str, body: bytes) -> Awaitable[object]:
-        writer = self.own.writer
-        writer.check()
-        return await self._outlet.send(topic, key.encode(), self._signer.sign(topic, key.encode(), writer.numbers.next(), body))
+        # One at a time: readers refuse a number below one that they have seen, and both lanes tell.
+        async with self._telling:
+            writer = self.own.writer
+            writer.check()
+            return await self._outlet.send(topic, key.encode(), self._signer.sign(topic, key.encode(), writer.numbers.next(), body))
 
     def _write_down_all(self, judged: Sequence[Judged]) -> None:
         for one in judged:
@@ -213,6 +219,19 @@ class Responder:
         if self._own is None or now < self._beat_at:
             return
         self._beat_at = now + _HEARTBEAT_S
+        await self._in_turn(self._beat(now))
+
+    async def _in_turn(self, work: Awaitable[None]) -> None:
+        """Work of the owner's own. Who loses its turn meanwhile leaves the rest to the next owner; NotTheOwner for who was never told that it lost it."""
+        own = self._own
+        try:
+            await work
+        except NotTheOwner:
+            if self._own is own:
+                raise
+            log.info("the turn was over before the work was")
+
+    async def _beat(self, now: float) -> None:
         await self._open()
         for lock in self.own.book.expired(now):
             policy = {"expiry": f"an automatic lock ends after {self._settings.lock_minutes:g} minutes unless somebody confirms it"}
@@ -224,6 +243,9 @@ class Responder:
         """Beside the heartbeat: repair what the topic lost, take in what the ledger has, and tell what does not fit."""
         if self._own is None or not self._own.opened:
             return
+        await self._in_turn(self._look(mirror, now))
+
+    async def _look(self, mirror: Mirror | None, now: float) -> None:
         await self._find(await self.watching.look(mirror.seen if mirror else None, now))
 
     async def _find(self, findings: Sequence[Finding]) -> None:

@@ -91,9 +91,14 @@ class Mirror:
         self._seen, seen = None, Seen(self._opener)
         consumer.assign([_PARTITION])
         consumer.seek_to_beginning(_PARTITION)
-        end, silent = _end(consumer), 0
+        end, silent, expected = _end(consumer), 0, 0
         while not self._stopping.is_set():
             records = consumer.poll(timeout_ms=POLL_MS).get(_PARTITION, [])
+            if records and records[0].offset < expected:
+                # The client itself went back to the beginning of what is another topic under the name.
+                log.error("topic %s begins again at offset %d, after %d: it was made anew", LOCKS, records[0].offset, expected)
+                return
+            expected = records[-1].offset + 1 if records else expected
             for record in records:
                 seen.take(record.key, record.value)
             if consumer.position(_PARTITION) >= end:

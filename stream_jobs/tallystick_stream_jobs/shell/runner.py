@@ -88,6 +88,10 @@ class _Lane:
             self.commits.task_done()
 
 
+def _ours(topic: str, assigned: set[TP]) -> set[int]:
+    return {tp.partition for tp in assigned if tp.topic == topic}
+
+
 class _Runner:
     def __init__(
         self, name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], outlet: Outlet, take: int, max_in_flight: int
@@ -95,7 +99,9 @@ class _Runner:
         self._lanes = {topic: _Lane(job, take, max_in_flight) for topic, job in jobs.items()}
         self._outlet = outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
+        self._name, self._rebalancing = name, asyncio.Lock()
         self._app = make_app(name, settings.kafka, Hooks(self._positions, self._pause_s, self._fail), settings.instance)
+        self._app.on_partitions_assigned.connect(self._assigned)
         for topic, lane in self._lanes.items():
             self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(lane.agent)
 
@@ -109,23 +115,37 @@ class _Runner:
     async def _positions(self, assigned: set[TP], earliest: Callable[..., Awaitable[Mapping[TP, int]]]) -> Mapping[TP, int]:
         wanted: dict[TP, int] = {}
         try:
-            for topic, lane in self._lanes.items():
-                ours = {tp.partition for tp in assigned if tp.topic == topic}
-                lost = lane.partitions - ours
-                if lost:
-                    lane.job.revoked(lost)
-                lane.partitions = ours
-                offsets = await asyncio.to_thread(lane.job.start, ours) if ours else {}
-                available = await earliest(*[TP(topic, partition) for partition in offsets]) if offsets else {}
-                for partition, offset in offsets.items():
-                    first = available.get(TP(topic, partition), 0)
-                    if first > offset:
-                        lane.job.gone(partition, offset, first)
-                    wanted[TP(topic, partition)] = max(offset, first)
+            # Another rebalance may come while the jobs start: one after the other, or a job would start twice at once.
+            async with self._rebalancing:
+                self._take_from(assigned)
+                for topic, lane in self._lanes.items():
+                    ours = _ours(topic, assigned)
+                    lane.partitions = ours
+                    offsets = await asyncio.to_thread(lane.job.start, ours) if ours else {}
+                    available = await earliest(*[TP(topic, partition) for partition in offsets]) if offsets else {}
+                    for partition, offset in offsets.items():
+                        first = available.get(TP(topic, partition), 0)
+                        if first > offset:
+                            lane.job.gone(partition, offset, first)
+                        wanted[TP(topic, partition)] = max(offset, first)
         except Exception as error:
             self._fail(error)
             raise
         return wanted
+
+    async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
+        """Faust asks for positions only where there is something to position: who lost everything hears it here."""
+        log.info("%s has %s", self._name, ", ".join(sorted(f"{tp.topic}/{tp.partition}" for tp in assigned)) or "no partitions")
+        async with self._rebalancing:
+            self._take_from(assigned)
+
+    def _take_from(self, assigned: set[TP]) -> None:
+        """What is in no lane's assignment any more is taken from its job."""
+        for topic, lane in self._lanes.items():
+            lost = lane.partitions - _ours(topic, assigned)
+            if lost:
+                lane.job.revoked(lost)
+                lane.partitions = lane.partitions - lost
 
     def _fail(self, error: BaseException) -> None:
         if self._failed is not None and not self._failed.done():

@@ -470,3 +470,53 @@ def test_numbers_rise_over_restarts_and_wipes(site: Site) -> None:
     second = owner(site)
     tick(second, site)
     assert second.newest > newest
+
+
+def test_who_gets_its_turn_back_after_another_had_it_begins_anew(site: Site) -> None:
+    """Stopped for longer than a session, and never told: what is ordered then must stand above what the other one wrote."""
+    first = owner(site)
+    tick(first, site)
+    site.locks.append((role_key("responder.second"), directive("responder.second", ("responder",))))
+    other = owner(site, "responder.second")
+    acts(other, order_message(site, order(site)))
+    acts(other, order_message(site, order(site, "unlocked", "c2", by="ben")))
+    assert locked(site) == {}
+    site.deliver("responder.second")
+    before = first.own.writer.numbers.fence
+    first.load()
+    assert first.own.writer.numbers.fence > before
+    acts(first, order_message(site, order(site, command="c3")))
+    assert locked(site) == {"principal:eve": "c3"}
+
+
+def test_who_has_its_turn_still_keeps_its_fence(site: Site) -> None:
+    made = owner(site)
+    tick(made, site)
+    before = made.own.writer.numbers.fence
+    made.load()
+    assert made.own.writer.numbers.fence == before
+
+
+def test_who_loses_its_turn_in_the_middle_of_a_beat_goes_on_without_it(site: Site) -> None:
+    """It was told: it need not end, join again and so take the turn from the other one."""
+    over: list[bool] = []
+
+    def before(topic: str, key: bytes | None, put: Any) -> None:
+        put()
+        if over and topic == LOCKS:
+            made.lose()
+
+    made = responder(site, before=before)
+    made.load()
+    acts(made, order_message(site, order(site, until=wire_time(site.clock + 10))))
+    over.append(True)
+    tick(made, site, 20)
+    assert made._own is None
+    assert locked(site) == {}
+
+
+def test_who_was_never_told_that_its_turn_is_over_ends(site: Site) -> None:
+    made = owner(site)
+    made.own.writer.stop()
+    with pytest.raises(NotTheOwner):
+        tick(made, site)

@@ -1,0 +1,104 @@
+"""The responder's second look at its topic: what it sees of one that was made anew."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from tests.support.signing import Speaker, opener
+
+from tallystick_schemas.envelope import Number
+from tallystick_schemas.locks import Held
+from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import LOCKS
+from tallystick_stream_jobs.responder.mirror import Mirror
+
+PARTITION = TopicPartition(LOCKS, 0)
+LOCK = Lock(subject="principal:eve", state="locked", command="c1", reason="stolen", by="ana", at=wire_time(1_795_406_400.0))
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    key: bytes
+    value: bytes
+
+
+@dataclass
+class Topic:
+    """Kafka's topic as consumers without a group find it; they go back to the beginning by themselves when it is shorter than their place."""
+
+    records: list[Record] = field(default_factory=list)
+    connected: int = 0
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.records = [*self.records, Record(len(self.records), key, value)]
+
+
+class Consumer:
+    def __init__(self, topic: Topic) -> None:
+        self._topic, self._at = topic, 0
+        topic.connected += 1
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        assert partitions == [PARTITION]
+
+    def seek_to_beginning(self, _: TopicPartition) -> None:
+        self._at = 0
+
+    def end_offsets(self, _: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {PARTITION: len(self._topic.records)}
+
+    def position(self, _: TopicPartition) -> int:
+        return self._at
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+        records = self._topic.records
+        if self._at > len(records):
+            self._at = 0
+        found, self._at = records[self._at :], len(records)
+        return {PARTITION: found} if found else {}
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+@pytest.fixture
+def mirror(topic: Topic) -> Iterator[Mirror]:
+    made = Mirror(opener(), lambda: Consumer(topic))
+    yield made
+    made.close()
+
+
+def until(condition: Any) -> None:
+    for _ in range(2_000):
+        if condition():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it did not come")
+
+
+def beat(topic: Topic, speaker: Speaker) -> None:
+    topic.put(HEARTBEAT_KEY, speaker.says(LOCKS, HEARTBEAT_KEY, encode_json(LockHeartbeat(wire_time(1_795_406_401.0), 1, "", ""))))
+
+
+def test_what_stood_on_a_topic_that_was_made_anew_is_lacking(topic: Topic, mirror: Mirror) -> None:
+    speaker = Speaker("responder")
+    held = Held(LOCK, Number(1, 0), "responder", "")
+    topic.put(b"principal:eve", speaker.says(LOCKS, b"principal:eve", encode_json(LOCK)))
+    beat(topic, speaker)
+    beat(topic, speaker)
+    until(lambda: mirror.seen is not None and mirror.seen.newest == Number(1, 2))
+    assert mirror.seen is not None
+    assert mirror.seen.lacking([held]) == []
+    topic.records = []
+    beat(topic, speaker)
+    until(lambda: mirror.seen is not None and mirror.seen.newest == Number(1, 3) and topic.connected > 1)
+    assert mirror.seen.lacking([held]) == [held]
