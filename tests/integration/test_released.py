@@ -3,8 +3,6 @@
 import dataclasses
 import tarfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,12 @@ from tallystick_infra.clickhouse.command import clickhouse_command
 from tallystick_infra.control import read_roles
 from tallystick_infra.deployment import Deployment, read_run
 from tallystick_infra.deployment.keyfiles import make_key
+from tallystick_infra.deployment.store_secrets import make_store_secrets
 from tallystick_infra.enrolment import read_directives
 from tallystick_infra.kafka.broker import free_port
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
+from tallystick_infra.supervisor.checks import listens
 from tallystick_producers import Recorder
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_schemas.keys import key_id
@@ -55,18 +55,14 @@ def until(supervisor: Supervisor, condition: Callable[[], bool], what: str, seco
 def audited(deployment: Deployment) -> Report:
     """The auditor's report with nothing but the store running."""
     port, path = free_port(), deployment.path
-    command = clickhouse_command(path / "clickhouse", port, deployment.keys / "clickhouse.password", deployment.auditor_password)
+    command = clickhouse_command(path / "clickhouse", port, make_store_secrets(deployment.keys), deployment.clickhouse("auditor").database)
     child = spawn("clickhouse", command, path / "logs" / "before.log")
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).close()
-                break
-            except (urllib.error.URLError, OSError):
-                assert time.monotonic() < deadline, child.log.read_text()
-                time.sleep(0.05)
-        return verify_history(dataclasses.replace(deployment.clickhouse(), port=port), deployment.log(), time.time())
+        while not listens(port):
+            assert time.monotonic() < deadline, child.log.read_text()
+            time.sleep(0.05)
+        return verify_history(dataclasses.replace(deployment.clickhouse("auditor"), port=port), deployment.log(), time.time())
     finally:
         child.stop()
 
