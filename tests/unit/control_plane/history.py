@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.support.history import History, HistoryBuilder, make_event, make_history, private_key
+from tests.support.history import History, HistoryBuilder, make_event, make_history, private_key, public_bytes
 from tests.support.history_source import MemorySource
-from tests.support.signing import key_of
+from tests.support.signing import SNAPSHOTS, Speaker, key_of
 from tests.support.world import Faults, World
 from tests.unit.notary.test_core import PARAMETERS, WHOLE, read
 
@@ -22,13 +22,15 @@ from tallystick_producers.gateway.tokens import add_token, remove_tokens
 from tallystick_producers.keyfile import load_key
 from tallystick_producers.spool import Spool
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
+from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
-from tallystick_schemas.state import encode_state, parse_state, state_digest
+from tallystick_schemas.state import copy_state, encode_state
 from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.errors import SealerStateBroken, SealRefused
 from tallystick_stream_jobs.notary.restore import restore
+from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.sealer.core import first_state
 
 from .cells import CLOSED, REFUSED, TOLD, Attack, Outcome, unless
@@ -198,21 +200,29 @@ def snapshots(attack: Attack, _: Path) -> Outcome:
     """A notary that starts: the fold must be the one that all entries give."""
     ledger, _batches = read([3, 9, 15])
     known = ledger.snapshots[0]
-    index, state = known[0], parse_state(known[1])
+    index, state = known[0], SNAPSHOTS.open(0, known[1])
     early = read([3])[0].snapshots.get(0, known)
+    # The digest that seals carry names keys by their ids: a stranger's key under a known id fits it.
+    for agent in (stolen := copy_state(state)).agents.values():
+        for key in agent.keys.values():
+            key.public = public_bytes(private_key("mallory"))
+    forged = Speaker("cli").signer.sign(PLACE, b"0", Number(0, index), encode_state(stolen))
     changed: dict[Attack, tuple[int, bytes] | None] = {
-        "forge": (index, encode_state(msgspec.structs.replace(state, agents={}))),
+        "forge": (index, forged),
         "replay": known,
         "roll back": early,
         "reorder": early,
         "delay": None,
         "drop": None,
         "delete": None,
-        "another deployment's": (index, encode_state(HistoryBuilder(1, "other").folds[0].state)),
+        "another deployment's": (
+            index,
+            Signer("other", "notary", key_of("notary")).sign(PLACE, b"0", Number(0, index), encode_state(state)),
+        ),
     }
     ledger.snapshots = {} if changed[attack] is None else {0: changed[attack]}  # type: ignore[dict-item]  # not None here
-    wanted = restore(WHOLE, PARAMETERS).state
-    return unless(state_digest(restore(ledger, PARAMETERS).state) != state_digest(wanted))
+    wanted = restore(WHOLE, PARAMETERS, SNAPSHOTS.open).state
+    return unless(restore(ledger, PARAMETERS, SNAPSHOTS.open).state != wanted)
 
 
 def sealer_state(attack: Attack, home: Path) -> Outcome:
