@@ -11,15 +11,16 @@ from .errors import ParseError
 
 MAX_NESTING: Final = 8
 _DIGITS: Final = 20
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+# A string's end is optional and nothing of it is looked at twice: with one that must end, whoever leaves it open makes the search quadratic.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]+|\\.)*"?|[\[{]|[\]}]')
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def check_json(raw: bytes) -> dict[str, Any]:
     """The object in `raw`; ParseError for duplicate keys, lone surrogates, NUL characters, deep nesting, raw newlines, NaN."""
     if b"\n" in raw or b"\r" in raw:
         raise ParseError("a raw newline")
-    if _depth(raw) > MAX_NESTING:
-        raise ParseError(f"nested deeper than {MAX_NESTING}")
+    _check_depth(raw)
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_int=_integer, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -30,17 +31,17 @@ def check_json(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _depth(raw: bytes) -> int:
-    """Deepest nesting of brackets outside strings."""
-    deepest = depth = 0
+def _check_depth(raw: bytes) -> None:
+    """ParseError at the first bracket outside strings that is too deep. Linear."""
+    depth = 0
     for match in _TOKEN.finditer(raw):
-        token = match.group()
-        if token in b"[{":
+        first = raw[match.start()]
+        if first in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
-        elif token in b"]}":
+            if depth > MAX_NESTING:
+                raise ParseError(f"nested deeper than {MAX_NESTING}")
+        elif first in b"]}":
             depth -= 1
-    return deepest
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _no_constant(text: str) -> None:
 
 def _check_strings(value: object) -> None:
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        if _NO_TEXT.search(value):
             raise ParseError("a NUL character or a lone surrogate")
     elif isinstance(value, dict):
         for key, item in value.items():
