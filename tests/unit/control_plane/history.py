@@ -17,28 +17,30 @@ from tests.unit.notary.test_core import PARAMETERS, WHOLE, read
 
 from tallystick_audit.verify.history import verify_source
 from tallystick_producers.errors import KeyFileError
-from tallystick_producers.gateway.token_file import read_tokens
+from tallystick_producers.gateway.token_file import TokenFile, read_tokens
 from tallystick_producers.gateway.tokens import add_token, remove_tokens
 from tallystick_producers.keyfile import load_key
 from tallystick_producers.spool import Spool
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.headers import SegmentHeader
-from tallystick_schemas.records import parse_record
+from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
 from tallystick_schemas.state import encode_state, parse_state, state_digest
 from tallystick_schemas.verdicts import Verdict
-from tallystick_stream_jobs.errors import SealerStateBroken, SealRefused
+from tallystick_stream_jobs.errors import LedgerDisagrees, SealerStateBroken, SealRefused
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.sealer.core import first_state
 
 from .cells import CLOSED, REFUSED, TOLD, Attack, Outcome, unless
 
 QUIET = {Verdict.ACCEPTED, Verdict.SEEN}
+FOLDED = state_digest(restore(WHOLE, PARAMETERS).state)
+"""Of the state that all entries of the notary's vector give."""
 
 
-def segments(agent: str = "gw", key: str = "gw", count: int = 3) -> list[SignedSegment]:
+def segments(agent: str = "gw", key: str = "gw", count: int = 3, run: int = 1) -> list[SignedSegment]:
     """Of one run of an agent, an event each."""
-    signer, now = SegmentSigner(agent, key_of(key), new_run(1, b"8bytes..")), "2026-11-01T00:00:00.000000Z"
+    signer, now = SegmentSigner(agent, key_of(key), new_run(run, b"8bytes..")), "2026-11-01T00:00:00.000000Z"
     return [signer.sign([make_event(n)], now) for n in range(count)]
 
 
@@ -57,11 +59,18 @@ def judged(records: list[bytes], wanted: int) -> Outcome:
     return unless(sum(one.accepted for one in said) != wanted)
 
 
+def _forged_segments(next_one: bytes) -> list[bytes]:
+    """By a key that is nobody's under the agent's name and under its own, and the run's next one with a signature that does not fit."""
+    read = parse_record(next_one)
+    unsigned = frame_record(read.kind, read.header_raw, bytes(len(read.sig)), read.body)
+    return [segments(key="mallory", run=2)[0].record, segments("mallory", "mallory")[0].record, unsigned]
+
+
 def events(attack: Attack, _: Path) -> Outcome:
     """Three segments of one run."""
-    one, two, three = (part.record for part in segments())
+    one, two, three, four = (part.record for part in segments(count=4))
     cases: dict[Attack, tuple[list[bytes], int]] = {
-        "forge": ([one, two, three, segments(key="mallory")[0].record, segments("mallory", "mallory")[0].record, b"x"], 3),
+        "forge": ([one, two, three, *_forged_segments(four), b"x"], 3),
         "replay": ([one, two, three, one], 3),
         "roll back": ([one, two, three, one, two], 3),
         "reorder": ([one, three, two], 3),
@@ -85,7 +94,7 @@ def spool(attack: Attack, home: Path) -> Outcome:
     assert isinstance(run, SegmentHeader)
     early = attack in ("roll back", "delay")
     kept.put(run.run, made[:2] if early else made, {})
-    other = segments("other", "other")[0].record if attack == "another deployment's" else segments(key="mallory")[0].record
+    other = segments("other", "other")[0].record if attack == "another deployment's" else segments(key="mallory", run=2)[0].record
     sql = {
         "forge": f"INSERT INTO segments (run, n, count, size, record) VALUES ('{'f' * 32}', 0, 1, 1, x'{other.hex()}')",
         "replay": f"INSERT INTO segments (run, n, count, size, record) SELECT '{'f' * 32}', n, count, size, record FROM segments WHERE n = 0",
@@ -117,7 +126,7 @@ def checkpoints_topic(attack: Attack, home: Path) -> Outcome:
         elsewhere = sign_checkpoint(Checkpoint("other/root", 99, bytes(32)), private_key("sealer"))
         given = {
             "forge": [notes[-1][1], bad],
-            "replay": [notes[-1][1], notes[0][1], notes[-1][1]],
+            "replay": [notes[0][1], notes[-1][1], notes[0][1]],
             "roll back": [notes[-1][1], notes[0][1]],
             "reorder": [notes[-1][1], notes[0][1]],
             "delay": [notes[0][1]],
@@ -211,8 +220,10 @@ def snapshots(attack: Attack, _: Path) -> Outcome:
         "another deployment's": (index, encode_state(HistoryBuilder(1, "other").folds[0].state)),
     }
     ledger.snapshots = {} if changed[attack] is None else {0: changed[attack]}  # type: ignore[dict-item]  # not None here
-    wanted = restore(WHOLE, PARAMETERS).state
-    return unless(state_digest(restore(ledger, PARAMETERS).state) != state_digest(wanted))
+    try:
+        return unless(state_digest(restore(ledger, PARAMETERS).state) != FOLDED)
+    except LedgerDisagrees:
+        return TOLD
 
 
 def sealer_state(attack: Attack, home: Path) -> Outcome:
@@ -222,7 +233,8 @@ def sealer_state(attack: Attack, home: Path) -> Outcome:
         world.seal()
         path = home / "sealer" / "state.json"
         shutil.copy(path, home / "old")
-        world.seal()
+        for _ in range(2 if attack == "roll back" else 1):
+            world.seal()
         return _sealer_starts(world, path, attack)
     finally:
         world.close()
@@ -267,7 +279,7 @@ def _moved(raw: bytes) -> bytes:
 
 
 def tokens(attack: Attack, home: Path) -> Outcome:
-    """The file of tokens; ann's was removed, bob's stands."""
+    """The file of tokens; ann's was removed, bob's and carol's stand. A gateway has read it."""
     path = home / "tokens.jsonl"
     anns = add_token(path, "ann", "human")
     old = path.read_bytes()
@@ -275,20 +287,22 @@ def tokens(attack: Attack, home: Path) -> Outcome:
     assert ann is not None
     remove_tokens(path, ann.credential)
     bobs = add_token(path, "bob", "human")
-    now = path.read_bytes()
+    add_token(path, "carol", "human")
+    now, gateway = path.read_bytes(), TokenFile(path)
     thief = add_token(home / "other.jsonl", "eve", "human")
-    path.write_bytes(
-        {
-            "forge": now + (home / "other.jsonl").read_bytes(),
-            "replay": now + now,
-            "roll back": old,
-            "reorder": b"".join(reversed(now.splitlines(keepends=True))),
-            "drop": b"",
-            "delete": b"",
-            "another deployment's": now,
-        }[attack]
-    )
-    book = read_tokens(path)
+    left: dict[Attack, bytes] = {
+        "forge": now + (home / "other.jsonl").read_bytes(),
+        "replay": now + now,
+        "roll back": old,
+        "reorder": b"".join(reversed(now.splitlines(keepends=True))),
+        "drop": b"",
+        "another deployment's": now,
+    }
+    if attack == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(left[attack])
+    book = gateway.book(float("inf"))
     if book.find(thief) is not None or book.find(anns) is not None:
         return unless(True)
     if book.find(bobs) is None:
@@ -299,7 +313,7 @@ def tokens(attack: Attack, home: Path) -> Outcome:
 def key_file(attack: Attack, home: Path) -> Outcome:
     """An agent's private key on disk: another one lies there, or none."""
     if attack == "forge":
-        return judged([part.record for part in [*segments(), *segments(key="mallory")]], 3)
+        return judged([part.record for part in [*segments(), *segments(key="mallory", run=2)]], 3)
     try:
         load_key(home / "agent.key")
     except KeyFileError:
