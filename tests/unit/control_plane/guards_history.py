@@ -135,6 +135,7 @@ SNAPSHOT: Final = Guard("the state digest of a snapshot, which its seal names", 
 REFOLDED: Final = Guard("entries are folded again", instead(restore, "_refold", lambda *_: None))
 SIGNED_PART: Final = Guard("what was signed is still in the store", instead(job, "check_signed_part", lambda *_: None))
 CHAIN: Final = Guard("each row follows from the one before", instead(job, "extend", lambda _, known, rows: _on(known, rows)))
+AHEAD: Final = Guard("no second root log over the one in the store", instead(job, "parting", lambda *_: None))
 OWN_STATE: Final = Guard("the deployment of the sealer's state", wrapped(StateFile, "load", _anyones))
 WHOLE_STATE: Final = Guard("a state that cannot be read ends the sealer", wrapped(sealer_state, "parse_sealer_state", _anew))
 ONE_TOKEN: Final = Guard(

@@ -18,6 +18,7 @@ _LARGEST: Final = ((history.LARGEST,),)
 _REFOLDED: Final = ((history.REFOLDED,),)
 _TOKEN: Final = ((history.KNOWN_TOKEN,),)
 _ROOTS: Final = ((verifier.ROOT_NOTE, verifier.ROOT_LOG),)
+_ANEW: Final = ((history.AHEAD, *_ROOTS[0]),)
 _ROOT_LOG: Final = ((verifier.ROOT_LOG,),)
 _SHARD: Final = ((verifier.SHARD,),)
 _EVENTS: Final = ((verifier.EVENTS,),)
@@ -175,12 +176,12 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
     },
     "the sealer's state": {
         "forge": ((history.SIGNED_PART, history.CHAIN),),
-        "roll back": _ROOTS,
+        "roll back": _ANEW,
         "reorder": ((history.ONE_SEAL,),),
         "delay": ((history.ONE_SEAL,),),
-        "drop": ((history.WHOLE_STATE, *_ROOTS[0]),),
-        "delete": _ROOTS,
-        "another deployment's": ((history.OWN_STATE, history.CHAIN, *_ROOTS[0]),),
+        "drop": ((history.WHOLE_STATE, *_ANEW[0]),),
+        "delete": _ANEW,
+        "another deployment's": ((history.OWN_STATE, history.CHAIN, *_ANEW[0]),),
     },
     "a gateway's token file": {
         "replay": ((history.ONE_TOKEN,), *_TOKEN),
