@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kafka.errors import KafkaTimeoutError
+
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.receipts import Receipt, parse_receipts
 from tallystick_schemas.settings import KafkaSettings, LogSettings
@@ -26,6 +28,8 @@ _AGAIN_S: Final = 1.0
 _LOOK_S: Final = 1.0
 """Nobody is left alone for longer."""
 _CLOSE_S: Final = 5.0
+_DEAF_S: Final = (10.0, 30.0, 60.0, 300.0)
+"""How long a reader of receipts may hear nothing of what is sent again and again; the last one for ever."""
 
 
 class Member(Protocol):
@@ -35,6 +39,8 @@ class Member(Protocol):
     def agent(self) -> str: ...
     @property
     def partition(self) -> int: ...
+    @property
+    def unanswered(self) -> bool: ...
     def send_due(self, outlet: Outlet) -> float: ...
     def take_receipts(self, receipts: Sequence[Receipt]) -> None: ...
     def take_checkpoint(self, origin: str, note: bytes) -> None: ...
@@ -60,6 +66,8 @@ class Hub:
         self._producer: Producer | None = None
         self._reader: ReceiptReader | None = None
         self._broken = False
+        self._heard_at, self._deaf = time.monotonic(), 0
+        """When a receipt of ours came or the reader was made; how many readers before it heard none."""
         self._flying = 0
         self.last_error = ""
         self._threads = [
@@ -199,6 +207,7 @@ class Hub:
             try:
                 knock(self._kafka)
                 self._reader = reader = ReceiptReader(self._kafka, self._opener)
+                self._heard_at = time.monotonic()
                 try:
                     while not self._stopping.is_set():
                         self._receive(reader)
@@ -223,9 +232,21 @@ class Hub:
             return
         receipts, checkpoints = reader.poll()
         self._dispatch(receipts)
+        self._listen()
         for origin, note in dict(checkpoints).items():  # the newest of each log
             for member in self._members:
                 member.take_checkpoint(origin.decode("utf-8", "replace"), note)
+
+    def _listen(self) -> None:
+        """KafkaTimeoutError when this reader hears nothing of what is sent again and again.
+
+        A topic that was made anew under it, or a role that it missed, would keep the spool full for ever; a new reader reads roles from their beginning.
+        """
+        patience = _DEAF_S[min(self._deaf, len(_DEAF_S) - 1)]
+        if time.monotonic() - self._heard_at < patience or not any(member.unanswered for member in self._members):
+            return
+        self._deaf += 1
+        raise KafkaTimeoutError(f"no receipt for {patience:g} s, of segments that Kafka has; they are read anew")
 
     def _dispatch(self, receipts: Sequence[tuple[bytes, bytes]]) -> None:
         members = self._members
@@ -241,6 +262,7 @@ class Hub:
                 self._refused.note(key, error)
         for member in members:
             if mine := by_agent[member.agent.encode()]:
+                self._heard_at, self._deaf = time.monotonic(), 0
                 member.take_receipts(mine)
                 self.wake(member)
 

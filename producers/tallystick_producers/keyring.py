@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from kafka.errors import KafkaTimeoutError
 from tallystick_schemas.envelope import Opener, Signer
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import ROLE_KEY
-from tallystick_schemas.roles import Keyring
+from tallystick_schemas.roles import SIGNERS, Keyring, Role
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 from tallystick_schemas.topics import LOCKS
 
@@ -53,9 +54,9 @@ def take_role(keyring: Keyring, key: bytes | None, value: bytes | None, refused:
         return False
 
 
-def read_opener(kafka: KafkaSettings, settings: LogSettings) -> Opener:
-    """An opener that knows the roles as the topic has them now."""
-    opener = opener_of(settings)
+def read_opener(kafka: KafkaSettings, settings: LogSettings, signers: Mapping[str, tuple[Role, ...]] = SIGNERS) -> Opener:
+    """An opener that knows the roles as the topic has them now. `signers`: whose word counts where."""
+    opener = Opener(settings.deployment, opener_of(settings).keyring, signers)
     consumer = connect(kafka)
     try:
         consumer.assign([ROLES])

@@ -22,6 +22,8 @@ MAX_KNOWN: Final = 4096
 """Segments of a lane that are held in memory; the spool knows the others."""
 _BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _MAX_STALLS: Final = 3
+_UNANSWERED: Final = 2
+"""Sent for the third time, and nobody said a word about it."""
 _NO_TOP: Final = 1 << 63
 _MAX_VERDICT: Final = 255
 """An entry holds it in one byte; anything else is not a notary's word."""
@@ -101,6 +103,11 @@ class SenderCore:
     @property
     def bytes_waiting(self) -> int:
         return sum(lane.bytes for lane in self._lanes.values())
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a lane's first segment landed again and again, and no receipt says a word about it."""
+        return any(lane.stalls >= _UNANSWERED for lane in self._lanes.values())
 
     def open_lane(self, run: str, key: str, segments: int = 0, size: int = 0) -> None:
         """A run to send, signed by `key`, of which the spool already holds `segments` of `size` bytes together."""

@@ -74,6 +74,12 @@ class Sending:
             return self._core.bytes_waiting
 
     @property
+    def unanswered(self) -> bool:
+        """Whether Kafka has had segments again and again, and no receipt comes."""
+        with self._changed:
+            return self._core.unanswered
+
+    @property
     def aside(self) -> int:
         """Segments in the spool that were refused for good, as far as this process knows."""
         return self.aside_before + self.refused

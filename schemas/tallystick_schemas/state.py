@@ -69,7 +69,7 @@ _decoder: Final = msgspec.json.Decoder(State)
 
 
 def parse_state(raw: bytes) -> State:
-    """A state from a snapshot, or ParseError. Compare its digest with the seal's before believing it."""
+    """A state from its bytes, or ParseError. The digest that seals carry names keys by their ids alone: see who signed the bytes before believing them."""
     try:
         return _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

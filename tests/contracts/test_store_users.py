@@ -296,6 +296,14 @@ def test_what_the_server_keeps_of_a_password_is_its_hash(server: EmbeddedClickHo
     """What it wrote anywhere holds none."""
     password = server.settings(role="notary").password
     forms = [password.encode(), base64.b64encode(f"notary:{password}".encode())]
-    files = [path for path in server.directory.rglob("*") if path.is_file() and path.parent != server.keys / "clickhouse"]
-    assert len(files) > 5
-    assert [path for path in files if any(form in path.read_bytes() for form in forms)] == []
+    kept = {path: _bytes(path) for path in server.directory.rglob("*") if path.parent != server.keys / "clickhouse"}
+    assert sum(map(bool, kept.values())) > 5
+    assert [path for path, raw in kept.items() if any(form in raw for form in forms)] == []
+
+
+def _bytes(path: Path) -> bytes:
+    """Nothing for a folder, and for a part that the server merged away since it was listed: what is gone keeps nothing."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return b""

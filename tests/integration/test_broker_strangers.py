@@ -165,6 +165,22 @@ def test_the_command_line_of_no_process_holds_a_password(supervisor):
     assert seen > 2 * 4
 
 
+def test_nothing_that_a_process_runs_or_maps_lies_where_others_may_write(supervisor):
+    """Codecs of Kafka unpack native libraries: in a folder of everybody, who is quicker than they are runs his own in the broker."""
+    import psutil
+
+    maps: dict[str, int] = {}
+    for name, child in supervisor.children.items():
+        for process in (psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)):
+            found = [one.path for one in process.memory_maps() if one.path.startswith("/")]
+            maps[name] = maps.get(name, 0) + len(found)
+            assert [path for path in found if Path(path).parent.exists() and Path(path).parent.stat().st_mode & 0o022] == []
+    assert min(maps.values()) > 10
+    unpacked = supervisor.deployment.path / "kafka" / "tmp"
+    assert any(path.suffix == ".so" for path in unpacked.iterdir()), "they are unpacked here"
+    assert unpacked.stat().st_mode & 0o077 == 0
+
+
 def test_who_takes_a_stopped_brokers_port_learns_no_password(supervisor):
     deployment = supervisor.deployment
     secrets = {user: password.encode() for user, password, _ in deployment.broker_users.every()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from kafka import KafkaProducer
 from tests.support.recorder import ALICE, ATLAS, agent_settings, rows, spooled, wait_for
-from tests.support.recorder_kafka import Broker, broker, tiny_notary
+from tests.support.recorder_kafka import Broker, broker, give_roles, tiny_notary
 from tests.support.signing import Speaker, directive, role_key
 
 from tallystick_producers import ReceiptTimeout, Recorder, SegmentsRefused
@@ -245,5 +245,23 @@ def test_a_broker_that_lost_everything_gets_what_had_no_receipt(tmp_path, one):
         one.lose_everything()
         one.start()
         with tiny_notary(one.kafka, "lost") as notary:
+            recorder.wait_receipts(60)
+            assert notary.ids() == ids
+
+
+def test_a_role_that_a_topic_which_was_made_anew_carries_is_learned(tmp_path, one):
+    """The reader stands far behind the end of the new topic: it goes on from the newest value, and would never hear who the notary is."""
+    for _ in range(20):
+        give_roles(one.kafka)
+    settings = agent_settings(tmp_path, "anew", one.kafka, resend_s=1.0)
+    with Recorder.open(settings) as recorder:
+        ids = put(recorder, 0, 10)
+        recorder.flush()
+        wait_for(lambda: recorder.stats().sent >= recorder.stats().segments, "the broker has them")
+        one.kill()
+        one.lose_everything()
+        one.start()
+        give_roles(one.kafka, **{"notary.two": ["notary"]})
+        with tiny_notary(one.kafka, "anew", speaker=Speaker("notary.two")) as notary:
             recorder.wait_receipts(60)
             assert notary.ids() == ids

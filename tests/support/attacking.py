@@ -15,11 +15,12 @@ from tests.support.deployment import cli
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.deployment.keyfiles import read_key
 from tallystick_infra.supervisor import Supervisor
+from tallystick_producers.keyring import opener_of
 from tallystick_schemas.access import group_of
 from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.topics import LOCKS, topic_table
 from tallystick_stream_jobs.responder.client import read_findings
-from tallystick_stream_jobs.responder.lock_topic import ReadTopic, opener_of, read_lock_topic
+from tallystick_stream_jobs.responder.lock_topic import ReadTopic, read_lock_topic
 
 FILE = "models/m/weights.bin"
 ABOVE = Number(1 << 62, 1)

@@ -48,8 +48,19 @@ class Broker:
 
     def start(self) -> None:
         command = prepare(self.settings, ensure_jars())
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self._answers, "the broker", 60)
+
+    @property
+    def _log(self) -> Path:
+        return self.settings.directory / "said.log"
+
+    def check(self) -> None:
+        """AssertionError, with what it said last, when it ended although nobody killed it: a test that waits for it would say something else."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            said = self._log.read_bytes()[-4000:].decode(errors="replace")
+            raise AssertionError(f"the broker ended by itself with {code}: {said}")
 
     def role(self, role: str, password: str | None = None) -> KafkaSettings:
         """Of a user with the rights of this row of the table."""
@@ -175,5 +186,6 @@ def broker(directory: Path) -> Iterator[Broker]:
     try:
         one.start()
         yield one
+        one.check()
     finally:
         one.kill()

@@ -13,6 +13,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.messages import ROLE_KEY
 from tallystick_schemas.roles import Keyring, Mandate, Role, Scope, subject_of, value_of
 from tallystick_schemas.signing import sign_record, wire_time
+from tallystick_stream_jobs.notary.snapshots import SNAPSHOT_SIGNERS, Snapshots
 from tallystick_stream_jobs.shell.voice import Voice
 
 DEPLOYMENT = "test"
@@ -91,3 +92,11 @@ class Speaker:
     def says(self, topic: str, key: bytes | None, body: bytes, number: Number | None = None) -> bytes:
         """The value to put under `key` of `topic`."""
         return self.signer.sign(topic, key, number or self.numbers.next(), body)
+
+
+def snapshots(notary: str = "notary") -> Snapshots:
+    """A notary's, who knows the other parts."""
+    return Snapshots(Speaker(notary).signer, lambda: Opener(DEPLOYMENT, keyring(), SNAPSHOT_SIGNERS))
+
+
+SNAPSHOTS = snapshots()

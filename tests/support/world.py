@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.support.history import History, private_key, public_bytes
 from tests.support.recorder import agent_settings, public_key
+from tests.support.signing import SNAPSHOTS
 
 from tallystick_producers.errors import SpoolFailed
 from tallystick_producers.keyfile import load_key
@@ -264,8 +265,10 @@ class World:
         self.spool.close()
 
     def start_notary(self) -> None:
-        fold = restore(self.ledger, Parameters.of(SHARD, self.log.origin(SHARD), self.log.operator_keys, self.log.sealer_keys))
-        self._notary = ShardNotary(fold, self.ledger.accepted_header)
+        fold = restore(
+            self.ledger, Parameters.of(SHARD, self.log.origin(SHARD), self.log.operator_keys, self.log.sealer_keys), SNAPSHOTS.open
+        )
+        self._notary = ShardNotary(fold, self.ledger.accepted_header, SNAPSHOTS.sign)
         self._position = fold.state.offset + 1
         self._batch: Batch | None = None
 

@@ -3,7 +3,7 @@
 import json
 
 from tallystick_schemas.directives import AGENT
-from tallystick_schemas.encoding import lp, to_base64
+from tallystick_schemas.encoding import digest, lp, to_base64
 from tallystick_schemas.envelope import MAGIC, Number, Opener, Signer, parse_claim
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Directive
@@ -69,7 +69,7 @@ def _goods() -> list[Json]:
 def _no_envelopes() -> list[Json]:
     head = parse_claim(GOOD_ONE).head
     rest = GOOD_ONE[4 + len(head) :]
-    numbers = head[:16]
+    numbers, said = head[:16], head[-36:]
     return [
         _bad("nothing", 1, b""),
         _bad("unsigned", 1, BODY),
@@ -77,11 +77,15 @@ def _no_envelopes() -> list[Json]:
         _bad("magic-alone", 1, MAGIC),
         _bad("cut-in-the-numbers", 1, GOOD_ONE[:19]),
         _bad("cut-in-the-agent", 1, GOOD_ONE[:26]),
-        _bad("cut-in-the-key-id", 1, GOOD_ONE[: 4 + len(head) - 1]),
+        _bad("cut-in-the-key-id", 1, GOOD_ONE[: 4 + len(head) - 37]),
+        _bad("cut-in-the-size", 1, GOOD_ONE[: 4 + len(head) - 33]),
+        _bad("cut-in-the-hash", 1, GOOD_ONE[: 4 + len(head) - 1]),
         _bad("cut-in-the-signature", 1, GOOD_ONE[: 4 + len(head) + 63]),
-        _bad("agent-of-129-bytes", 1, MAGIC + numbers + lp(b"a" * 129) + lp(KEYS["responder"].id.encode()) + rest),
-        _bad("key-id-of-17-bytes", 1, MAGIC + numbers + lp(b"responder") + lp(KEYS["responder"].id.encode() + b"0") + rest),
-        _bad("agent-not-ascii", 1, MAGIC + numbers + lp("respönder".encode()) + lp(KEYS["responder"].id.encode()) + rest),
+        _bad("one-byte-more", 1, GOOD_ONE + b" "),
+        _bad("one-byte-less", 1, GOOD_ONE[:-1]),
+        _bad("agent-of-129-bytes", 1, MAGIC + numbers + lp(b"a" * 129) + lp(KEYS["responder"].id.encode()) + said + rest),
+        _bad("key-id-of-17-bytes", 1, MAGIC + numbers + lp(b"responder") + lp(KEYS["responder"].id.encode() + b"0") + said + rest),
+        _bad("agent-not-ascii", 1, MAGIC + numbers + lp("respönder".encode()) + lp(KEYS["responder"].id.encode()) + said + rest),
     ]
 
 
@@ -104,14 +108,15 @@ def _elsewhere() -> list[Json]:
     after = len(head) + 4 + 64
     return [
         _bad("signed-by-another-key", 5, GOOD_ONE[: 4 + len(head)] + forged[4 + len(head) :]),
-        _bad("another-body", 5, GOOD_ONE[:after] + GOOD_ONE[after:].replace(b"locked", b"lacked")),
-        _bad("one-byte-more", 5, GOOD_ONE + b" "),
+        _bad("another-hash", 5, GOOD_ONE[: after - 96] + digest(b"another") + GOOD_ONE[after - 64 :]),
+        _bad("another-size", 5, GOOD_ONE[: after - 100] + (len(BODY) + 1).to_bytes(4, "big") + GOOD_ONE[after - 96 :] + b" "),
         _bad("another-number", 5, GOOD_ONE[:19] + b"\x04" + GOOD_ONE[20:]),
         _bad("of-another-deployment", 5, said("responder", deployment="other")),
         _bad("of-another-topic", 5, GOOD_ONE, "decisions"),
         _bad("of-another-kafka-key", 5, GOOD_ONE, "locks", b"principal:bob@example.org"),
         _bad("without-its-kafka-key", 5, GOOD_ONE, "locks", None),
         _bad("kafka-key-empty-for-none", 5, said("notary", "acts", None), "acts", b""),
+        _bad("another-body", 6, GOOD_ONE[:after] + GOOD_ONE[after:].replace(b"locked", b"lacked")),
     ]
 
 

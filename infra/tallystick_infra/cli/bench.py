@@ -58,6 +58,15 @@ def respond(trials: int, as_json: bool) -> None:
     _measure({"respond"}, 0, trials, as_json=as_json)
 
 
+@bench.command()
+@json_option
+def signing(as_json: bool) -> None:
+    """Microseconds to sign, open and refuse a message of the control plane, by its size. Starts nothing."""
+    from ..bench.signing import signing as measure
+
+    _show({"signing": measure()}, as_json=as_json)
+
+
 def _measure(what: set[str], events: int, trials: int, *, as_json: bool, show: set[str] | None = None) -> None:
     from ..bench import detect as detecting
     from ..bench import ingest as ingesting

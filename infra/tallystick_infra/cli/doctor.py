@@ -234,7 +234,8 @@ def _roles(deployment: Deployment) -> list[Check]:
 
 def _responder(deployment: Deployment) -> list[Check]:
     """The newest signed heartbeat on `locks`, and whether the topic holds what it speaks of: gateways deny when either is not so."""
-    from tallystick_stream_jobs.responder.lock_topic import opener_of, read_lock_topic
+    from tallystick_producers.keyring import opener_of
+    from tallystick_stream_jobs.responder.lock_topic import read_lock_topic
 
     read = read_lock_topic(deployment.kafka(), opener_of(deployment.log()))
     if read.heartbeat is None:

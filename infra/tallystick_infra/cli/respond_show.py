@@ -74,10 +74,11 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Lifted ones as well.")
 def locks(data: Path, as_json: bool, everything: bool) -> None:
     """Who is locked, why, by whom, until when; which points have said that they deny them; what waits for people, and what was withdrawn."""
+    from tallystick_producers.keyring import opener_of
     from tallystick_schemas.locks import in_force
     from tallystick_schemas.notices import notices, pending, withdrawn
     from tallystick_schemas.times import seconds_of
-    from tallystick_stream_jobs.responder.lock_topic import opener_of, read_lock_topic
+    from tallystick_stream_jobs.responder.lock_topic import read_lock_topic
     from tallystick_stream_jobs.responder.points import read_enforcement, standing
     from tallystick_stream_jobs.responder.topics import read_decisions
 

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 import subprocess
 import uuid
@@ -142,6 +143,11 @@ def _java(settings: BrokerSettings, jars: Path, *options: str) -> list[str]:
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
         "-Djava.awt.headless=true",
+        # Codecs unpack their native libraries there and run them: in a folder of everybody, another user of the machine can be quicker than they are.
+        f"-Djava.io.tmpdir={settings.directory / 'tmp'}",
+        # Otherwise a file of what the JVM does, which others read, and a crash's report where the process was started.
+        "-XX:-UsePerfData",
+        f"-XX:ErrorFile={settings.directory / 'crash-%p.log'}",
         f"-Dlog4j2.configurationFile={settings.directory / 'log4j2.yaml'}",
         "-cp",
         classpath(jars),
@@ -153,6 +159,7 @@ def prepare(settings: BrokerSettings, jars: Path) -> list[str]:
     """The command that runs the broker; formats the directory the first time. StartFailed when that fails."""
     directory = settings.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _own_folder(directory / "tmp")
     properties = directory / "server.properties"
     properties.write_text(_properties(settings))
     (directory / "log4j2.yaml").write_text(_LOG4J.format(log=directory / "broker.log"))
@@ -163,6 +170,12 @@ def prepare(settings: BrokerSettings, jars: Path) -> list[str]:
         if done.returncode:
             raise StartFailed("Kafka", (done.stderr or done.stdout).strip().splitlines()[-1][:300], directory / "broker.log")
     return _java(settings, jars, "kafka.Kafka", str(properties))
+
+
+def _own_folder(path: Path) -> None:
+    """Nobody else's, and empty: what a killed broker unpacked is left behind otherwise."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from tallystick_schemas.headers import Kind, SegmentHeader
 from tallystick_schemas.messages import Signal, VerifiedSegment
 from tallystick_schemas.receipts import NO_RUN, OPERATOR, SEALER, Receipt
 from tallystick_schemas.segments import segment_link
-from tallystick_schemas.state import encode_state
+from tallystick_schemas.state import State
 from tallystick_schemas.topics import verified_partition
 from tallystick_schemas.verdicts import Verdict
 
@@ -52,8 +52,9 @@ class Batch:
 class ShardNotary:
     """One shard: its fold, and the small memory that tells an honest repeat from two segments under one number."""
 
-    def __init__(self, fold: Fold, look_up: LookUp) -> None:
-        self.fold = fold
+    def __init__(self, fold: Fold, look_up: LookUp, sign: Callable[[State], bytes]) -> None:
+        """`sign`: gives the bytes of a snapshot."""
+        self.fold, self._sign = fold, sign
         self.shard = fold.parameters.shard
         self._roles = ShardRoles(fold)
         self._look_up = look_up
@@ -121,7 +122,7 @@ class ShardNotary:
             return
         self._snapshot_at = step.index
         state = self.fold.state
-        batch.snapshots.append(rows.snapshot_row(self.shard, step.index, state.epoch, encode_state(state)))
+        batch.snapshots.append(rows.snapshot_row(self.shard, step.index, state.epoch, self._sign(state)))
 
     def _receipt(self, batch: Batch, step: Step, value: bytes) -> None:
         if step.record is None:

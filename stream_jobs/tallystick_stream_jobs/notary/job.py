@@ -9,7 +9,7 @@ from typing import Any
 
 import clickhouse_connect
 
-from tallystick_producers.keyring import signer_of
+from tallystick_producers.keyring import read_opener, signer_of
 from tallystick_schemas.errors import FoldError, OffsetsMissing
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.receipts import Receipt, encode_receipts
@@ -21,6 +21,7 @@ from .core import Batch, ShardNotary
 from .generations import current_topic_id, generation_of
 from .ledger import ClickHouseLedger, Ledger, Rows
 from .restore import restore
+from .snapshots import SNAPSHOT_SIGNERS, Snapshots
 
 log = logging.getLogger(__name__)
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -51,9 +52,11 @@ class Pending:
 class NotaryJob:
     """BatchJob on `events`."""
 
-    def __init__(self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str], voice: Voice) -> None:
+    def __init__(
+        self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str], voice: Voice, snapshots: Snapshots
+    ) -> None:
         self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
-        self._voice = voice
+        self._voice, self._snapshots = voice, snapshots
         self._shards: dict[int, ShardNotary] = {}
         self._pending: list[Pending] = []
         self._much, self._landed = asyncio.Event(), asyncio.Event()
@@ -67,11 +70,11 @@ class NotaryJob:
         for shard in partitions:
             log_settings = self._settings.log
             parameters = Parameters.of(shard, log_settings.origin(shard), log_settings.operator_keys, log_settings.sealer_keys)
-            fold = restore(self._ledger, parameters)
+            fold = restore(self._ledger, parameters, self._snapshots.open)
             made_anew = fold.state.generation >= 0 and generation_of(self._ledger, fold.state, shard) != topic_id
             if made_anew:
                 self._ledger.drop_orphans(shard, fold.state.index)
-            self._shards[shard] = ShardNotary(fold, self._ledger.accepted_header)
+            self._shards[shard] = ShardNotary(fold, self._ledger.accepted_header, self._snapshots.sign)
             wanted[shard] = 0 if made_anew else fold.state.offset + 1
         return wanted
 
@@ -179,8 +182,10 @@ class NotaryJob:
 def run_notary(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs notary`."""
     # Numbers show whoever reads what is missing of one run; what stands where is the ledger's index, so a clock that was set back hides nothing.
-    voice = Voice(signer_of(agent), int(time.time() * 1000))
+    signer = signer_of(agent)
+    voice = Voice(signer, int(time.time() * 1000))
+    snapshots = Snapshots(signer, lambda: read_opener(settings.kafka, settings.log, SNAPSHOT_SIGNERS))
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
-    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS), voice)
+    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS), voice, snapshots)
     run_job("notary", EVENTS, settings, job, outlet=outlet, take=TAKE, max_in_flight=MAX_FLYING)

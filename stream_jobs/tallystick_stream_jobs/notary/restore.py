@@ -1,6 +1,7 @@
 """Bringing a shard's fold back from the ledger: the newest snapshot, checked against its seal, then every entry after it."""
 
 import logging
+from collections.abc import Callable
 
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused
 from tallystick_schemas.entries import Entry, parse_entry
@@ -9,18 +10,20 @@ from tallystick_schemas.facts import parse_facts
 from tallystick_schemas.fold import Fold, Parameters
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.records import Record
-from tallystick_schemas.state import State, parse_state, state_digest
+from tallystick_schemas.state import State, state_digest
 from tallystick_schemas.verdicts import Verdict
 
 from ..errors import LedgerDisagrees
 from .ledger import Ledger, StoredEntry
 
 log = logging.getLogger(__name__)
+OpenSnapshot = Callable[[int, bytes], State]
+"""(shard, row's bytes) -> the state that a notary signed; ParseError."""
 
 
-def restore(ledger: Ledger, parameters: Parameters) -> Fold:
+def restore(ledger: Ledger, parameters: Parameters, open_snapshot: OpenSnapshot) -> Fold:
     """The fold as it stood after the ledger's last entry. LedgerDisagrees where an entry is not what folding gives."""
-    state = _from_snapshot(ledger, parameters)
+    state = _from_snapshot(ledger, parameters, open_snapshot)
     fold = Fold(parameters, state)
     folded = 0
     for row in ledger.entries(parameters.shard, fold.state.index + 1):
@@ -57,13 +60,13 @@ class _Recorded:
         return EMPTY_BODY
 
 
-def _from_snapshot(ledger: Ledger, parameters: Parameters) -> State | None:
-    """The newest snapshot's state when it is what the seal at its index vouches for; else nothing, and everything is folded."""
+def _from_snapshot(ledger: Ledger, parameters: Parameters, open_snapshot: OpenSnapshot) -> State | None:
+    """The newest snapshot's state when a notary signed it and the seal at its index vouches for it; else nothing, and everything is folded."""
     raw = ledger.snapshot(parameters.shard)
     if raw is None:
         return None
     try:
-        state = parse_state(raw)
+        state = open_snapshot(parameters.shard, raw)
         _check(ledger, parameters, state)
     except (ParseError, LedgerDisagrees) as error:
         log.warning("shard %d: the snapshot is not used: %s; every entry is folded again", parameters.shard, error)

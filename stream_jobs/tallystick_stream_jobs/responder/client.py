@@ -8,7 +8,7 @@ from typing import Final, Literal
 from kafka import KafkaConsumer, TopicPartition
 
 from tallystick_producers import Recorder
-from tallystick_producers.keyring import read_opener
+from tallystick_producers.keyring import opener_of, read_opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Finding, Level, Lock, parse_finding, parse_message
 from tallystick_schemas.orders import Order, facts_of
@@ -17,7 +17,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import DECISIONS, FINDINGS
 
 from ..errors import LockUnconfirmed, OrderHeld
-from .lock_topic import opener_of, read_lock_topic
+from .lock_topic import read_lock_topic
 
 _LOOK_BACK: Final = 2_000
 

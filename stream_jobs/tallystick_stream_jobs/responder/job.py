@@ -11,7 +11,7 @@ import msgspec
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_producers.following import connect
-from tallystick_producers.keyring import signer_of
+from tallystick_producers.keyring import opener_of, signer_of
 from tallystick_schemas.envelope import Number, Opened, Signer
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Finding, Lock, encode_json, parse_batch, parse_finding
@@ -23,7 +23,6 @@ from ..errors import NotTheOwner
 from ..shell import Message, Outlet, run_jobs
 from ..triage.record import record_told
 from .decisions import MAX_TEXT, about_finding, about_lock, about_order, automatic, command_of, cut, event_attrs, resource_of, subject_of
-from .lock_topic import opener_of
 from .memory import Memory
 from .mirror import Mirror
 from .ownership import Ownership, take_over

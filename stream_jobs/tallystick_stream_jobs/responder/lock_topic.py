@@ -12,8 +12,7 @@ from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.locks import LockTopic
 from tallystick_schemas.messages import LockHeartbeat
-from tallystick_schemas.roles import Keyring
-from tallystick_schemas.settings import KafkaSettings, LogSettings
+from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import LOCKS
 
 log: Final = logging.getLogger(__name__)
@@ -28,11 +27,6 @@ class ReadTopic:
     heartbeat: LockHeartbeat | None
     agreed: bool
     refused: int
-
-
-def opener_of(settings: LogSettings) -> Opener:
-    """An opener of this deployment that knows no role yet."""
-    return Opener(settings.deployment, Keyring.of(settings.operator_keys))
 
 
 def read_lock_topic(kafka: KafkaSettings, opener: Opener) -> ReadTopic:

@@ -38,6 +38,7 @@ class Outlet:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
+        self._making = asyncio.Lock()
         self.failed: Callable[[BaseException], None] = lambda _: None
         """Called in the job's loop when the producer learns no more where partitions are: what was sent would wait for ever."""
 
@@ -48,25 +49,31 @@ class Outlet:
         return sent
 
     async def _ready(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **aiokafka_kwargs(self._kafka),
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                compression_type="lz4",
-                max_batch_size=1 << 20,
-                max_request_size=_MAX_REQUEST,
-                request_timeout_ms=30_000,
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-            producer.client._sync_task.add_done_callback(self._ended)
-        return self._producer
+        if self._producer is not None:
+            return self._producer
+        # Two who send the first messages at once must not make two: one would fly on unseen and never be closed.
+        async with self._making:
+            return self._producer or await self._make()
+
+    async def _make(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **aiokafka_kwargs(self._kafka),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            compression_type="lz4",
+            max_batch_size=1 << 20,
+            max_request_size=_MAX_REQUEST,
+            request_timeout_ms=30_000,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        producer.client._sync_task.add_done_callback(self._ended)
+        return producer
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.support.signing import DEPLOYMENT, Speaker, key_of, public_of
 
-from tallystick_schemas.envelope import Signer
+from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.keys import key_id
 
 FENCE = 99
@@ -29,10 +29,18 @@ def pretender(agent: str) -> Speaker:
     return speaker
 
 
+class Swapper(Speaker):
+    """Puts its words under the head and signature of a true message, which has a body of the same size."""
+
+    def says(self, topic: str, key: bytes | None, body: bytes, number: Number | None = None) -> bytes:
+        true = super().says(topic, key, bytes(len(body)), number)
+        return true[: len(true) - len(body)] + body
+
+
 def forgers(role: str) -> list[Speaker]:
-    """Another role's; nobody's; the role's name with a key that no operator enrolled; its name and key id over somebody else's signature."""
+    """Another role's; nobody's; the role's name with a key that no operator enrolled; its name and key id over somebody else's signature; other words."""
     other = "notary" if role != "notary" else "gateway"
-    return [Speaker(other, FENCE), Speaker("mallory", FENCE), Speaker(role, FENCE, key="mallory"), pretender(role)]
+    return [Speaker(other, FENCE), Speaker("mallory", FENCE), Speaker(role, FENCE, key="mallory"), pretender(role), Swapper(role, FENCE)]
 
 
 def foreigner(role: str) -> Speaker:

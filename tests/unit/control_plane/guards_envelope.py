@@ -48,10 +48,11 @@ KEY: Final = Guard(
 )
 ROLE: Final = Guard("the signer's role on this topic", lambda: patch.dict(SIGNERS, dict.fromkeys(SIGNERS, ROLES)))  # type: ignore[arg-type]  # a Mapping to others, and a dict
 SIGNATURE: Final = Guard("the signature", instead(envelope, "_public_key", lambda raw: SimpleNamespace(verify=lambda *_: None)))
+BODY: Final = Guard("the body's hash", instead(envelope, "digest", lambda _: bytes(32)))
 DEPLOYMENT: Final = Guard("the deployment is signed", wrapped(Opener, "open", _elsewhere))
 NUMBER: Final = Guard(
     "a number must rise",
     together(instead(Number, "__le__", lambda *_: False), instead(Number, "__lt__", lambda *_: True)),
 )
-SPOKEN: Final = ((UNSIGNED,), (KEY,), (ROLE,), (SIGNATURE,))
+SPOKEN: Final = ((UNSIGNED,), (KEY,), (ROLE,), (SIGNATURE,), (BODY,))
 """What each forgery of a signed message meets: one guard each, so that each is missed."""

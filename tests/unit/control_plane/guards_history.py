@@ -1,9 +1,11 @@
 """Guards of the history: verdicts of the fold, checkpoints, snapshots, the sealer's state, token and key files."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
@@ -17,6 +19,7 @@ from tallystick_producers.gateway.tokens import TokenBook, token_record
 from tallystick_producers.sending import Sending
 from tallystick_schemas import judge
 from tallystick_schemas.checkpoints import Checkpoint, parse_checkpoint
+from tallystick_schemas.envelope import Claim, Signer, parse_claim
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.notes import parse_note
@@ -24,12 +27,14 @@ from tallystick_schemas.state import Agent, Key, State
 from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.notary import restore
 from tallystick_stream_jobs.notary.ledger import StoredEntry
+from tallystick_stream_jobs.notary.snapshots import PLACE, SNAPSHOT_SIGNERS
 from tallystick_stream_jobs.sealer import job
 from tallystick_stream_jobs.sealer import state as sealer_state
 from tallystick_stream_jobs.sealer.core import LogState
 from tallystick_stream_jobs.sealer.state import StateFile
 
 from .guards import Guard, instead, wrapped
+from .guards_envelope import ROLES
 
 STRANGERS: Final = {key_id(public_of(name)): public_of(name) for name in ("gw", "mallory", "other")}
 
@@ -117,6 +122,16 @@ def _any_key(before: Callable[..., bytes]) -> Callable[..., bytes]:
     return read
 
 
+def _own_elsewhere(before: Callable[..., Claim]) -> Callable[..., Claim]:
+    def own(self: Signer, *said: Any) -> Claim:
+        try:
+            return before(self, *said)
+        except ParseError:
+            return before(dataclasses.replace(self, deployment="other"), *said)
+
+    return own
+
+
 ENROLLED: Final = Guard("only a key that an operator enrolled", wrapped(judge, "_signer", _enrolling))
 SEGMENT_SIGNATURE: Final = Guard(
     "the segment's signature", instead(judge, "_public_key", lambda _: SimpleNamespace(verify=lambda *_: None))
@@ -131,7 +146,9 @@ MALFORMED: Final = Guard(
 PINNED: Final = Guard("the sealer's signature", instead(sending, "open_checkpoint", _unverified))
 ORIGIN: Final = Guard("the checkpoint's origin", wrapped(sending, "open_checkpoint", _any_origin))
 LARGEST: Final = Guard("the largest checkpoint stands", wrapped(Sending, "take_checkpoint", _forgetting))
-SNAPSHOT: Final = Guard("the state digest of a snapshot, which its seal names", instead(restore, "_check", lambda *_: None))
+SNAPSHOT_ROLE: Final = Guard("a notary's role", lambda: patch.dict(SNAPSHOT_SIGNERS, {PLACE: ROLES}))  # type: ignore[arg-type]  # a Mapping to others, and a dict
+OWN_SNAPSHOT: Final = Guard("the notary's own signature", instead(Signer, "own", lambda _, *said: parse_claim(said[-1])))
+OWN_DEPLOYMENT: Final = Guard("the deployment is signed", wrapped(Signer, "own", _own_elsewhere))
 REFOLDED: Final = Guard("entries are folded again", instead(restore, "_refold", lambda *_: None))
 SIGNED_PART: Final = Guard("what was signed is still in the store", instead(job, "check_signed_part", lambda *_: None))
 CHAIN: Final = Guard("each row follows from the one before", instead(job, "extend", lambda _, known, rows: _on(known, rows)))

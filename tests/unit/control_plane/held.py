@@ -8,7 +8,7 @@ from . import guards_jobs as jobs
 from . import guards_verifier as verifier
 from .cells import Attack
 from .guards import Way
-from .guards_envelope import DEPLOYMENT, KEY, NUMBER, ROLE, SIGNATURE, SPOKEN, UNSIGNED
+from .guards_envelope import BODY, DEPLOYMENT, KEY, NUMBER, ROLE, SIGNATURE, SPOKEN, UNSIGNED
 
 Ways = tuple[Way, ...]
 _NUMBER: Final = ((NUMBER,),)
@@ -49,7 +49,7 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
         "another deployment's": _DEPLOYMENT,
     },
     "findings": {
-        "forge": ((UNSIGNED,), (KEY,), (jobs.ROLES_GIVEN,), (SIGNATURE,)),
+        "forge": ((UNSIGNED,), (KEY,), (jobs.ROLES_GIVEN,), (SIGNATURE,), (BODY,)),
         "replay": ((jobs.TOLD, jobs.BOOKED, jobs.LIFTED),),
         "reorder": ((jobs.BY_ITSELF,),),
         "another deployment's": _DEPLOYMENT,
@@ -66,7 +66,7 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
     },
     "decisions": {"forge": SPOKEN, "replay": _NUMBER, "another deployment's": _DEPLOYMENT},
     "enforcement": {
-        "forge": ((UNSIGNED,), (KEY,), (SIGNATURE,), (doors.OWN_POINT,)),
+        "forge": ((UNSIGNED,), (KEY,), (SIGNATURE,), (BODY,), (doors.OWN_POINT,)),
         "replay": _NUMBER,
         "reorder": _NUMBER,
         "delay": ((doors.NOT_LATE,),),
@@ -99,7 +99,7 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
         "another deployment's": _DEPLOYMENT,
     },
     "detector-state": {
-        "forge": ((KEY,), (ROLE,), (SIGNATURE,)),
+        "forge": ((KEY,), (ROLE,), (SIGNATURE,), (BODY,)),
         "replay": _OWNED,
         "roll back": ((jobs.OWN_PLACE,),),
         "reorder": _OWNED,
@@ -158,14 +158,14 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
     "rejected": {"forge": _FOLD, "replay": ((verifier.SAME_REJECTED,),), "reorder": _FOLD, "another deployment's": _FOLD},
     "all tables together": {"another deployment's": ((verifier.ROOT_NOTE,),)},
     "notary_snapshots": {
-        "forge": ((history.SNAPSHOT,), *_REFOLDED),
+        "forge": ((history.SNAPSHOT_ROLE,), (KEY,), (history.OWN_SNAPSHOT,), *_REFOLDED),
         "replay": _REFOLDED,
         "roll back": _REFOLDED,
         "reorder": _REFOLDED,
         "delay": _REFOLDED,
         "drop": _REFOLDED,
         "delete": _REFOLDED,
-        "another deployment's": ((history.SNAPSHOT,), *_REFOLDED),
+        "another deployment's": ((history.OWN_DEPLOYMENT,), *_REFOLDED),
     },
     "an agent's spool": {
         "forge": ((history.ENROLLED,),),

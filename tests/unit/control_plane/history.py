@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.support.history import History, HistoryBuilder, make_event, make_history, private_key
+from tests.support.history import History, HistoryBuilder, make_event, make_history, private_key, public_bytes
 from tests.support.history_source import MemorySource
-from tests.support.signing import key_of
-from tests.support.world import Faults, World
+from tests.support.signing import SNAPSHOTS, Speaker, key_of
+from tests.support.world import Faults, MemoryLedger, World
 from tests.unit.notary.test_core import PARAMETERS, WHOLE, read
 
 from tallystick_audit.verify.history import verify_source
@@ -22,20 +22,23 @@ from tallystick_producers.gateway.tokens import add_token, remove_tokens
 from tallystick_producers.keyfile import load_key
 from tallystick_producers.spool import Spool
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
+from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
-from tallystick_schemas.state import encode_state, parse_state, state_digest
+from tallystick_schemas.state import copy_state, encode_state
 from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.errors import LedgerDisagrees, SealerStateBroken, SealRefused
 from tallystick_stream_jobs.notary.restore import restore
+from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.sealer.core import first_state
 
 from .cells import CLOSED, REFUSED, TOLD, Attack, Outcome, unless
+from .forgers import pretender
 
 QUIET = {Verdict.ACCEPTED, Verdict.SEEN}
-FOLDED = state_digest(restore(WHOLE, PARAMETERS).state)
-"""Of the state that all entries of the notary's vector give."""
+FOLDED = restore(WHOLE, PARAMETERS, SNAPSHOTS.open).state
+"""What all entries of the notary's vector give."""
 
 
 def segments(agent: str = "gw", key: str = "gw", count: int = 3, run: int = 1) -> list[SignedSegment]:
@@ -207,21 +210,35 @@ def snapshots(attack: Attack, _: Path) -> Outcome:
     """A notary that starts: the fold must be the one that all entries give."""
     ledger, _batches = read([3, 9, 15])
     known = ledger.snapshots[0]
-    index, state = known[0], parse_state(known[1])
     early = read([3])[0].snapshots.get(0, known)
-    changed: dict[Attack, tuple[int, bytes] | None] = {
-        "forge": (index, encode_state(msgspec.structs.replace(state, agents={}))),
-        "replay": known,
-        "roll back": early,
-        "reorder": early,
-        "delay": None,
-        "drop": None,
-        "delete": None,
-        "another deployment's": (index, encode_state(HistoryBuilder(1, "other").folds[0].state)),
+    foreign = Signer("other", "notary", key_of("notary"))
+    rows: dict[Attack, list[tuple[int, bytes] | None]] = {
+        "forge": [_stolen(known, who.signer) for who in (Speaker("cli"), Speaker("mallory"), pretender("notary"))],
+        "replay": [known],
+        "roll back": [early],
+        "reorder": [early],
+        "delay": [None],
+        "drop": [None],
+        "delete": [None],
+        "another deployment's": [_stolen(known, foreign)],
     }
-    ledger.snapshots = {} if changed[attack] is None else {0: changed[attack]}  # type: ignore[dict-item]  # not None here
+    found = [_restored(ledger, row) for row in rows[attack]]
+    return next((one for one in found if one is not REFUSED), REFUSED)
+
+
+def _stolen(known: tuple[int, bytes], signer: Signer) -> tuple[int, bytes]:
+    """The state with a stranger's keys under the ids of known ones: the digest that seals carry fits it, since it names ids alone."""
+    index, state = known[0], copy_state(SNAPSHOTS.open(0, known[1]))
+    for agent in state.agents.values():
+        for key in agent.keys.values():
+            key.public = public_bytes(private_key("mallory"))
+    return index, signer.sign(PLACE, b"0", Number(0, index), encode_state(state))
+
+
+def _restored(ledger: MemoryLedger, row: tuple[int, bytes] | None) -> Outcome:
+    ledger.snapshots = {} if row is None else {0: row}
     try:
-        return unless(state_digest(restore(ledger, PARAMETERS).state) != FOLDED)
+        return unless(restore(ledger, PARAMETERS, SNAPSHOTS.open).state != FOLDED)
     except LedgerDisagrees:
         return TOLD
 

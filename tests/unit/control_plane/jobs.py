@@ -158,7 +158,7 @@ def _found(found: list[Any], alone: list[str]) -> Outcome:
 
 def _blank(speaker: Speaker, key: bytes | None) -> tuple[bytes | None, bytes | None]:
     """A newer value than any, which forgets what was counted."""
-    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"")
+    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"x")
 
 
 def detector_state(attack: Attack, home: Path) -> Outcome:

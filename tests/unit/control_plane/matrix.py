@@ -249,14 +249,14 @@ SURFACES: Final[tuple[Surface, ...]] = (
         "table",
         history.snapshots,
         {
-            "forge": Said(REFUSED, "by the notary, at its start: not the state that the seal names; every entry is folded again"),
+            "forge": Said(REFUSED, "by the notary, at its start: no notary signed this state; every entry is folded again"),
             "replay": _SAME,
             "roll back": Said(REFUSED, "the entries after it are folded again"),
             "reorder": Said(REFUSED, "the entries after it are folded again"),
             "delay": Said(REFUSED, "every entry is folded again"),
             "drop": Said(REFUSED, "every entry is folded again"),
             "delete": Said(REFUSED, "every entry is folded again"),
-            "another deployment's": Said(REFUSED, "by the notary, at its start: not the state that the seal names"),
+            "another deployment's": Said(REFUSED, "by the notary, at its start: the deployment is signed; every entry is folded again"),
         },
     ),
     Surface(

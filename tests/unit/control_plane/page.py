@@ -102,8 +102,8 @@ def build() -> str:
 _LIMITS: Final = """
 ## Beyond the cells
 
-- Entries since the last seal, their facts and a snapshot are rows without a signature of ours: the store can write them
-  anew together. Records, signed by agents, it cannot.
+- Entries since the last seal and their facts are rows without a signature of ours: the store can write them anew
+  together. Records, signed by agents, and snapshots, signed by the notary, it cannot.
 - A detectors' key can find whom it likes; to have him locked it needs an event that an agent with the right scope signed. A responder's key can lock and lift.
 - A broker that delays all by less than `lock_stale_s` delays each lock by that.
 """

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 from tests.support.history import HistoryBuilder, make_event, private_key, public_bytes
+from tests.support.signing import SNAPSHOTS
 
 from tallystick_schemas.directives import AGENT, RULES
 from tallystick_schemas.encoding import to_base64
@@ -43,7 +44,7 @@ def acted(agent: str, actions: tuple[str, ...], *directives: tuple[str, str, dic
     ]
     made.record(0, signer.sign(events, made.tick()).record)
     log = made.history.log
-    notary = ShardNotary(Fold(Parameters.of(0, log.origin(0), log.operator_keys, log.sealer_keys)), lambda *_: None)
+    notary = ShardNotary(Fold(Parameters.of(0, log.origin(0), log.operator_keys, log.sealer_keys)), lambda *_: None, SNAPSHOTS.sign)
     batch = notary.process((offset, append_ms, raw) for offset, (raw, append_ms) in enumerate(made.history.records[0]))
     (one,) = [parse_batch(raw) for _, raw in batch.outbound.messages(0)]
     assert (one.v, one.segments[0].key) == (2, key_id(public_bytes(private_key(key or agent))))

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.signing import SNAPSHOTS
 from tests.support.world import Faults, MemoryLedger
 
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.messages import Signal, VerifiedBatch, parse_batch
+from tallystick_schemas.state import State
 from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.errors import LedgerDisagrees
 from tallystick_stream_jobs.notary.core import Batch, ShardNotary
 from tallystick_stream_jobs.notary.ledger import Rows, StoredEntry
 from tallystick_stream_jobs.notary.restore import restore
+from tallystick_stream_jobs.notary.snapshots import Snapshots
 
 VECTOR: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "history-1.json").read_text())
 SHARD = VECTOR["shards"][0]
@@ -34,7 +37,11 @@ def insert(ledger: MemoryLedger, batch: Batch) -> None:
 
 
 def notary_on(ledger: MemoryLedger) -> ShardNotary:
-    return ShardNotary(restore(ledger, PARAMETERS), ledger.accepted_header)
+    return ShardNotary(restore(ledger, PARAMETERS, SNAPSHOTS.open), ledger.accepted_header, SNAPSHOTS.sign)
+
+
+def restored(ledger: MemoryLedger, snapshots: Snapshots = SNAPSHOTS) -> State:
+    return restore(ledger, PARAMETERS, snapshots.open).state
 
 
 def read(cuts: Sequence[int], *, restart: bool = False) -> tuple[MemoryLedger, list[Batch]]:
@@ -131,12 +138,12 @@ def test_a_ledger_that_was_touched_stops_the_notary_at_the_place(index: int) -> 
     changed[20] ^= 1
     ledger.stored[key] = StoredEntry(row.index, bytes(changed), row.leaf, row.chain)
     with pytest.raises(LedgerDisagrees, match=rf"\b{index}\b"):
-        restore(ledger, PARAMETERS)
+        restore(ledger, PARAMETERS, SNAPSHOTS.open)
 
 
 def test_a_snapshot_that_was_touched_is_not_used() -> None:
     ledger, _ = read([])
-    index, state = ledger.snapshots[0]
-    ledger.snapshots[0] = (index, state.replace(b'"active":true', b'"active":false'))
-    assert ledger.snapshots[0][1] != state
-    assert restore(ledger, PARAMETERS).state == restore(WHOLE, PARAMETERS).state
+    index, raw = ledger.snapshots[0]
+    ledger.snapshots[0] = (index, raw.replace(b'"active":true', b'"active":null'))
+    assert ledger.snapshots[0][1] != raw
+    assert restored(ledger) == restored(WHOLE)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.support.signing import Speaker
+from tests.support.signing import SNAPSHOTS, Speaker
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_stream_jobs.notary import job as module
@@ -34,7 +34,7 @@ def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tu
     monkeypatch.setattr(module, "_INSERT_EVERY_S", every_s)
     inserts: Any = Inserts()
     outlet: Any = None
-    job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic", Speaker("notary").voice())
+    job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic", Speaker("notary").voice(), SNAPSHOTS)
     outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
     shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS))
     job._shards[0] = shard

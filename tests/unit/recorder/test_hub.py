@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 from tests.support.signing import OPERATORS, Speaker, directive, opener
 
 from tallystick_producers import hub as module
@@ -22,7 +23,7 @@ class Member:
     agent, partition = "agent", 0
 
     def __init__(self, wait: float) -> None:
-        self.wait, self.turns = wait, 0
+        self.wait, self.turns, self.unanswered = wait, 0, False
         self.receipts: list[Receipt] = []
 
     def send_due(self, _: Any) -> float:
@@ -125,6 +126,30 @@ def test_a_receipt_that_no_notary_gave_frees_nothing(hub: Hub, what: str) -> Non
     hub._dispatch([(b"agent", forged()[what])])
     assert mine.receipts == []
     assert hub._refused.count == 1
+
+
+def test_who_hears_no_receipt_of_what_it_sends_again_reads_anew_and_more_and_more_seldom(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    mine = Member(60.0)
+    hub.join(mine)
+    hub._heard_at, waits = clock[0], []
+    clock[0] += 1000.0
+    hub._listen()  # nothing of its own waits for an answer
+    mine.unanswered = True
+    for _ in range(5):
+        hub._heard_at, begun = clock[0], clock[0]
+        while True:
+            try:
+                hub._listen()
+            except KafkaTimeoutError:
+                break
+            clock[0] += 1.0
+        waits.append(clock[0] - begun)
+    assert waits == [10.0, 30.0, 60.0, 300.0, 300.0]
+    hub._opener = opener()
+    hub._dispatch([(b"agent", Speaker("notary").says(RECEIPTS, b"agent", encode_receipts([RECEIPT])))])
+    assert (hub._heard_at, hub._deaf) == (clock[0], 0), "a receipt ends it"
 
 
 def test_a_notary_whose_role_comes_later_is_believed_then(hub: Hub) -> None:

@@ -23,11 +23,12 @@ HISTORY: dict[str, Any] = json.loads((FOLDER / "history-2.json").read_bytes())
 MESSAGES: dict[str, Any] = json.loads((FOLDER / "messages.json").read_bytes())
 KEYS = {name: (bytes.fromhex(key["public"]),) for name, key in HISTORY["keys"].items()}
 STEPS = {
-    1: r"not signed|cut off|ends within|has \d+ bytes|not ASCII|at most|too long|beyond",
+    1: r"not signed|cut off|ends within|has \d+ bytes|not ASCII|at most|too long|beyond|are signed",
     2: "to which no operator gave a role",
     3: "which an operator revoked",
     4: "may say nothing on",
     5: "the signature does not fit",
+    6: "signed another body",
 }
 
 

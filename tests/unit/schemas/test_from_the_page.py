@@ -121,19 +121,21 @@ def test_the_state_with_directives_of_section_6() -> None:
 
 
 def envelope(value: bytes) -> tuple[bytes, int, int, str, str, bytes, bytes]:
-    """head, fence, n, agent, key id, signature, body of section 12."""
+    """head, fence, n, agent, key id, signature, body of section 12; the body is the one that the head names."""
     assert value[:4] == b"TSM1"
     fence, n, length = unpack_from(">QQI", value, 4)
     at = 24 + length
     agent, (length,) = value[24:at].decode(), unpack_from(">I", value, at)
     end = at + 4 + length
-    return value[4:end], fence, n, agent, value[at + 4 : end].decode(), value[end : end + 64], value[end + 64 :]
+    (size,), head, body = unpack_from(">I", value, end), value[4 : end + 36], value[end + 100 :]
+    assert (size, sha256(body).digest()) == (len(body), head[-32:])
+    return head, fence, n, agent, value[at + 4 : end].decode(), value[end + 36 : end + 100], body
 
 
-def signed_in(place: tuple[str, str, bytes | None], head: bytes, body: bytes) -> bytes:
+def signed_in(place: tuple[str, str, bytes | None], head: bytes) -> bytes:
     deployment, topic, key = place
     named = b"\0" if key is None else b"\1" + lp(key)
-    said = lp(deployment.encode()) + lp(topic.encode()) + named + lp(head) + body
+    said = lp(deployment.encode()) + lp(topic.encode()) + named + lp(head)
     kind = b"application/vnd.tallystick.message.v1"
     return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(said)).encode(), said])
 
@@ -144,9 +146,9 @@ def test_envelopes_of_section_12() -> None:
         place = (MESSAGES["deployment"], case["topic"], None if case["key"] is None else bytes.fromhex(case["key"]))
         head, fence, n, agent, key, signature, body = envelope(bytes.fromhex(case["value"]))
         assert (fence, n, agent, body.hex()) == (case["fence"], case["n"], case["agent"], case["body"])
-        public[key].verify(signature, signed_in(place, head, body))
+        public[key].verify(signature, signed_in(place, head))
         with pytest.raises(InvalidSignature):
-            public[key].verify(signature, signed_in(("other", *place[1:]), head, body))
+            public[key].verify(signature, signed_in(("other", *place[1:]), head))
 
 
 def test_digests_of_the_heartbeat_of_section_12() -> None:

@@ -8,6 +8,7 @@ import pytest
 from faust.transport.drivers import aiokafka as driver
 
 from tallystick_schemas.settings import KafkaSettings
+from tallystick_stream_jobs.shell import outlet as outlet_module
 from tallystick_stream_jobs.shell.faust_app import Hooks, make_app
 from tallystick_stream_jobs.shell.outlet import Outlet
 
@@ -100,3 +101,29 @@ def test_a_producer_that_learns_nothing_more_ends_its_job() -> None:
 
     asyncio.run(life())
     assert [str(error) for error in told] == ["Server sent wrong signature!"]
+
+
+def test_the_first_two_messages_have_one_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Producer:
+        def __init__(self, **_: Any) -> None:
+            self.client = SimpleNamespace(_sync_task=asyncio.create_task(asyncio.Event().wait()))
+            made.append(self)
+
+        async def start(self) -> None:
+            await asyncio.sleep(0)
+
+        async def send(self, topic: str, **_: Any) -> str:
+            return topic
+
+    monkeypatch.setattr(outlet_module, "AIOKafkaProducer", Producer)
+
+    async def life() -> list[Any]:
+        outlet = Outlet(KafkaSettings())
+        sent = await asyncio.gather(*(outlet.send(name, None, b"x") for name in ("a", "b")))
+        made[0].client._sync_task.cancel()
+        return sent
+
+    assert asyncio.run(life()) == ["a", "b"]
+    assert len(made) == 1
