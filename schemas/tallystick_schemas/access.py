@@ -71,7 +71,7 @@ _RECORDER: Final = (RECEIPTS, CHECKPOINTS, LOCKS)
 """Read by whoever records: the answers to what it sent, what it vouches to have seen, and who has which role. It writes `events`."""
 
 PARTS: Final = (
-    Access("notary", reads=(EVENTS,), writes=(VERIFIED, ACTS, RECEIPTS), group=group_of("notary")),
+    Access("notary", reads=(EVENTS, LOCKS), writes=(VERIFIED, ACTS, RECEIPTS), group=group_of("notary")),
     Access(
         "detectors",
         reads=(VERIFIED, ACTS, DETECTOR_STATE, EVENTS, *_RECORDER),

@@ -43,7 +43,7 @@ from tallystick_infra.kafka.tls import make_certificates
 from tallystick_infra.kafka.users import User, Users
 from tallystick_schemas.access import AGENT, CLI, PARTS, POINT, Access, access_of, access_table, agent_user, group_of
 from tallystick_schemas.settings import KafkaSettings
-from tallystick_schemas.topics import EVENTS, LOCKS, topic_table
+from tallystick_schemas.topics import EVENTS, LOCKS, RECEIPTS, topic_table
 
 pytestmark = pytest.mark.embedded
 TOPICS = [spec.name for spec in topic_table(4)]
@@ -282,12 +282,12 @@ def test_rules_and_users_become_what_is_wanted(guarded: Guarded) -> None:
     more = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("first", access_of(POINT).rules())}
     with Users(guarded.broker.kafka) as users:
         users.reconcile(more)
-        assert reads(guarded.settings(agent_user("a/b:c@d.e"), "first"), LOCKS)
+        assert reads(guarded.settings(agent_user("a/b:c@d.e"), "first"), RECEIPTS)
         less = {**guarded.broker.users(), agent_user("a/b:c@d.e"): User("second", access_of("notary").rules())}
         users._admin.create_acls([_grant(AGENT)])
         users.reconcile(less)
         now = guarded.settings(agent_user("a/b:c@d.e"), "second")
-        assert not reads(now, LOCKS)
+        assert not reads(now, RECEIPTS)
         assert not writes(guarded.settings(AGENT), LOCKS)
         with pytest.raises(KafkaError):
             KafkaConsumer(**guarded.settings(agent_user("a/b:c@d.e"), "first").client_kwargs(), group_id=None, bootstrap_timeout_ms=1_500)
