@@ -16,6 +16,8 @@ from tests.support.history_tables import insert_history
 
 from tallystick_infra.clickhouse.grants import GRANTS, ROLES, TABLES, VIEWS, Role
 from tallystick_stream_jobs.notary.ledger import ClickHouseLedger
+from tallystick_stream_jobs.sealer.core import RootLeaf
+from tallystick_stream_jobs.sealer.store import ClickHouseSealStore
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(300)]
 HISTORY = make_history(agents=2, segments=4, events_per_segment=2)
@@ -68,6 +70,11 @@ def test_select(server: EmbeddedClickHouse, role: Role) -> None:
     refused = {name: one for name, one in said.items() if one[0] is not None}
     assert {code for code, _ in refused.values()} <= {"497"}
     assert all(f"{role}: Not enough privileges" in text and "docs/operator.md" in text for _, text in refused.values())
+
+
+def test_the_sealer_reads_back_what_it_signed(server: EmbeddedClickHouse) -> None:
+    client = clickhouse_connect.get_client(**server.settings(role="sealer").client_kwargs(), compress=False)
+    assert ClickHouseSealStore(client).root_leaves(2) == [RootLeaf(*one) for one in HISTORY.root_leaves[2:]]
 
 
 @pytest.mark.parametrize("role", OTHERS)

@@ -198,6 +198,9 @@ class MemorySealStore:
     def entries(self, shard: int, first: int) -> Iterator[StoredEntry]:
         return self._ledger.entries(shard, first)
 
+    def root_leaves(self, first: int) -> list[RootLeaf]:
+        return [RootLeaf(index, data) for index, data in sorted(self.leaves) if index >= first]
+
     def publish(self, leaves: Sequence[RootLeaf], signed: Sequence[Signed]) -> None:
         self._faults.do("publish", lambda: self._publish(leaves, signed))
 

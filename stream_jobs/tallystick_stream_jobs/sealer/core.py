@@ -140,6 +140,12 @@ def sign_round(
     return msgspec.structs.replace(state, shards=shards, root=LogState(root.size, root.hashes), pending=signed, leaves=leaves)
 
 
+def parting(leaves: Iterable[RootLeaf], stored: Iterable[RootLeaf]) -> int | None:
+    """The first index at which new leaves of the root log are not the ones that the store holds there already; None where all agree or are new."""
+    known = {leaf.index: leaf for leaf in stored}
+    return next((leaf.index for leaf in leaves if known.get(leaf.index, leaf) != leaf), None)
+
+
 def _sign(origin: str, frontier: Frontier, private_key: Ed25519PrivateKey, time: str) -> Signed:
     root = frontier.root
     return Signed(origin, frontier.size, root, sign_checkpoint(Checkpoint(origin, frontier.size, root), private_key), time)

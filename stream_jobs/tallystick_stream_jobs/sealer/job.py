@@ -20,7 +20,7 @@ from tallystick_schemas.signing import sign_record, wire_time
 
 from ..errors import SealerStateBroken
 from ..notary.ledger import StoredEntry
-from .core import LogState, Signed, check_ends_in_seal, check_signed_part, extend, first_state, sign_round
+from .core import LogState, RootLeaf, Signed, check_ends_in_seal, check_signed_part, extend, first_state, parting, sign_round
 from .kafka_link import SealerLink
 from .state import StateFile
 from .store import ClickHouseSealStore, SealStore
@@ -48,13 +48,15 @@ class Sealer:
     def __init__(self, settings: LogSettings, keyring: Keyring, file: StateFile, store: SealStore) -> None:
         self._settings, self._keyring, self._file, self._store = settings, keyring, file, store
         self.state = file.load() or first_state(settings)
+        self._ahead: list[RootLeaf] = []
         if self.state.deployment != settings.deployment or len(self.state.shards) != settings.shards:
             raise SealerStateBroken(
                 Path("state.json"), f"it belongs to {self.state.deployment!r} with {len(self.state.shards)} shards, not to this deployment"
             )
 
     def check(self) -> None:
-        """At start: does the store still hold what was signed?"""
+        """At start: does the store still hold what was signed? And what was signed of which this state does not know?"""
+        self._ahead = self._store.root_leaves(self.state.root.size)
         for shard, known in enumerate(self.state.shards):
             check_signed_part(shard, known, self._store.entries(shard, 0) if known.size else ())
 
@@ -67,9 +69,15 @@ class Sealer:
         advanced = {shard: reached for shard in sorted(shards) if (reached := self._reached(shard)) is not None}
         if advanced:
             state = sign_round(self.state, self._settings, advanced, self._keyring.private_key, wire_time(now))
+            self._check_root_log(state.leaves)
             # Saved before anybody sees a signature: if we crash here, `pending` is published at the next start.
             self.state = self._file.save(msgspec.structs.replace(state, epochs=list(epochs)))
         return self.publish()
+
+    def _check_root_log(self, leaves: list[RootLeaf]) -> None:
+        """A state of before the newest rounds would sign them as one, into a second root log; the same leaves once more are harmless."""
+        if (at := parting(leaves, self._ahead)) is not None:
+            raise SealerStateBroken(Path("state.json"), f"the store holds leaf {at} of the root log, signed after this state was saved")
 
     def _reached(self, shard: int) -> LogState | None:
         known, newest = self.state.shards[shard], self._store.newest_seal(shard)

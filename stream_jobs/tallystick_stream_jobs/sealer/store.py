@@ -17,6 +17,7 @@ class SealStore(Protocol):
 
     def newest_seal(self, shard: int) -> int | None: ...
     def entries(self, shard: int, first: int) -> Iterator[StoredEntry]: ...
+    def root_leaves(self, first: int) -> list[RootLeaf]: ...
     def publish(self, leaves: Sequence[RootLeaf], signed: Sequence[Signed]) -> None: ...
 
 
@@ -35,6 +36,11 @@ class ClickHouseSealStore:
     def entries(self, shard: int, first: int) -> Iterator[StoredEntry]:
         """Rows from `first` on, in order."""
         return self._ledger.entries(shard, first)
+
+    def root_leaves(self, first: int) -> list[RootLeaf]:
+        """Leaves of the root log from `first` on, in order."""
+        query = "SELECT index, leaf FROM root_leaves WHERE index >= {first:UInt64} ORDER BY index"
+        return [RootLeaf(int(index), leaf.encode()) for index, leaf in self._client.query(query, parameters={"first": first}).result_rows]
 
     def publish(self, leaves: Sequence[RootLeaf], signed: Sequence[Signed]) -> None:
         """Leaves first: a root checkpoint must not be readable before the leaves that it covers."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 from unittest.mock import patch
 
 import msgspec
@@ -20,6 +20,7 @@ from tallystick_producers.instants import now
 from tallystick_producers.sender_core import SenderCore
 from tallystick_producers.spool import Waiting
 from tallystick_schemas.enforcement import Enforcement
+from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.locks import LockTopic
 from tallystick_schemas.messages import HEARTBEAT_KEY, Delivery, Denial, Lock, Point, encode_json, parse_message
@@ -28,28 +29,26 @@ from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, LOCKS, OUTBOX, PROOFS, RECEIPTS
 from tallystick_stream_jobs.outbox.core import Limits, Outbox
-from tallystick_stream_jobs.outbox.topics import Word, put_word
+from tallystick_stream_jobs.outbox.proofs import ProofLimits, Prover
+from tallystick_stream_jobs.outbox.topics import GONE, Word, put_word
 from tallystick_stream_jobs.outbox.worker import Worker
 
 from .cells import CLOSED, REFUSED, TOLD, Attack, Outcome, unless
+from .forgers import foreigner, forgers
 
 Value = tuple[bytes, bytes | None]
 EVE = b"principal:eve"
+STATES: tuple[Literal["probing", "refused", "still-works"], ...] = ("probing", "refused", "still-works")
 
 
 def strangers(topic: str, key: bytes, body: bytes, role: str) -> list[Value]:
-    """The same words by nobody, by another role, and by a key that no operator enrolled."""
-    return [(key, body)] + [(key, who.says(topic, key, body)) for who in _others(role)]
-
-
-def _others(role: str) -> list[Speaker]:
-    other = "notary" if role != "notary" else "gateway"
-    return [Speaker(other, fence=99), Speaker("mallory", fence=99), Speaker(role, fence=99, key="mallory")]
+    """The same words by nobody, and by every forger."""
+    return [(key, body)] + [(key, who.says(topic, key, body)) for who in forgers(role)]
 
 
 def elsewhere(topic: str, key: bytes, body: bytes, role: str) -> Value:
     """A true word of the same role in another deployment, with the same key."""
-    return key, Speaker(role, fence=99, deployment="other").says(topic, key, body)
+    return key, foreigner(role).says(topic, key, body)
 
 
 class Door:
@@ -98,7 +97,8 @@ def locks(attack: Attack, _: Path) -> Outcome:
     door = Door().read([*left[attack], beat])
     if attack == "delete":
         running = Door().read([*said, (EVE, None)])
-        assert running.answer() == "c2", "whoever read the lock goes on denying"
+        if running.answer() != "c2":  # whoever read the lock goes on denying by it
+            return unless(True)
     # Who is not locked is let in by a door that believes a late heartbeat.
     return {None: unless(True), "": CLOSED, "c2": REFUSED}[door.answer("bob" if attack == "delay" else "eve")]
 
@@ -109,7 +109,11 @@ def enforcement(attack: Attack, _: Path) -> Outcome:
     here, left = (encode_json(Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW + n), left=bool(n))) for n in range(2))
     said = [(key, door.says(ENFORCEMENT, key, here)), (key, door.says(ENFORCEMENT, key, left))]
     cases: dict[Attack, tuple[list[Value], bool]] = {
-        "forge": ([said[0], *strangers(ENFORCEMENT, key, left, "gateway")], True),
+        # Outboxes speak for connectors on this topic, and for no door.
+        "forge": (
+            [said[0], *strangers(ENFORCEMENT, key, left, "gateway"), (key, Speaker("outbox", 99).says(ENFORCEMENT, key, left))],
+            True,
+        ),
         "replay": ([*said, said[0]], False),
         "roll back": ([said[0]], False),
         "reorder": ([said[1], said[0]], False),
@@ -128,18 +132,18 @@ def enforcement(attack: Attack, _: Path) -> Outcome:
     return unless(("gateway" in fold.points) != there)
 
 
-def _altered(attack: Attack, values: list[Value], topic: str, role: str) -> list[Value]:
-    """What the attack leaves of a topic whose last value is the true one."""
-    key, body = values[-1][0], b"x"
+def _altered(attack: Attack, values: list[Value], topic: str, role: str, lie: bytes) -> list[Value]:
+    """What the attack leaves of a topic whose last value is the true one. `lie`: the body that a forger would have believed."""
+    key = values[-1][0]
     return {
-        "forge": [*values, *strangers(topic, key, body, role)],
+        "forge": [*values, *strangers(topic, key, lie, role)],
         "replay": [*values, values[0]],
         "roll back": values[:1],
         "reorder": values[::-1],
         "delay": values[:1],
         "drop": values[1:] if topic == PROOFS else values[:-1],
         "delete": [*values, (key, None)],
-        "another deployment's": [*values, elsewhere(topic, key, body, role)],
+        "another deployment's": [*values, elsewhere(topic, key, lie, role)],
     }[attack]
 
 
@@ -148,12 +152,11 @@ def decisions(attack: Attack, _: Path) -> Outcome:
     responder = Speaker("responder")
     both = [(key, value) for _, key, value in (told(decision(), responder), told(decision(subject="principal:eve", number=2), responder))]
     fake = encode_json(decision("unlocked", number=3))
-    given: list[tuple[bytes, bytes | None]] = _altered(attack, cast("list[Value]", both), DECISIONS, "responder")
-    if attack == "forge":
-        given = [*both, *strangers(DECISIONS, b"principal:ann", fake, "responder")]
-    if attack == "another deployment's":
-        given = [*both, elsewhere(DECISIONS, b"principal:ann", fake, "responder")]
-    made = turn([(DECISIONS, key, value) for key, value in given]).deliveries
+    given: list[tuple[bytes, bytes | None]] = _altered(attack, cast("list[Value]", both), DECISIONS, "responder", fake)
+    made = list(turn([(DECISIONS, key, value) for key, value in given]).deliveries)
+    if attack == "replay":
+        # Long after, when the outbox no longer keeps the delivery: the number alone tells that the decision is an old one.
+        made += turn([(DECISIONS, *given[-1])], newest=parse_claim(both[-1][1] or b"").number).deliveries
     return unless(sorted(made) != ["cmd-1/kc", "cmd-2/kc"])
 
 
@@ -173,8 +176,8 @@ def outbox(attack: Attack, _: Path) -> Outcome:
     waits = Delivery(id="cmd-1/kc", decision=decision(), connector="kc", state="waiting", created_at=wire_time(NOW))
     bodies = [encode_json(waits), encode_json(msgspec.structs.replace(waits, state="done", attempts=1))]
     said: list[Value] = [(key, speaker.says(OUTBOX, key, body)) for body in bodies]
-    left = [] if attack == "drop" else _altered(attack, said, OUTBOX, "outbox")
-    known = {word.body for word in _fold(OUTBOX, left).values()}
+    left = [] if attack == "drop" else _altered(attack, said, OUTBOX, "outbox", bodies[0])
+    known = {word.body for word in _fold(OUTBOX, left).values() if word.body != GONE}
     if known == {bodies[1]}:
         return REFUSED
     box, kept = Outbox(Limits()), SimpleNamespace(keep=lambda one: None, record=lambda one: None)
@@ -187,18 +190,29 @@ def outbox(attack: Attack, _: Path) -> Outcome:
 
 
 def proofs(attack: Attack, _: Path) -> Outcome:
-    """A door was asked, and refused."""
+    """A door was asked, and refused. A forger would have people believe that it still lets in."""
     speaker, key = Speaker("outbox"), b"cmd-1\0gateway"
-    words = [
-        Denial(command="cmd-1", subject="principal:ann", point="gateway", state=state, locked_at=wire_time(NOW), tried_at=wire_time(NOW))  # type: ignore[arg-type]  # one of its states
-        for state in ("probing", "refused")
-    ]
-    said: list[Value] = [(key, speaker.says(PROOFS, key, encode_json(one))) for one in words]
-    left = [] if attack == "drop" else _altered(attack, said, PROOFS, "outbox")
-    known = [parse_message(Denial, one.body).state for one in _fold(PROOFS, left).values()]
-    if known == ["probing"]:
-        return REFUSED  # it is asked again, of the door itself
-    return unless(known != ["refused"])
+    asked, refused, lie = (
+        encode_json(
+            Denial(command="cmd-1", subject="principal:ann", point="gateway", state=one, locked_at=wire_time(NOW), tried_at=wire_time(NOW))
+        )
+        for one in STATES
+    )
+    said: list[Value] = [(key, speaker.says(PROOFS, key, body)) for body in (asked, refused)]
+    left = [] if attack == "drop" else _altered(attack, said, PROOFS, "outbox", lie)
+    known = [parse_message(Denial, one.body) for one in _fold(PROOFS, left).values() if one.body != GONE]
+    if attack in ("roll back", "delay"):
+        return unless(not _asked_again(known))
+    return unless([one.state for one in known] != ["refused"])
+
+
+def _asked_again(known: Sequence[Denial]) -> bool:
+    """Whether an outbox that resumes with these asks the door itself."""
+    prover = Prover(ProofLimits())
+    prover.heard(Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW), probe="http://127.0.0.1:1/p"), NOW)
+    for one in known:
+        prover.put(one, decision(), NOW)
+    return [question.point for question in prover.due(NOW)] == ["gateway"]
 
 
 class _Member:

@@ -12,35 +12,38 @@ import msgspec
 from tests.support.history import History, HistoryBuilder, make_event, make_history, private_key, public_bytes
 from tests.support.history_source import MemorySource
 from tests.support.signing import SNAPSHOTS, Speaker, key_of
-from tests.support.world import Faults, World
+from tests.support.world import Faults, MemoryLedger, World
 from tests.unit.notary.test_core import PARAMETERS, WHOLE, read
 
 from tallystick_audit.verify.history import verify_source
 from tallystick_producers.errors import KeyFileError
-from tallystick_producers.gateway.token_file import read_tokens
+from tallystick_producers.gateway.token_file import TokenFile, read_tokens
 from tallystick_producers.gateway.tokens import add_token, remove_tokens
 from tallystick_producers.keyfile import load_key
 from tallystick_producers.spool import Spool
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.headers import SegmentHeader
-from tallystick_schemas.records import parse_record
+from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
 from tallystick_schemas.state import copy_state, encode_state
 from tallystick_schemas.verdicts import Verdict
-from tallystick_stream_jobs.errors import SealerStateBroken, SealRefused
+from tallystick_stream_jobs.errors import LedgerDisagrees, SealerStateBroken, SealRefused
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.sealer.core import first_state
 
 from .cells import CLOSED, REFUSED, TOLD, Attack, Outcome, unless
+from .forgers import pretender
 
 QUIET = {Verdict.ACCEPTED, Verdict.SEEN}
+FOLDED = restore(WHOLE, PARAMETERS, SNAPSHOTS.open).state
+"""What all entries of the notary's vector give."""
 
 
-def segments(agent: str = "gw", key: str = "gw", count: int = 3) -> list[SignedSegment]:
+def segments(agent: str = "gw", key: str = "gw", count: int = 3, run: int = 1) -> list[SignedSegment]:
     """Of one run of an agent, an event each."""
-    signer, now = SegmentSigner(agent, key_of(key), new_run(1, b"8bytes..")), "2026-11-01T00:00:00.000000Z"
+    signer, now = SegmentSigner(agent, key_of(key), new_run(run, b"8bytes..")), "2026-11-01T00:00:00.000000Z"
     return [signer.sign([make_event(n)], now) for n in range(count)]
 
 
@@ -59,11 +62,18 @@ def judged(records: list[bytes], wanted: int) -> Outcome:
     return unless(sum(one.accepted for one in said) != wanted)
 
 
+def _forged_segments(next_one: bytes) -> list[bytes]:
+    """By a key that is nobody's under the agent's name and under its own, and the run's next one with a signature that does not fit."""
+    read = parse_record(next_one)
+    unsigned = frame_record(read.kind, read.header_raw, bytes(len(read.sig)), read.body)
+    return [segments(key="mallory", run=2)[0].record, segments("mallory", "mallory")[0].record, unsigned]
+
+
 def events(attack: Attack, _: Path) -> Outcome:
     """Three segments of one run."""
-    one, two, three = (part.record for part in segments())
+    one, two, three, four = (part.record for part in segments(count=4))
     cases: dict[Attack, tuple[list[bytes], int]] = {
-        "forge": ([one, two, three, segments(key="mallory")[0].record, segments("mallory", "mallory")[0].record, b"x"], 3),
+        "forge": ([one, two, three, *_forged_segments(four), b"x"], 3),
         "replay": ([one, two, three, one], 3),
         "roll back": ([one, two, three, one, two], 3),
         "reorder": ([one, three, two], 3),
@@ -87,7 +97,7 @@ def spool(attack: Attack, home: Path) -> Outcome:
     assert isinstance(run, SegmentHeader)
     early = attack in ("roll back", "delay")
     kept.put(run.run, made[:2] if early else made, {})
-    other = segments("other", "other")[0].record if attack == "another deployment's" else segments(key="mallory")[0].record
+    other = segments("other", "other")[0].record if attack == "another deployment's" else segments(key="mallory", run=2)[0].record
     sql = {
         "forge": f"INSERT INTO segments (run, n, count, size, record) VALUES ('{'f' * 32}', 0, 1, 1, x'{other.hex()}')",
         "replay": f"INSERT INTO segments (run, n, count, size, record) SELECT '{'f' * 32}', n, count, size, record FROM segments WHERE n = 0",
@@ -119,7 +129,7 @@ def checkpoints_topic(attack: Attack, home: Path) -> Outcome:
         elsewhere = sign_checkpoint(Checkpoint("other/root", 99, bytes(32)), private_key("sealer"))
         given = {
             "forge": [notes[-1][1], bad],
-            "replay": [notes[-1][1], notes[0][1], notes[-1][1]],
+            "replay": [notes[0][1], notes[-1][1], notes[0][1]],
             "roll back": [notes[-1][1], notes[0][1]],
             "reorder": [notes[-1][1], notes[0][1]],
             "delay": [notes[0][1]],
@@ -200,29 +210,37 @@ def snapshots(attack: Attack, _: Path) -> Outcome:
     """A notary that starts: the fold must be the one that all entries give."""
     ledger, _batches = read([3, 9, 15])
     known = ledger.snapshots[0]
-    index, state = known[0], SNAPSHOTS.open(0, known[1])
     early = read([3])[0].snapshots.get(0, known)
-    # The digest that seals carry names keys by their ids: a stranger's key under a known id fits it.
-    for agent in (stolen := copy_state(state)).agents.values():
+    foreign = Signer("other", "notary", key_of("notary"))
+    rows: dict[Attack, list[tuple[int, bytes] | None]] = {
+        "forge": [_stolen(known, who.signer) for who in (Speaker("cli"), Speaker("mallory"), pretender("notary"))],
+        "replay": [known],
+        "roll back": [early],
+        "reorder": [early],
+        "delay": [None],
+        "drop": [None],
+        "delete": [None],
+        "another deployment's": [_stolen(known, foreign)],
+    }
+    found = [_restored(ledger, row) for row in rows[attack]]
+    return next((one for one in found if one is not REFUSED), REFUSED)
+
+
+def _stolen(known: tuple[int, bytes], signer: Signer) -> tuple[int, bytes]:
+    """The state with a stranger's keys under the ids of known ones: the digest that seals carry fits it, since it names ids alone."""
+    index, state = known[0], copy_state(SNAPSHOTS.open(0, known[1]))
+    for agent in state.agents.values():
         for key in agent.keys.values():
             key.public = public_bytes(private_key("mallory"))
-    forged = Speaker("cli").signer.sign(PLACE, b"0", Number(0, index), encode_state(stolen))
-    changed: dict[Attack, tuple[int, bytes] | None] = {
-        "forge": (index, forged),
-        "replay": known,
-        "roll back": early,
-        "reorder": early,
-        "delay": None,
-        "drop": None,
-        "delete": None,
-        "another deployment's": (
-            index,
-            Signer("other", "notary", key_of("notary")).sign(PLACE, b"0", Number(0, index), encode_state(state)),
-        ),
-    }
-    ledger.snapshots = {} if changed[attack] is None else {0: changed[attack]}  # type: ignore[dict-item]  # not None here
-    wanted = restore(WHOLE, PARAMETERS, SNAPSHOTS.open).state
-    return unless(restore(ledger, PARAMETERS, SNAPSHOTS.open).state != wanted)
+    return index, signer.sign(PLACE, b"0", Number(0, index), encode_state(state))
+
+
+def _restored(ledger: MemoryLedger, row: tuple[int, bytes] | None) -> Outcome:
+    ledger.snapshots = {} if row is None else {0: row}
+    try:
+        return unless(restore(ledger, PARAMETERS, SNAPSHOTS.open).state != FOLDED)
+    except LedgerDisagrees:
+        return TOLD
 
 
 def sealer_state(attack: Attack, home: Path) -> Outcome:
@@ -232,7 +250,8 @@ def sealer_state(attack: Attack, home: Path) -> Outcome:
         world.seal()
         path = home / "sealer" / "state.json"
         shutil.copy(path, home / "old")
-        world.seal()
+        for _ in range(2 if attack == "roll back" else 1):
+            world.seal()
         return _sealer_starts(world, path, attack)
     finally:
         world.close()
@@ -277,7 +296,7 @@ def _moved(raw: bytes) -> bytes:
 
 
 def tokens(attack: Attack, home: Path) -> Outcome:
-    """The file of tokens; ann's was removed, bob's stands."""
+    """The file of tokens; ann's was removed, bob's and carol's stand. A gateway has read it."""
     path = home / "tokens.jsonl"
     anns = add_token(path, "ann", "human")
     old = path.read_bytes()
@@ -285,20 +304,22 @@ def tokens(attack: Attack, home: Path) -> Outcome:
     assert ann is not None
     remove_tokens(path, ann.credential)
     bobs = add_token(path, "bob", "human")
-    now = path.read_bytes()
+    add_token(path, "carol", "human")
+    now, gateway = path.read_bytes(), TokenFile(path)
     thief = add_token(home / "other.jsonl", "eve", "human")
-    path.write_bytes(
-        {
-            "forge": now + (home / "other.jsonl").read_bytes(),
-            "replay": now + now,
-            "roll back": old,
-            "reorder": b"".join(reversed(now.splitlines(keepends=True))),
-            "drop": b"",
-            "delete": b"",
-            "another deployment's": now,
-        }[attack]
-    )
-    book = read_tokens(path)
+    left: dict[Attack, bytes] = {
+        "forge": now + (home / "other.jsonl").read_bytes(),
+        "replay": now + now,
+        "roll back": old,
+        "reorder": b"".join(reversed(now.splitlines(keepends=True))),
+        "drop": b"",
+        "another deployment's": now,
+    }
+    if attack == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(left[attack])
+    book = gateway.book(float("inf"))
     if book.find(thief) is not None or book.find(anns) is not None:
         return unless(True)
     if book.find(bobs) is None:
@@ -309,7 +330,7 @@ def tokens(attack: Attack, home: Path) -> Outcome:
 def key_file(attack: Attack, home: Path) -> Outcome:
     """An agent's private key on disk: another one lies there, or none."""
     if attack == "forge":
-        return judged([part.record for part in [*segments(), *segments(key="mallory")]], 3)
+        return judged([part.record for part in [*segments(), *segments(key="mallory", run=2)]], 3)
     try:
         load_key(home / "agent.key")
     except KeyFileError:

@@ -13,12 +13,15 @@ from tests.unit.detectors.test_verified_messages import decoy, play
 from tests.unit.responder.test_owning import acts, evidence, finds, locked, order, owner, tick, watch
 
 from tallystick_schemas.envelope import parse_claim
+from tallystick_schemas.events import Actor
+from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 from tallystick_stream_jobs.detectors.state import FENCE, OWNER, place
 from tallystick_stream_jobs.shell import Message
 
 from .cells import REFUSED, TOLD, Attack, Outcome, unless
+from .forgers import foreigner, forgers
 
 
 def _spoken(message: Message, topic: str, speaker: Speaker | None) -> Message:
@@ -28,8 +31,19 @@ def _spoken(message: Message, topic: str, speaker: Speaker | None) -> Message:
 
 
 def _forged(message: Message, topic: str, role: str) -> list[Message]:
-    others = [None, Speaker("gateway", 99), Speaker("mallory", 99), Speaker(role, 99, key="mallory")]
-    return [_spoken(message, topic, one) for one in others]
+    return [_spoken(message, topic, one) for one in (None, *forgers(role))]
+
+
+def _wrongly_signed(record: bytes) -> bytes:
+    """The record with a signature that is nobody's."""
+    read = parse_record(record)
+    return frame_record(read.kind, read.header_raw, bytes(len(read.sig)), read.body)
+
+
+def _other_body(record: bytes, other: bytes) -> bytes:
+    """A record's header and signature, with another one's events."""
+    read = parse_record(record)
+    return frame_record(read.kind, read.header_raw, read.sig, parse_record(other).body)
 
 
 def acts_topic(attack: Attack, _: Path) -> Outcome:
@@ -42,16 +56,16 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
         again = order_message(site, order(site, command="c3"), start=3)
         gone = Message(0, 0, 0, None, None)
         fresh = order_message(site, order(site, "unlocked", "c4"), start=4)
-        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
+        fakes = _not_a_commanders(site) if attack == "forge" else []
         orders: dict[Attack, list[Message]] = {
-            "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), nobodys, acts_message(99)],
+            "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), *fakes],
             "replay": [one, lifts, again, lifts],
             "roll back": [one, lifts],
             "reorder": [one, again, lifts],
             "delay": [one, again],
             "drop": [one, lifts],
             "delete": [one, lifts, again, gone],
-            "another deployment's": [one, lifts, again, _spoken(fresh, ACTS, Speaker("notary", 99, deployment="other"))],
+            "another deployment's": [one, lifts, again, _spoken(fresh, ACTS, foreigner("notary"))],
         }
         for message in orders[attack]:
             acts(made, message)
@@ -63,6 +77,19 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
         return unless(not locked(site))
 
 
+def _not_a_commanders(site: Site) -> list[Message]:
+    """Messages of the notary's that point at records which no commander signed: nobody's, another role's, a forged and a changed one, and none."""
+    nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
+    another_roles = order_message(site, order(site, "unlocked", "c6"), "gateway", start=6)
+    forged = order_message(site, order(site, "unlocked", "c7"), start=7)
+    site.log[-1] = _wrongly_signed(site.log[-1])
+    changed = order_message(site, order(site, command="c8", subject="principal:bob"), start=8)
+    at = len(site.log) - 1
+    order_message(site, order(site, "unlocked", "c9"), start=9)
+    site.log[at] = _other_body(site.log[at], site.log[-1])
+    return [nobodys, another_roles, forged, changed, acts_message(len(site.log))]
+
+
 def findings_topic(attack: Attack, _: Path) -> Outcome:
     """Detection found ann. Forgers want somebody locked; a broker wants her free."""
     site = Site()
@@ -72,7 +99,7 @@ def findings_topic(attack: Attack, _: Path) -> Outcome:
         if attack in ("forge", "another deployment's", "delete", "drop", "roll back"):
             given = {
                 "forge": _forged(found, FINDINGS, "detectors"),
-                "another deployment's": [_spoken(found, FINDINGS, Speaker("detectors", 99, deployment="other"))],
+                "another deployment's": [_spoken(found, FINDINGS, foreigner("detectors"))],
                 "delete": [Message(0, 0, 0, b"ann", None)],
             }.get(attack, [])
             for one in given:
@@ -85,27 +112,26 @@ def findings_topic(attack: Attack, _: Path) -> Outcome:
             site.clock += 7200
             finds(made, found)
             return unless(locked(site) == {"credential:tok": "auto-F-1"})
-        finds(made, found)
         if attack == "replay":
+            finds(made, found)
             tick(made, site)
             acts(made, order_message(site, order(site, "unlocked", "c2", subject="credential:tok"), start=2))
             finds(made, found)
             return unless(locked(site) != {})
-        other = evidence(site, who="bob")
-        finds(
-            made, finding_message(finding(who="bob", number=2, proof=(0, other, 0), evidence=[(0, other, 0)], time=wire_time(site.clock)))
-        )
-        return unless("credential:tok" not in locked(site))
+        other = evidence(site, actor=Actor("bob", "human", credential="bobs"))
+        later = finding(who="bob", number=2, credential="bobs", proof=(0, other, 0), evidence=[(0, other, 0)], time=wire_time(site.clock))
+        finds(made, finding_message(later))
+        finds(made, found)
+        return unless(set(locked(site)) != {"credential:tok", "credential:bobs"})
 
 
 def verified_topic(attack: Attack, home: Path) -> Outcome:
     """Decoys are read: each is a finding. The attack wants one unseen, or somebody found who did nothing."""
     body, alone = parse_claim(said(decoy(9), 0)).body, ["eve-0"]
     if attack == "forge":
-        forgers = [Speaker("gateway", 99), Speaker("mallory", 99), Speaker("notary", 99, key="mallory")]
-        return _found(play(home, said(decoy(), 0), body, *(one.says(VERIFIED, None, body) for one in forgers)), alone)
+        return _found(play(home, said(decoy(), 0), body, *(one.says(VERIFIED, None, body) for one in forgers("notary"))), alone)
     if attack == "another deployment's":
-        return _found(play(home, said(decoy(), 0), Speaker("notary", 99, deployment="other").says(VERIFIED, None, body)), alone)
+        return _found(play(home, said(decoy(), 0), foreigner("notary").says(VERIFIED, None, body)), alone)
     if attack == "delay":
         return unless(_found(play(home, said(decoy(), 0)), alone) is REFUSED)
     if attack == "replay":
@@ -132,7 +158,7 @@ def _found(found: list[Any], alone: list[str]) -> Outcome:
 
 def _blank(speaker: Speaker, key: bytes | None) -> tuple[bytes | None, bytes | None]:
     """A newer value than any, which forgets what was counted."""
-    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"")
+    return key, speaker.says(DETECTOR_STATE, place(0, key or b""), b'{"offset":0}' if key == FENCE else b"x")
 
 
 def detector_state(attack: Attack, home: Path) -> Outcome:
@@ -158,14 +184,12 @@ def detector_state(attack: Attack, home: Path) -> Outcome:
         live(home, broker, 2, fence=20)
         again = [one.id for one in broker.findings if one.detector == "D01"]
         return unless(wanted != 2 or set(again) != set(before))
-    forgers = [Speaker("responder", 99), Speaker("mallory", 99), Speaker("detectors", 99, key="mallory")]
-    foreign = Speaker("detectors", 99, deployment="other")
     changed = {
-        "forge": [*values, *map(unsigned, values), *[_blank(who, key) for who in forgers for key, _ in values]],
+        "forge": [*values, *map(unsigned, values), *[_blank(who, key) for who in forgers("detectors") for key, _ in values]],
         "replay": [*values, *early],
         "reorder": [*values[:1], *values[:0:-1]],
         "delete": [*values, *[(key, None) for key, _ in values]],
-        "another deployment's": [*values, *[_blank(foreign, key) for key, _ in values]],
+        "another deployment's": [*values, *[_blank(foreigner("detectors"), key) for key, _ in values]],
     }[attack]
     again_broker = Broker()
     again_broker.kept[0] = changed

@@ -281,11 +281,13 @@ SURFACES: Final[tuple[Surface, ...]] = (
         {
             "forge": Said(TOLD, "by the sealer, at its start: it ends"),
             "replay": Said(REFUSED, "it is the same file"),
-            "roll back": Said(REFUSED, "the same rows are signed again, to the same bytes"),
-            "reorder": Said(REFUSED, "as roll back: it is one value"),
-            "delay": Said(REFUSED, "as roll back: it is one value"),
+            "roll back": Said(
+                TOLD, "by the sealer, at its first seal: the store holds what was signed since, and this would differ; it ends"
+            ),
+            "reorder": Said(REFUSED, "as delay: it is one value"),
+            "delay": Said(REFUSED, "one round late: the same rows are signed again, to the same bytes"),
             "drop": Said(TOLD, "by the sealer, at its start: a file that is cut off ends it"),
-            "delete": Said(TOLD, "by `tallystick audit verify`: a sealer that begins anew signs a second root log, and the two differ"),
+            "delete": Said(TOLD, "by the sealer, at its first seal: as roll back"),
             "another deployment's": Said(TOLD, "by the sealer, at its start: it ends"),
         },
     ),

@@ -9,7 +9,8 @@ from tests.support.signing import PARTS
 from tallystick_schemas.access import access_table
 from tallystick_schemas.roles import SIGNERS
 
-from .cells import ATTACKS, Outcome
+from .cells import ATTACKS, Attack, Outcome, Surface
+from .held import HELD, STRUCTURAL
 from .matrix import SURFACES, who
 
 PATH: Final = ROOT / "docs" / "control-plane.md"
@@ -22,6 +23,10 @@ memory ([tests/unit/control_plane](../tests/unit/control_plane)). Change it with
 - **told**: it is seen, and said.
 - **closed**: doors that cannot know deny.
 - **limit**: it works, and the cell says what is lost. The test sees that it works; when somebody mends it, this page must change.
+
+**held by** names the guards of a cell, and each is a check in the real code. A second test takes every one of them out and sees another outcome; where one
+stands behind another, it takes all of them out, and sees that each alone keeps the cell
+([held.py](../tests/unit/control_plane/held.py)). In a few cells there is nothing to take out, and they say why.
 
 """
 _WHO: Final = """
@@ -49,6 +54,13 @@ def believed(part: str, topic: str) -> bool:
     return not set(PARTS[part]).isdisjoint(SIGNERS[topic])
 
 
+def held_by(surface: Surface, attack: Attack) -> str:
+    """The guards of a cell; ways to lose it stand behind semicolons."""
+    if (reason := STRUCTURAL.get((surface.name, attack))) is not None:
+        return f"nothing to take out: {reason}"
+    return "; ".join(", behind it ".join(guard.name for guard in way) for way in HELD[surface.name].get(attack, ()))
+
+
 def _signers() -> Iterator[str]:
     writes = {row.role: row.writes for row in access_table()}
     yield _row("process", *SIGNERS)
@@ -62,7 +74,7 @@ def build() -> str:
     """The page."""
     cells = [said for surface in SURFACES for said in surface.cells.values()]
     counts = ", ".join(f"{sum(said.outcome is one for said in cells)} {one.value}" for one in Outcome)
-    parts = [_HEAD, f"{len(cells)} cells: {counts}.\n", _WHO, *_signers()]
+    parts = [_HEAD, f"{len(cells)} cells: {counts}. In {len(STRUCTURAL)} there is nothing to take out.\n", _WHO, *_signers()]
     for kind, title in (("topic", "Topics"), ("table", "Tables of the store"), ("file", "Files")):
         parts.append(f"\n## {title}\n")
         for surface in SURFACES:
@@ -70,8 +82,8 @@ def build() -> str:
                 continue
             parts += [
                 f"\n### {surface.name}\n\n",
-                _row("attack", "who can", "then", "where and how soon, or what is lost"),
-                _row(*["---"] * 4),
+                _row("attack", "who can", "then", "where and how soon, or what is lost", "held by"),
+                _row(*["---"] * 5),
             ]
             parts += [
                 _row(
@@ -79,6 +91,7 @@ def build() -> str:
                     who(surface, attack),
                     f"**{said.outcome.value}**" if said.outcome is Outcome.LIMIT else said.outcome.value,
                     said.where,
+                    held_by(surface, attack),
                 )
                 for attack in ATTACKS
                 if (said := surface.cells.get(attack)) is not None

@@ -103,6 +103,32 @@ def test_a_state_that_somebody_else_saved_is_not_overwritten(tmp_path: Path) -> 
             file.load()
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_state_of_more_than_a_round_ago_signs_no_second_root_log(world: World, tmp_path: Path, anew: bool) -> None:
+    """Restored from an older copy, or made anew."""
+    path = tmp_path / "sealer" / "state.json"
+    old = path.read_bytes()
+    world.seal()
+    world.seal()
+    before = dict(world.seals.notes)
+    path.unlink() if anew else path.write_bytes(old)
+    world.start_sealer()
+    with pytest.raises(SealerStateBroken, match="signed after this state was saved"):
+        world.seal()
+    assert world.seals.notes == before
+
+
+def test_a_state_of_one_round_ago_signs_the_same_again(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "sealer" / "state.json"
+    old = path.read_bytes()
+    world.seal()
+    before = dict(world.seals.notes)
+    path.write_bytes(old)
+    world.start_sealer()
+    world.sealer.advance({0}, list(world.sealer.state.epochs), time.time())
+    assert world.seals.notes == before
+
+
 def test_another_deployments_state_is_refused(world: World, tmp_path: Path) -> None:
     other = LogSettings("other", 1, world.log.operator_keys, world.log.sealer_keys)
     with StateFile(tmp_path / "copy") as file:
