@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from kafka import TopicPartition
 from kafka.errors import AuthorizationError
 
 from tallystick_schemas.enforcement import PointKey, word_of
@@ -28,6 +29,7 @@ _AGAIN_S: Final = 1.0
 _REFUSED_S: Final = 30.0
 _SEND_S: Final = 5.0
 _MAX_WAITING: Final = 10_000
+_PARTITION: Final = TopicPartition(ENFORCEMENT, 0)
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Topic(Protocol):
     """Topic `enforcement`, as far as a point needs it. Everything may raise what Kafka's client raises."""
 
     def own(self, own: Own) -> None:
-        """Hand it everything that stands on the topic now."""
+        """Hand it what stands on the topic now: everything at first, and later what came since."""
         ...
 
     def send(self, key: bytes, value: bytes) -> None:
@@ -143,8 +145,7 @@ class Announcer:
             topic: Topic | None = None
             try:
                 topic = self._connect()
-                self._look_back(topic)
-                self._serve(topic)
+                self._serve(topic, self._look_back(topic))
             except Exception as error:  # noqa: BLE001 - for ever: a point that no longer says so is shown as silent, and goes on denying
                 log.warning("%s cannot announce itself (%s); it is tried again", self._identity.name, _why(error))
                 self._stopping.wait(_REFUSED_S if isinstance(error, AuthorizationError) else _AGAIN_S)
@@ -153,22 +154,32 @@ class Announcer:
                     with contextlib.suppress(Exception):
                         topic.close()
 
-    def _look_back(self, topic: Topic) -> None:
+    def _look_back(self, topic: Topic) -> Own:
         own = Own(self._signer, self._identity.name)
         topic.own(own)
         self._heard.known = own.commands
         if self._numbers is None:
             self._numbers = Numbers(max(self._start_ms, own.newest.fence + 1))
+        return own
+
+    def _climb(self, topic: Topic, own: Own) -> None:
+        """Above whoever else speaks in our name: under his numbers ours are old words, and when he signs off nobody hears of us again."""
+        assert self._numbers is not None
+        topic.own(own)
+        if own.newest.fence > self._numbers.fence:
+            log.error("another process says that it is %s, with the same key: give each point an agent and a name of its own", own.point)
+            self._numbers = Numbers(own.newest.fence + 1)
 
     def _say(self, topic: Topic, key: PointKey, word: Point | LockAck) -> None:
         assert self._numbers is not None
         raw = key.encode()
         topic.send(raw, self._signer.sign(ENFORCEMENT, raw, self._numbers.next(), encode_json(word)))
 
-    def _serve(self, topic: Topic) -> None:
+    def _serve(self, topic: Topic, own: Own) -> None:
         beat_at = 0.0
         while not self._stopping.is_set():
             if time.monotonic() >= beat_at:
+                self._climb(topic, own)
                 self._say(topic, PointKey(self._identity.name), self._point())
                 beat_at = time.monotonic() + BEAT_S
             self._acknowledge(topic)
@@ -243,9 +254,11 @@ class KafkaTopic:
     """Topic `enforcement` on Kafka."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        from kafka import KafkaProducer
+        from kafka import KafkaConsumer, KafkaProducer
 
-        self._kafka = kafka
+        self._consumer: Any = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+        self._consumer.assign([_PARTITION])
+        self._consumer.seek_to_beginning(_PARTITION)
         self._producer: Any = KafkaProducer(
             **kafka.client_kwargs(),
             acks="all",
@@ -258,24 +271,19 @@ class KafkaTopic:
         )
 
     def own(self, own: Own) -> None:
-        from kafka import KafkaConsumer, TopicPartition
-
-        consumer = KafkaConsumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
-        try:
-            partition = TopicPartition(ENFORCEMENT, 0)
-            consumer.assign([partition])
-            end = consumer.end_offsets([partition])[partition]
-            consumer.seek_to_beginning(partition)
-            while consumer.position(partition) < end:
-                for record in consumer.poll(timeout_ms=500).get(partition, []):
-                    own.take(record.key, record.value)
-        finally:
-            consumer.close()
+        end = self._consumer.end_offsets([_PARTITION])[_PARTITION]
+        if self._consumer.position(_PARTITION) > end:  # the topic was made anew
+            self._consumer.seek_to_beginning(_PARTITION)
+        while self._consumer.position(_PARTITION) < end:
+            for record in self._consumer.poll(timeout_ms=500).get(_PARTITION, []):
+                own.take(record.key, record.value)
 
     def send(self, key: bytes, value: bytes) -> None:
         self._producer.send(ENFORCEMENT, key=key, value=value).get(_SEND_S)
 
     def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._consumer.close()
         self._producer.close(timeout=_SEND_S)
 
 

@@ -1,5 +1,6 @@
 """A point's announcements on a topic in memory: acknowledged once in the history, kept while Kafka or the recorder refuse, signed off at the end."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from tests.support.signing import Speaker, opener
 from tallystick_producers.enforcement import announce
 from tallystick_producers.enforcement.announce import Announcer, Identity, Own
 from tallystick_producers.errors import SpoolFull
-from tallystick_schemas.enforcement import PointKey
+from tallystick_schemas.enforcement import Enforcement, PointKey
 from tallystick_schemas.envelope import Number, Opened
+from tallystick_schemas.errors import OldMessage
 from tallystick_schemas.messages import Lock, LockAck, Point, encode_json, parse_message
+from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, LOCKS
 
 AT = "2026-01-01T00:00:00.000000Z"
@@ -37,6 +40,7 @@ class Topic:
     def __init__(self) -> None:
         self.values: dict[bytes, Opened] = {}
         self.sent: list[bytes] = []
+        self.raw: list[tuple[bytes, bytes]] = []
         self.before: list[tuple[bytes, bytes]] = []
         """What stands on it."""
         self.away, self.refuse = False, 0
@@ -61,6 +65,7 @@ class Topic:
             raise OSError("no broker")
         self.values[key] = opener().open(ENFORCEMENT, key, value)
         self.sent.append(key)
+        self.raw.append((key, value))
 
     def record(self, action: str, **fields: Any) -> str:
         if self.refuse:
@@ -252,3 +257,28 @@ def test_of_its_own_words_the_newest_counts_whoever_says_an_old_one_again() -> N
         own.take(told("a", "")[0], value)
     assert own.commands == {"principal:a": "c2"}
     assert own.newest == (5, 1)
+
+
+def test_who_spoke_in_its_name_and_left_does_not_make_it_unseen(
+    topic: Topic, point: Callable[[], Announcer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two gateways of one name: the second one's signing off is the newest word, and the first one's beats were old ones for ever."""
+    point()
+    until(lambda: topic.sent)
+    enforcement, now = Enforcement(opener()), time.time()
+    for key, value in topic.raw:
+        enforcement.take(key, value, now)
+    assert NAME in enforcement.points
+    second = Speaker("gateway", fence=int(time.time() * 1000) + 60_000)
+    left = encode_json(Point(name=NAME, kind="gateway", version="1", at=wire_time(now), left=True))
+    gone = (NAME.encode(), second.says(ENFORCEMENT, NAME.encode(), left))
+    enforcement.take(*gone, now)
+    assert NAME not in enforcement.points
+    topic.before.append(gone)
+    seen = len(topic.raw)
+    until(lambda: len(topic.raw) > seen + 3)
+    for key, value in topic.raw[seen:]:
+        with contextlib.suppress(OldMessage):  # one beat was on its way
+            enforcement.take(key, value, now)
+    assert NAME in enforcement.points
+    assert "give each point an agent and a name of its own" in caplog.text
