@@ -1,15 +1,21 @@
-"""What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history. Pure."""
+"""What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history, R07 orders of the history that
+topic `acts` did not bring. Pure."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
 from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.orders import Order
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.words import counted
 
 ME: Final = "responder"
-_TITLES: Final = {"R05": "Locks were taken out of their topic", "R06": "Acted on what the history does not have"}
+_TITLES: Final = {
+    "R05": "Locks were taken out of their topic",
+    "R06": "Acted on what the history does not have",
+    "R07": "An order of the history did not arrive",
+}
 _SHOWN: Final = 5
 
 
@@ -28,6 +34,16 @@ def unconfirmed(what: str, reason: str, places: Sequence[Place], now: float) -> 
     """R06: `what` was acted on, and the ledger does not have it as it was read."""
     text = f"{what} was acted on, and {reason}. Look at the lock, and at who can write to the broker and the store."
     return _finding("R06", what, text, now, list(places))
+
+
+def not_brought(order: Order, now: float) -> Finding:
+    """R07: an order stands in the ledger, and `acts` did not bring it. It is carried out from there, as any other would be."""
+    lock = order.lock
+    text = (
+        f"Order {lock.command} about {lock.subject[:100]!r} by {lock.by[:100]!r} stands in the history, and topic acts did not bring it. The "
+        "responder acts on it as it stands there; its decision says what came of it. Find out who can write to the broker, or holds messages back."
+    )
+    return _finding("R07", lock.command, text, now, list(lock.evidence))
 
 
 def _finding(detector: str, matter: str, text: str, now: float, evidence: list[Place]) -> Finding:

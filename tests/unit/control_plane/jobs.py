@@ -41,8 +41,9 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
         lifts = order_message(site, order(site, "unlocked", "c2"), start=2)
         again = order_message(site, order(site, command="c3"), start=3)
         gone = Message(0, 0, 0, None, None)
-        fresh = order_message(site, order(site, "unlocked", "c4"), start=4)
-        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
+        # No commander's accepted order: the ledger has neither.
+        fresh = order_message(site, order(site, "unlocked", "c4"), stored=False, start=4)
+        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", stored=False, start=5)
         orders: dict[Attack, list[Message]] = {
             "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), nobodys, acts_message(99)],
             "replay": [one, lifts, again, lifts],
@@ -59,8 +60,9 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
             site.clock += 7200
             acts(made, lifts)
             return unless(not locked(site), TOLD if "too old to act on" in site.decisions()[-1].reason else REFUSED)
-        watch(made, site)
-        return unless(not locked(site))
+        for _ in range(5):
+            watch(made, site)
+        return unless(not locked(site), TOLD if any(one.detector == "R07" for one in site.findings()) else REFUSED)
 
 
 def findings_topic(attack: Attack, _: Path) -> Outcome:

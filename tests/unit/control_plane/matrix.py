@@ -14,6 +14,11 @@ _OLD: Final = Said(REFUSED, "by whoever reads it, on reading: its number is not 
 _TOMBSTONE: Final = Said(REFUSED, "by whoever reads it, on reading: a tombstone says nothing")
 _VERIFY: Final = Said(TOLD, "by `tallystick audit verify`, when it is run")
 _SAME: Final = Said(REFUSED, "a row that repeats another changes nothing")
+_MISSED: Final = Said(
+    TOLD,
+    "by the responder, 15 to 20 s after the ledger has the order: it is carried out from there, and finding R07 pages; "
+    "orders of more than an hour before a responder began are left to people",
+)
 
 SURFACES: Final[tuple[Surface, ...]] = (
     Surface(
@@ -55,14 +60,14 @@ SURFACES: Final[tuple[Surface, ...]] = (
         {
             "forge": Said(REFUSED, "by the responder: no notary signed it, or the record that it points at is no commander's"),
             "replay": Said(REFUSED, "by the responder: the order was carried out under its command"),
-            "roll back": Said(LIMIT, "an order that was not read yet is not carried out; the history has it, and no part compares"),
+            "roll back": _MISSED,
             "reorder": Said(
                 LIMIT, "an order to lift that was given before a lock lifts it when it comes after it; both stand in the history"
             ),
             "delay": Said(
                 TOLD, "by the responder, in its decision: an order to lift is refused after an hour; before that, and for locks, as drop"
             ),
-            "drop": Said(LIMIT, "the order is not carried out; the history has it, and no part compares"),
+            "drop": _MISSED,
             "delete": _TOMBSTONE,
             "another deployment's": _FOREIGN,
         },

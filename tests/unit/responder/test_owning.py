@@ -1,7 +1,7 @@
 """Who owns the topic of locks: books rebuilt from signed words, fences, repairs, proofs before acting. Played on a site in memory."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.support.owning import Agent, Site, acts_message, finding_message, lock, order_message, responder
@@ -18,6 +18,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, FINDINGS, LOCKS
 from tallystick_stream_jobs.errors import NotTheOwner
 from tallystick_stream_jobs.responder.job import Lane, Responder, _handle_acts, _handle_finding
+from tallystick_stream_jobs.responder.mirror import Seen
 
 
 @pytest.fixture
@@ -55,13 +56,16 @@ def tick(responder: Responder, site: Site, seconds: float = 1.0) -> None:
     asyncio.run(responder.tick(site.clock))
 
 
+class Shown(NamedTuple):
+    """A mirror of the topic."""
+
+    seen: Seen
+
+
 def watch(responder: Responder, site: Site, seconds: float = 6.0) -> None:
     site.clock += seconds
 
-    async def look() -> None:
-        await responder._find(await responder.watching.look(site.seen(), site.clock))
-
-    asyncio.run(look())
+    asyncio.run(responder._look(Shown(site.seen()), site.clock))  # type: ignore[arg-type]  # the part of a mirror that it uses
 
 
 def locked(site: Site) -> dict[str, str]:
