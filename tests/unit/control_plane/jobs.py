@@ -38,12 +38,12 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
     with patch("time.time", lambda: site.clock):
         made = owner(site)
         one = order_message(site, order(site))
-        lifts = order_message(site, order(site, "unlocked", "c2"), start=2)
+        lifts = order_message(site, order(site, "unlocked", "c2", lifts="c1"), start=2)
         again = order_message(site, order(site, command="c3"), start=3)
         gone = Message(0, 0, 0, None, None)
         # No commander's accepted order: the ledger has neither.
-        fresh = order_message(site, order(site, "unlocked", "c4"), stored=False, start=4)
-        nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", stored=False, start=5)
+        fresh = order_message(site, order(site, "unlocked", "c4", lifts="c3"), stored=False, start=4)
+        nobodys = order_message(site, order(site, "unlocked", "c5", lifts="c3"), "mallory", stored=False, start=5)
         orders: dict[Attack, list[Message]] = {
             "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), nobodys, acts_message(99)],
             "replay": [one, lifts, again, lifts],

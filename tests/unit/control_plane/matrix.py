@@ -62,7 +62,8 @@ SURFACES: Final[tuple[Surface, ...]] = (
             "replay": Said(REFUSED, "by the responder: the order was carried out under its command"),
             "roll back": _MISSED,
             "reorder": Said(
-                LIMIT, "an order to lift that was given before a lock lifts it when it comes after it; both stand in the history"
+                REFUSED,
+                "by the responder: an order to lift names the lock that it lifts, and lifts none that was made since",
             ),
             "delay": Said(
                 TOLD, "by the responder, in its decision: an order to lift is refused after an hour; before that, and for locks, as drop"

@@ -74,7 +74,7 @@ def locked(site: Site) -> dict[str, str]:
 
 
 def order(site: Site, state: str = "locked", command: str = "c1", **more: Any) -> Order:
-    asked = {name: more.pop(name) for name in ("replaces", "confirm") if name in more}
+    asked = {name: more.pop(name) for name in ("replaces", "confirm", "lifts") if name in more}
     return Order(lock(command=command, at=site.clock, state=state, **more), **asked)
 
 
@@ -144,6 +144,20 @@ def test_a_standing_lock_is_weakened_by_an_order_that_names_it_alone(site: Site)
     assert locked(site) == {"principal:eve": "c1"}
     acts(made, order_message(site, order(site, command="c4", until=until, replaces="c1"), start=4))
     assert locked(site) == {"principal:eve": "c4"}
+
+
+@pytest.mark.parametrize("lifts", ["c1", None], ids=["it names the lock", "an agent of before"])
+def test_an_order_to_lift_that_comes_late_lifts_no_newer_lock(site: Site, lifts: str | None) -> None:
+    made = owner(site)
+    acts(made, order_message(site, order(site)))
+    late = order_message(site, order(site, "unlocked", "c2", lifts=lifts), start=2)
+    site.clock += 60
+    acts(made, order_message(site, order(site, command="c3"), start=3))
+    acts(made, late)
+    assert locked(site) == {"principal:eve": "c3"}
+    assert "principal:eve is locked by command c3 (suspend, " in site.decisions()[-1].reason
+    acts(made, order_message(site, order(site, "unlocked", "c4", lifts="c3"), start=4))
+    assert locked(site) == {}
 
 
 def test_an_order_that_the_ledger_never_gets_pages(site: Site) -> None:
