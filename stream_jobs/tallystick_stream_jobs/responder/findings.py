@@ -20,12 +20,12 @@ _SHOWN: Final = 5
 
 
 def tampered(subjects: Sequence[str], now: float) -> Finding:
-    """R05: values that lock were not on the topic, where the responder had put them; they stand there again."""
+    """R05: words about locks were not on the topic, where the responder had put them; they stand there again."""
     shown = ", ".join(f"{subject[:100]!r}" for subject in sorted(subjects)[:_SHOWN])
     more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
     text = (
-        f"{counted(len(subjects), 'lock')} stood no longer on the topic of locks: {shown}{more}. They were written again; doors that read the "
-        "topic meanwhile denied everybody. Find out who can write to the broker, or who restored it from a copy."
+        f"The newest word about {counted(len(subjects), 'subject')} stood no longer on the topic of locks: {shown}{more}. It was written again; "
+        "doors that read the topic meanwhile denied everybody. Find out who can write to the broker, or who restored it from a copy."
     )
     return _finding("R05", "\0".join(sorted(subjects)) + f"\0{now:.0f}", text, now, [])
 

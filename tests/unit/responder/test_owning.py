@@ -315,6 +315,80 @@ def test_an_old_lifting_of_our_own_lifts_nothing(site: Site) -> None:
     assert (site.door().agreed, locked(site)) == (True, {"principal:eve": "c3"})
 
 
+def lifted(site: Site) -> Responder:
+    """An owner that lifted its one lock, and a topic that carries both words."""
+    made = standing(site)
+    acts(made, order_message(site, order(site, "unlocked", "c2", lifts="c1"), start=2))
+    site.deliver()
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    return made
+
+
+def without_lifting(site: Site) -> None:
+    site.locks.remove([pair for pair in site.locks if pair[0] == b"principal:eve"][1])
+
+
+def repaired(made: Responder, site: Site) -> None:
+    """Doors that begin now do not know; the responder writes the lifting again, and tells of it once."""
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (False, {"principal:eve": "c1"})
+    watch(made, site)
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    watch(made, site)
+    [found] = site.findings()
+    assert (found.detector, "principal:eve" in found.text) == ("R05", True)
+
+
+def test_a_lifting_that_the_topic_lost_is_written_again(site: Site) -> None:
+    made = lifted(site)
+    without_lifting(site)
+    repaired(made, site)
+
+
+def test_an_old_lock_of_our_own_locks_nobody_who_was_lifted(site: Site) -> None:
+    """Compaction leaves the copy, and takes the lifting before it."""
+    made = lifted(site)
+    site.locks.append(next(pair for pair in site.locks if pair[0] == b"principal:eve"))
+    repaired(made, site)
+
+
+def test_a_lifting_under_somebodys_word_is_written_again_for_who_reads_all(site: Site) -> None:
+    made = lifted(site)
+    without_lifting(site)
+    site.locks.append((b"principal:eve", b"nobody's word"))
+    watch(made, site)
+    assert [one.detector for one in site.findings()] == ["R05"]
+
+
+@pytest.mark.parametrize("left", [(), ((b"principal:eve", None),)], ids=["gone", "cleaned up"])
+def test_a_lifting_without_its_lock_is_not_missed(site: Site, left: tuple[Any, ...]) -> None:
+    made = lifted(site)
+    site.locks = [pair for pair in site.locks if pair[0] != b"principal:eve"] + list(left)
+    tick(made, site)
+    watch(made, site)
+    assert (site.door().agreed, locked(site), site.findings()) == (True, {}, [])
+
+
+def test_who_takes_a_topic_over_without_its_lifting_writes_it_before_the_first_heartbeat(site: Site) -> None:
+    lifted(site)
+    without_lifting(site)
+    made = owner(site)
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    assert [one.detector for one in site.findings()] == ["R05"]
+
+    assert owner(site).own.lacking() == []
+
+
+def test_who_takes_a_wiped_topic_over_writes_no_lifting(site: Site) -> None:
+    lifted(site)
+    site.locks = [pair for pair in site.locks if pair[0] is not None and pair[0].startswith(b"_role/")]
+    tick(owner(site), site)
+    assert ([key for key, _ in site.locks].count(b"principal:eve"), site.findings()) == (0, [])
+
+
 def test_a_wiped_topic_is_made_again_from_the_ledger(site: Site) -> None:
     standing(site)
     site.locks = [pair for pair in site.locks if pair[0] is not None and pair[0].startswith(b"_role/")]
