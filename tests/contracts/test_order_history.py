@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 from tests.support.clickhouse import running_clickhouse
 from tests.support.history_tables import insert_rows
-from tests.support.owning import Agent, Site, SiteSources, entry_of, lock, order_message
+from tests.support.owning import Agent, Site, SiteSources, entry_of, finding_told, lock, order_message
+from tests.support.responding import finding
 from tests.support.signing import directive, role_key
 
 from tallystick_schemas.bodies import examine_body
@@ -15,7 +16,7 @@ from tallystick_schemas.orders import Order
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.roles import Keyring
 from tallystick_stream_jobs.responder.history import asking
-from tallystick_stream_jobs.responder.order_history import Ordered, read_decided, read_orders
+from tallystick_stream_jobs.responder.order_history import Found, Ordered, read_acting, read_decided, read_orders
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 
@@ -40,6 +41,10 @@ def made() -> Site:
         words = Agent(site, agent, start=20)
         site.append(words.segment("incident.decide", **eve, attrs={"decision": f"{agent}-decided"}))
         site.append(words.segment("credential.suspend", **eve, attrs={"decision": f"{agent}-locked", "command": "x"}))
+    for n, more in enumerate([{}, {"act": "step-up"}, {"act": "alert"}, {"mode": "observe"}, {"suppressed": "exempt"}, {"count": 2}]):
+        finding_told(site, finding(number=n, **more), start=40 + n)  # type: ignore[arg-type]  # fields of a finding
+    finding_told(site, finding(number=9), "gateway", start=50)
+    finding_told(site, finding(number=9), key="mallory", start=51)
     return site
 
 
@@ -60,6 +65,9 @@ class RealStore:
 
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
         return read_orders(asking(self._client), keyring, 1, marks, since)
+
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
+        return read_acting(asking(self._client), keyring, 1, marks, since)
 
     def decided(self, keyring: Keyring, commands: list[str]) -> set[str]:
         return read_decided(asking(self._client), keyring, 1, commands)
@@ -96,3 +104,11 @@ def test_above_the_marks_and_since(sources: SiteSources | RealStore) -> None:
 def test_responders_alone_say_what_was_decided(sources: SiteSources | RealStore) -> None:
     asked = [f"{agent}-{what}" for agent in ("responder", "gateway") for what in ("decided", "locked")]
     assert sources.decided(SITE.keyring(), [*asked, "c0"]) == {"responder-decided", "responder-locked"}
+
+
+def test_findings_that_ask_for_a_lock_are_read(sources: SiteSources | RealStore) -> None:
+    read = sources.acting(SITE.keyring(), {}, SITE.clock - 3600)
+    assert sorted((one.id, one.count) for one in read.findings) == [("F-0", 1), ("F-1", 1), ("F-5", 2)]
+    assert read.marks == {0: len(SITE.log) - 1}
+    assert sources.acting(SITE.keyring(), read.marks, 0.0).findings == []
+    assert sources.acting(SITE.keyring(), {}, SITE.clock + 1).findings == []

@@ -41,9 +41,10 @@ from tallystick_stream_jobs.responder.history import Words, words_in
 from tallystick_stream_jobs.responder.job import Responder
 from tallystick_stream_jobs.responder.lock_topic import ReadTopic, fold_values
 from tallystick_stream_jobs.responder.mirror import Seen
-from tallystick_stream_jobs.responder.order_history import Ordered
+from tallystick_stream_jobs.responder.order_history import Found, Ordered, acting_in
 from tallystick_stream_jobs.responder.proven import prove
 from tallystick_stream_jobs.shell import Message
+from tallystick_stream_jobs.triage.record import finding_event
 
 SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings(DEPLOYMENT, 1, OPERATORS), "")
 
@@ -169,6 +170,11 @@ class SiteSources:
         orders = [order_of(event, place) for event, place in found if "decision" not in (event.attrs or {})]
         return Ordered([one for one in orders if one is not None], {0: max(self.site.ledger, default=-1)})
 
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
+        signed = self._signed(keyring, "detectors", marks.get(0, -1))
+        found = [acting_in(event) for event, _ in signed if seconds_of(event.time) >= since]
+        return Found([one for one in found if one is not None], {0: max(self.site.ledger, default=-1)})
+
     def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
         return {(event.attrs or {}).get("decision", "") for event, _ in self._signed(keyring, "responder", -1)} & set(commands)
 
@@ -251,6 +257,12 @@ def acts_message(offset: int, agent: str = "cli", speaker: str = "notary") -> Me
     """A message of `acts` that points at one record."""
     segment = VerifiedSegment(offset, agent, "0" * 32, 0, 0, [], offset, "")
     return Message(0, 0, 0, None, Speaker(speaker).says(ACTS, None, encode_batch(VerifiedBatch(2, 0, [segment], []))))
+
+
+def finding_told(site: Site, found: Finding, agent: str = "detectors", *, key: str = "", start: int = 1) -> None:
+    """A finding as detection writes it into the history."""
+    facts = finding_event(found)
+    site.append(Agent(site, agent, key, start=start).segment(facts.pop("action"), **facts))
 
 
 def finding_message(found: Finding, speaker: str = "detectors") -> Message:

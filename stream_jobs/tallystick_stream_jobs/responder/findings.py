@@ -1,5 +1,5 @@
-"""What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history, R07 orders of the history that
-topic `acts` did not bring. Pure."""
+"""What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history, R07 what the history has and
+no topic brought. Pure."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -14,7 +14,7 @@ ME: Final = "responder"
 _TITLES: Final = {
     "R05": "Locks were taken out of their topic",
     "R06": "Acted on what the history does not have",
-    "R07": "An order of the history did not arrive",
+    "R07": "What the history has did not arrive",
 }
 _SHOWN: Final = 5
 
@@ -44,6 +44,18 @@ def not_brought(order: Order, now: float) -> Finding:
         "responder acts on it as it stands there; its decision says what came of it. Find out who can write to the broker, or holds messages back."
     )
     return _finding("R07", lock.command, text, now, list(lock.evidence))
+
+
+def not_heard(found: Sequence[Finding], now: float) -> Finding:
+    """R07: findings that ask for locks stand in the ledger, and `findings` did not bring them. The responder locks nobody by that: people decide."""
+    first = sorted(found, key=lambda one: one.id)
+    shown = "; ".join(f"{one.id} ({one.detector}, about {one.principal[:100]!r})" for one in first[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    text = (
+        f"{counted(len(found), 'finding')} that asked for a lock stood in the history for a minute, and topic findings did not bring them: {shown}{more}. "
+        "Nobody was locked for it; decide on each. Find out who can write to the broker, or holds messages back."
+    )
+    return _finding("R07", "\0".join(f"{one.id}.{one.count}" for one in first), text, now, [])
 
 
 def _finding(detector: str, matter: str, text: str, now: float, evidence: list[Place]) -> Finding:

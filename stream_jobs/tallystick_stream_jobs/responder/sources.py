@@ -23,7 +23,7 @@ from tallystick_schemas.topics import EVENTS
 from ..shell.fence import claim_fence
 from .history import Words, asking, read_words, words_in
 from .lock_topic import ReadTopic, read_lock_topic
-from .order_history import Ordered, read_decided, read_orders
+from .order_history import Found, Ordered, read_acting, read_decided, read_orders
 from .stored import read_entries
 from .topics import read_decisions
 
@@ -38,6 +38,7 @@ class Sources(Protocol):
     def topic(self) -> ReadTopic: ...
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words: ...
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered: ...
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found: ...
     def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]: ...
     def spooled(self, keyring: Keyring) -> list[Held]: ...
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]: ...
@@ -65,6 +66,10 @@ class RealSources:
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
         with self._store() as ask:
             return read_orders(ask, keyring, self.settings.log.shards, marks, since)
+
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
+        with self._store() as ask:
+            return read_acting(ask, keyring, self.settings.log.shards, marks, since)
 
     def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
         with self._store() as ask:

@@ -10,7 +10,7 @@ from tallystick_schemas.messages import Finding
 from tallystick_schemas.orders import Order
 
 from .confirming import Confirming
-from .findings import tampered
+from .findings import not_heard, tampered
 from .mirror import Seen
 from .missed import Missed
 from .ownership import Ownership
@@ -70,11 +70,13 @@ class Watching:
         try:
             words = await asyncio.to_thread(self._sources.words, self._own.topic.opener.keyring, dict(self._own.marks))
             entries = await asyncio.to_thread(self._sources.entries, self._confirming.places)
-            orders = await asyncio.to_thread(self._missed.ask, now)
+            orders = await asyncio.to_thread(self._missed.orders, now)
+            unheard = await asyncio.to_thread(self._missed.findings, now)
         except Exception as error:  # noqa: BLE001 - the store may be away for long; what waits for it is told when its time is over
             log.warning("the ledger cannot be asked (%s: %s)", type(error).__name__, str(error)[:200])
             return Looked(self._confirming.settle({}, now), [])
         for held in self._own.merge(words.held, words.marks):
             log.warning("the ledger knows a later word about %r than the topic; it is written there", held.lock.subject)
             await self._own.writer.again(held)
-        return Looked(self._confirming.settle(entries, now), orders)
+        found = self._confirming.settle(entries, now)
+        return Looked([*found, not_heard(unheard, now)] if unheard else found, orders)

@@ -19,6 +19,11 @@ _MISSED: Final = Said(
     "by the responder, 15 to 20 s after the ledger has the order: it is carried out from there, and finding R07 pages; "
     "orders of more than an hour before a responder began are left to people",
 )
+_UNHEARD: Final = Said(
+    TOLD,
+    "by the responder, 60 to 65 s after the ledger has a finding that asks for a lock: finding R07 pages, and people decide; "
+    "nobody is locked for it, and findings that ask for none are in the history alone",
+)
 
 SURFACES: Final[tuple[Surface, ...]] = (
     Surface(
@@ -80,10 +85,10 @@ SURFACES: Final[tuple[Surface, ...]] = (
         {
             "forge": _SIGNED,
             "replay": Said(REFUSED, "by the responder: it decided on this finding, also when its lock was lifted since"),
-            "roll back": Said(LIMIT, "nobody is locked for a finding that was not read yet; the history has it"),
+            "roll back": _UNHEARD,
             "reorder": Said(REFUSED, "each is decided on by itself"),
-            "delay": Said(LIMIT, "the lock comes as late as the finding, by however much"),
-            "drop": Said(LIMIT, "nobody is locked for it; the history has it"),
+            "delay": Said(TOLD, "as drop; the lock comes as late as the finding, and a delay of less than a minute goes unseen"),
+            "drop": _UNHEARD,
             "delete": _TOMBSTONE,
             "another deployment's": _FOREIGN,
         },

@@ -5,11 +5,13 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from tests.support.owning import Agent, Site, SiteSources, order_message, responder
+from tests.support.owning import Agent, Site, SiteSources, finding_message, finding_told, order_message, responder
+from tests.support.responding import finding
 from tests.support.signing import directive, role_key
-from tests.unit.responder.test_owning import acts, locked, order, owner, tick, watch
+from tests.unit.responder.test_owning import acts, evidence, finds, locked, order, owner, tick, watch
 
 from tallystick_schemas.events import Actor, Resource
+from tallystick_schemas.messages import Finding
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.responder.job import Responder
@@ -212,7 +214,52 @@ def test_the_ledger_is_asked_about_decisions_for_what_is_not_known_alone(site: S
     missed = Missed(Counting(site, "responder"), site.keyring(), {"c1"}.__contains__, site.clock)
     order_message(site, order(site))
     order_message(site, order(site, command="c2"), start=2)
-    assert missed.ask(site.clock) == []
-    assert [one.lock.command for one in missed.ask(site.clock + 15)] == ["c2"]
-    assert missed.ask(site.clock + 99) == [], "each is handed out once"
+    assert missed.orders(site.clock) == []
+    assert [one.lock.command for one in missed.orders(site.clock + 15)] == ["c2"]
+    assert missed.orders(site.clock + 99) == [], "each is handed out once"
     assert asked == [["c2"]]
+
+
+# Findings
+
+
+def found_by(site: Site, *, agent: str = "detectors", key: str = "", **more: Any) -> Finding:
+    """A finding that stands in the history, and nowhere else."""
+    at = evidence(site)
+    one = finding(proof=(0, at, 0), evidence=[(0, at, 0)], time=wire_time(site.clock), **more)
+    finding_told(site, one, agent, key=key, start=len(site.log) + 1)
+    return one
+
+
+def test_a_finding_that_the_topic_never_brought_pages_and_locks_nobody(site: Site) -> None:
+    made = began(site)
+    found_by(site)
+    look(made, site, 10)
+    assert told(site) == [], "it may still come"
+    look(made, site, 5)
+    [said] = site.findings()
+    assert (said.detector, "F-1 (D13, about 'ann')" in said.text, locked(site)) == ("R07", True, {})
+    look(made, site, 15)
+    assert told(site) == ["R07"]
+
+
+def test_a_finding_that_was_decided_on_is_not_missed(site: Site) -> None:
+    made = began(site)
+    finds(made, finding_message(found_by(site)))
+    finds(made, finding_message(found_by(site, number=2)))
+    assert [one.choice for one in site.decisions()] == ["suspend", "note"]
+    look(made, site, 15)
+    assert told(site) == []
+    wiped(site)
+    look(began(site), site, 15)
+    assert "R07" not in told(site), "the history says so as well, also of what made no lock"
+
+
+@pytest.mark.parametrize(
+    "more", [{"act": "alert"}, {"mode": "recommend"}, {"suppressed": "exempt"}, {"agent": "gateway"}, {"key": "mallory"}]
+)
+def test_what_asks_for_no_lock_or_is_nobodys_finding_is_not_missed(site: Site, more: dict[str, Any]) -> None:
+    made = began(site)
+    found_by(site, **more)
+    look(made, site, 15)
+    assert told(site) == []
