@@ -37,8 +37,11 @@ def make_order(verb: Verb, subject: str, reason: str, session: Session, now: flo
     return Order(f"console-{secrets.token_hex(8)}", verb, canonical_subject(subject), session.who, reason, now)
 
 
-def order_attrs(order: Order, until: float | None, finding: str | None, principal: str | None = None) -> dict[str, str]:
-    """The event's attributes: by `command` the responder's lock is recognised as this order's; `principal`: whose credential it is."""
+def order_attrs(
+    order: Order, until: float | None, finding: str | None, principal: str | None = None, lifts: str | None = None
+) -> dict[str, str]:
+    """The event's attributes: by `command` the responder's lock is recognised as this order's; `principal`: whose credential it is; `lifts`: the
+    command of the lock that the analyst saw and lifts."""
     attrs = {"command": order.command} | _RECORDED[order.verb][1]
     if principal:
         attrs["principal"] = principal
@@ -46,6 +49,8 @@ def order_attrs(order: Order, until: float | None, finding: str | None, principa
         attrs["until"] = wire_time(until)
     if finding:
         attrs["finding"] = finding
+    if lifts and order.verb == "resume":
+        attrs["lifts"] = lifts
     return attrs
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from tallystick_schemas.blast_radius import GROUPS, Hit, Plan
 from tallystick_schemas.messages import Finding, Lock
+from tallystick_schemas.orders import lifting
 from tallystick_schemas.words import counted, noun
 
 from .ui import Component, dcc, dmc, html
@@ -84,7 +85,16 @@ def finding_link(finding: Finding, text: str | None = None) -> Component:
 
 def act_button(verb: str, subject: str, finding: str, label: str, prominent: bool = False) -> Component:
     """Opens the dialog that locks or unlocks."""
-    act = json.dumps({"verb": verb, "subject": subject, "finding": finding})
+    return _act_button({"verb": verb, "subject": subject, "finding": finding}, label, prominent)
+
+
+def lifting_button(subject: str, finding: str, lifts: str | None, label: str) -> Component:
+    """Opens the dialog that lifts the lock of command `lifts`."""
+    return _act_button({"verb": "resume", "subject": subject, "finding": finding, "lifts": lifts or ""}, label, prominent=False)
+
+
+def _act_button(facts: dict[str, str], label: str, prominent: bool) -> Component:
+    act = json.dumps(facts)
     return html.Button(label, className="button small danger" if prominent else "button small", type="button", **{"data-act": act})
 
 
@@ -100,7 +110,7 @@ def no_end(lock: Lock) -> str:
 
 def lift_button(lock: Lock, finding: str) -> Component:
     """Opens the dialog that lifts a lock; nothing for a revocation, whose lifting the responder refuses."""
-    return html.Span() if lock.level == "revoke" else act_button("resume", lock.subject, finding, "Unlock")
+    return html.Span() if lock.level == "revoke" else lifting_button(lock.subject, finding, lifting(lock), "Unlock")
 
 
 def plan_view(plan: Plan) -> Component:

@@ -77,7 +77,7 @@ Taken = Held | LockHeartbeat | Holder | Lost | None
 """What one value was: a word about a subject, a heartbeat, a key with a role, a lock that went missing, or nothing new."""
 
 
-def _read(key: bytes, body: bytes) -> Lock | LockHeartbeat:
+def read_word(key: bytes, body: bytes) -> Lock | LockHeartbeat:
     """A signed body. One about a subject that cannot be read may have been a lock, so it counts as one."""
     try:
         return parse_lock(key, body)
@@ -113,7 +113,7 @@ class LockTopic:
         opened = self.opener.open(LOCKS, key, value)
         if opened.number <= self.newest:
             raise OldMessage(opened.number, self.newest)
-        said = _read(key, opened.body)
+        said = read_word(key, opened.body)
         self.newest = opened.number
         if isinstance(said, LockHeartbeat):
             return said

@@ -9,6 +9,8 @@ from .messages import Choice, Decision, Lock
 BREAKER_WINDOW_S: Final = 600.0
 BREAKER_OPEN: Final = "the breaker is open"
 """How the breaker's sentence in a decision's `policy` begins when it held something back."""
+LIFTS: Final = "lifts"
+"""In the `policy` of a decision that waits: the command of the lock that the order lifts."""
 WITHDRAWS: Final = "withdraws"
 """In a decision's `policy`: the commands of the waiting orders that it withdrew, with spaces between them."""
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from .drills import drill_of_subject
 from .errors import ParseError
 from .events import Actor, Event, Resource, Why
-from .locks import Subject
+from .locks import UNREADABLE, Subject
 from .messages import Level, Lock, Place
 from .names import canonical
 from .times import is_time
@@ -31,6 +31,7 @@ class Order:
 
     `confirm`: keep the standing lock, and give it this end. `withdraw`: end the wait of whatever waits for a second person, and write no lock.
     `principal`: whose credential it is, as who ordered knows it. `replaces`: the command of the standing lock that this may weaken or shorten.
+    `lifts`: the command of the lock that this lifts, as who ordered saw it: it lifts no other one.
     `unseen`: lock the name although the history never saw it.
     """
 
@@ -40,6 +41,7 @@ class Order:
     withdraw: bool = False
     replaces: str | None = None
     unseen: bool = False
+    lifts: str | None = None
 
 
 class OrderFacts(NamedTuple):
@@ -59,6 +61,11 @@ def action_of(lock: Lock) -> Action:
     return "credential.revoke" if lock.level == "revoke" else "credential.suspend"
 
 
+def lifting(lock: Lock) -> str | None:
+    """What an order that lifts this lock names (`Order.lifts`); nothing where this version cannot read which lock it is."""
+    return None if lock.command == UNREADABLE else lock.command
+
+
 def facts_of(order: Order, kind: ActorKind = "human") -> OrderFacts:
     """The event that gives an order; ParseError when its subject is none. Its time is the event's own."""
     lock, subject = order.lock, Subject.parse(order.lock.subject)
@@ -73,6 +80,7 @@ def facts_of(order: Order, kind: ActorKind = "human") -> OrderFacts:
         "withdraw": "true" if order.withdraw else None,
         "replaces": order.replaces,
         "unseen": "true" if order.unseen else None,
+        "lifts": order.lifts if action_of(lock) == "credential.resume" else None,
         "drill": lock.drill,
     }
     attrs = {name: text for name, text in said.items() if text}
@@ -110,4 +118,5 @@ def order_of(event: Event, place: Place) -> Order | None:
         withdraw=event.action == "credential.resume" and attrs.get("withdraw") == "true",
         replaces=attrs.get("replaces") or None,
         unseen=attrs.get("unseen") == "true",
+        lifts=(attrs.get("lifts") or None) if event.action == "credential.resume" else None,
     )

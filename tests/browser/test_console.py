@@ -58,6 +58,7 @@ def test_the_theft_is_seen_and_the_lock_lifted(console: RunningConsole, watched:
     assert act["why"].text == "Checked with the owner: a planned copy"
     assert (act["actor"].kind, act["actor"].principal) == ("human", "analyst")
     assert act["attrs"]["finding"] == finding.id
+    assert act["attrs"]["lifts"] == "auto-D03-5c1d", "the lock that the page showed"
     dialog.get_by_role("button", name="Done").click()
     expect(drawer.locator(".lock-bar")).to_contain_text("Not locked")
 
@@ -143,6 +144,26 @@ def test_a_revocation_is_seconded_or_withdrawn_from_the_page(console: RunningCon
             expect(dialog).to_contain_text("it waits no longer after")
         dialog.get_by_role("button", name="Done").click()
     expect(waiting).to_have_count(0)
+
+
+def test_a_lock_that_came_while_the_dialog_was_open_is_not_lifted_unseen(console: RunningConsole, watched: Watched) -> None:
+    page, simulator = watched.page, console.simulator
+    simulator.theft()
+    simulator.answer_orders = False
+    page.locator("#nav-locks").click()
+    page.get_by_role("button", name="Unlock").click()
+    dialog = page.get_by_role("dialog", name="Lift the lock")
+    now, subject = wire_time(console.hub.clock()), f"credential:{CREDENTIAL}"
+    simulator.send_lock(Lock(subject=subject, state="locked", command="cmd-9", reason="seen again", by="ben", at=now))
+    expect(page.locator("#locks-list")).to_contain_text("seen again")
+    dialog.get_by_role("textbox", name="Reason").fill("Checked with the owner")
+    dialog.get_by_role("button", name="Unlock").click()
+    expect(dialog).to_contain_text("signed and durable in the record")
+    attrs = simulator.acts[-1]["attrs"]
+    assert attrs["lifts"] == "auto-D03-5c1d"
+    said = f"refused: {subject} is locked by command cmd-9"
+    simulator.send_decision(Decision(id=attrs["command"], at=now, by="analyst", choice="note", subject=subject, reason=said))
+    expect(dialog).to_contain_text(said)
 
 
 def test_a_record_that_fails_is_shown(console: RunningConsole, watched: Watched) -> None:

@@ -4,7 +4,7 @@ What a part does is what it does on Kafka; a test plays the broker, the store an
 """
 
 import contextlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from tallystick_schemas.messages import (
     Decision,
     Finding,
     Lock,
+    Place,
     VerifiedBatch,
     VerifiedSegment,
     encode_batch,
@@ -28,18 +29,22 @@ from tallystick_schemas.messages import (
     parse_finding,
     parse_message,
 )
-from tallystick_schemas.orders import Order, facts_of
+from tallystick_schemas.orders import Order, facts_of, order_of
 from tallystick_schemas.records import parse_record
-from tallystick_schemas.roles import Keyring
+from tallystick_schemas.roles import Keyring, Role
 from tallystick_schemas.segments import SegmentSigner, new_run
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.times import seconds_of
 from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
 from tallystick_stream_jobs.responder.history import Words, words_in
 from tallystick_stream_jobs.responder.job import Responder
 from tallystick_stream_jobs.responder.lock_topic import ReadTopic, fold_values
 from tallystick_stream_jobs.responder.mirror import Seen
+from tallystick_stream_jobs.responder.order_history import Found, Ordered, acting_in
+from tallystick_stream_jobs.responder.proven import prove
 from tallystick_stream_jobs.shell import Message
+from tallystick_stream_jobs.triage.record import finding_event
 
 SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings(DEPLOYMENT, 1, OPERATORS), "")
 
@@ -160,6 +165,29 @@ class SiteSources:
         records = {index: record for index, record in self.site.ledger.items() if index > marks.get(0, -1)}
         return Words(words_in(records.values(), keyring, accepted=True), {0: max(self.site.ledger, default=-1)})
 
+    def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
+        found = [(event, place) for event, place in self._signed(keyring, "commander", marks.get(0, -1)) if seconds_of(event.time) >= since]
+        orders = [order_of(event, place) for event, place in found if "decision" not in (event.attrs or {})]
+        return Ordered([one for one in orders if one is not None], {0: max(self.site.ledger, default=-1)})
+
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
+        signed = self._signed(keyring, "detectors", marks.get(0, -1))
+        found = [acting_in(event) for event, _ in signed if seconds_of(event.time) >= since]
+        return Found([one for one in found if one is not None], {0: max(self.site.ledger, default=-1)})
+
+    def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
+        return {(event.attrs or {}).get("decision", "") for event, _ in self._signed(keyring, "responder", -1)} & set(commands)
+
+    def _signed(self, keyring: Keyring, role: Role, above: int) -> Iterator[tuple[Event, Place]]:
+        """Events of the ledger that agents with a role signed, as `read_stored` finds them."""
+        if not self.site.store_up:
+            raise StoreAway
+        for index, record in self.site.ledger.items():
+            with contextlib.suppress(ParseError):
+                proven = prove(record, keyring, revoked=role == "responder")
+                if index > above and role in proven.holder.roles:
+                    yield from ((event, (0, index, pos)) for pos, event in enumerate(proven.events))
+
     def spooled(self, keyring: Keyring) -> list[Held]:
         return words_in(self.site.spools.get(self.agent, []), keyring)
 
@@ -229,6 +257,12 @@ def acts_message(offset: int, agent: str = "cli", speaker: str = "notary") -> Me
     """A message of `acts` that points at one record."""
     segment = VerifiedSegment(offset, agent, "0" * 32, 0, 0, [], offset, "")
     return Message(0, 0, 0, None, Speaker(speaker).says(ACTS, None, encode_batch(VerifiedBatch(2, 0, [segment], []))))
+
+
+def finding_told(site: Site, found: Finding, agent: str = "detectors", *, key: str = "", start: int = 1) -> None:
+    """A finding as detection writes it into the history."""
+    facts = finding_event(found)
+    site.append(Agent(site, agent, key, start=start).segment(facts.pop("action"), **facts))
 
 
 def finding_message(found: Finding, speaker: str = "detectors") -> Message:

@@ -53,10 +53,10 @@ def _open(app: App, hub: Hub) -> None:
     async def start(click: dict[str, Any] | None) -> Any:
         if not isinstance(click, dict):
             return [no_update] * 10
-        verb, subject, finding = (str(click.get(key, "")) for key in ("verb", "subject", "finding"))
+        verb, subject, finding, lifts = (str(click.get(key, "")) for key in ("verb", "subject", "finding", "lifts"))
         choices = _subjects(hub, verb, subject, finding)
         title, word, _ = _WORDS.get(verb, _WORDS["resume"])
-        draft = {"verb": verb, "subject": subject, "finding": finding}
+        draft = {"verb": verb, "subject": subject, "finding": finding, "lifts": lifts}
         radios = dmc.Stack([dmc.Radio(label=label, value=value) for value, label in choices], gap=8, mt=4)
         return [True, title, draft, radios, choices[0][0], "", word, {} if verb == "suspend" else {"display": "none"}, None, ""]
 
@@ -96,7 +96,9 @@ def _confirm(app: App, hub: Hub) -> None:
             return no_update, read_text(str(error))
         seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
         about = hub.findings.get(draft["finding"])
-        attrs = order_attrs(order, order.at + seconds if seconds else None, draft["finding"], about.principal if about else None)
+        until_s, whose = order.at + seconds if seconds else None, about.principal if about else None
+        # The lock that the button was drawn for: one that took its place while the dialog was open is lifted by nobody unseen.
+        attrs = order_attrs(order, until_s, draft["finding"], whose, draft.get("lifts"))
         given = give_order(order, attrs, session=session, recorder=hub.recorder, board=hub.orders, timeout_s=hub.settings.act_timeout_s)
         # Kept in a set: the loop holds tasks weakly, and an order must not vanish half given.
         task = asyncio.create_task(given)

@@ -3,10 +3,11 @@
 from dash import Input, Output
 
 from tallystick_schemas.messages import Decision, Lock
+from tallystick_schemas.notices import LIFTS
 
 from ..grid import table
 from ..hub import Hub
-from ..parts import act_button, clock_time, empty, finding_link, level_badge, lift_button, mono, no_end, page_head, skeleton
+from ..parts import act_button, clock_time, empty, finding_link, level_badge, lift_button, lifting_button, mono, no_end, page_head, skeleton
 from ..ui import App, Component, html
 
 _HELD = ("Subject", "Level", "Reason", "By", "Since (UTC)", "Until (UTC)", "Finding", "")
@@ -85,7 +86,7 @@ def _waiting_row(order: Decision, lock: Lock) -> list[Component]:
     elif lock.level == "step-up" and lock.state == "locked":
         what, button = "ask for a fresh token", act_button("step-up", order.subject, "", "Second it")
     elif lock.state == "unlocked":
-        what, button = "lift the lock", act_button("resume", order.subject, "", "Second it")
+        what, button = "lift the lock", lifting_button(order.subject, "", order.policy.get(LIFTS), "Second it")
     else:
         what, button = "lock", act_button("suspend", order.subject, "", "Second it")
     reason = f"{what}: {lock.reason}"

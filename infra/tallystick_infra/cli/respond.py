@@ -128,10 +128,12 @@ def unlock(data: Path, as_json: bool, subject: str, by: str, timeout: float, rea
     found = to_lift(deployment, subject)
     if withdraw and not found.waiting:
         raise NothingWaits(subject)
-    withdrawing = withdraw or not found.locked
-    if not withdrawing:
-        hint_waiting(found.waiting)
-    _Given(deployment, subject, reason, by, timeout).carry_out(client.withdraw if withdrawing else client.resume, as_json=as_json)
+    given, standing = _Given(deployment, subject, reason, by, timeout), found.lock
+    if withdraw or standing is None:
+        given.carry_out(client.withdraw, as_json=as_json)
+        return
+    hint_waiting(found.waiting)
+    given.carry_out(lambda one: client.resume(one, standing), as_json=as_json)
 
 
 @click.command()

@@ -32,7 +32,7 @@ LOOK_S = 2.0
 class ToLift:
     """What there is about a subject before `unlock`: a lock in force, and orders that wait for a second person."""
 
-    locked: bool
+    lock: "Lock | None"
     waiting: "list[Decision]"
 
 
@@ -46,11 +46,11 @@ def to_lift(deployment: Deployment, subject: str) -> ToLift:
     from tallystick_stream_jobs.responder.topics import read_decisions
 
     kafka, log, now = deployment.kafka(), deployment.log(), time.time()
-    held = sorted({canonical_subject(lock.subject) for lock in read_locks(kafka, log) if in_force(lock, now)})
+    held = {canonical_subject(lock.subject): lock for lock in read_locks(kafka, log) if in_force(lock, now)}
     decided = read_decisions(kafka, read_opener(kafka, log), NEWEST)
-    found = ToLift(subject in held, [one for one in pending(decided, now) if canonical_subject(one.subject) == subject])
-    if not found.locked and not found.waiting:
-        raise NotLocked(subject, held)
+    found = ToLift(held.get(subject), [one for one in pending(decided, now) if canonical_subject(one.subject) == subject])
+    if found.lock is None and not found.waiting:
+        raise NotLocked(subject, sorted(held))
     return found
 
 

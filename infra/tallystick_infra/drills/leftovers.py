@@ -139,7 +139,7 @@ def _locks(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     if not standing:
         return
     with Recorder.open(deployment.agent("cli")) as recorder:
-        commands = [order_unlock(recorder, one.subject, "the drill is over", _BY) for one in standing]
+        commands = [order_unlock(recorder, one, "the drill is over", _BY) for one in standing]
         for command in commands:
             wait_applied(deployment.kafka(), deployment.log(), command, _UNLOCK_S)
             cleared.locks += 1

@@ -11,7 +11,7 @@ from tallystick_producers import Recorder
 from tallystick_producers.keyring import opener_of, read_opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Finding, Level, Lock, parse_finding, parse_message
-from tallystick_schemas.orders import Order, facts_of
+from tallystick_schemas.orders import Order, facts_of, lifting
 from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import DECISIONS, FINDINGS
@@ -56,9 +56,9 @@ class Ordering:
         return order.lock.command
 
 
-def order_unlock(recorder: Recorder, subject: str, reason: str, by: str) -> str:
-    """Order that a lock is lifted; the command id."""
-    return resume(Ordering(recorder, subject, reason, by))
+def order_unlock(recorder: Recorder, lock: Lock, reason: str, by: str) -> str:
+    """Order that this lock is lifted; the command id."""
+    return resume(Ordering(recorder, lock.subject, reason, by), lock)
 
 
 def suspend(order: Ordering, minutes: float | None, *, level: Level = "suspend", confirm: bool = False, replaces: str | None = None) -> str:
@@ -70,9 +70,9 @@ def suspend(order: Ordering, minutes: float | None, *, level: Level = "suspend",
     return order.give(Order(order.lock("locked", level, until), confirm=confirm, replaces=replaces))
 
 
-def resume(order: Ordering) -> str:
-    """Order that the lock is lifted; the command id."""
-    return order.give(Order(order.lock("unlocked")))
+def resume(order: Ordering, lock: Lock) -> str:
+    """Order that `lock` is lifted, as who orders saw it, and no other that took its place since; the command id."""
+    return order.give(Order(order.lock("unlocked"), lifts=lifting(lock)))
 
 
 def withdraw(order: Ordering) -> str:

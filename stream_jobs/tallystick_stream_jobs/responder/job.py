@@ -23,8 +23,10 @@ from ..errors import NotTheOwner
 from ..shell import Message, Outlet, run_jobs
 from ..triage.record import record_told
 from .decisions import MAX_TEXT, about_finding, about_lock, about_order, automatic, command_of, cut, event_attrs, resource_of, subject_of
+from .findings import not_brought
 from .memory import Memory
 from .mirror import Mirror
+from .missed import Missed
 from .ownership import Ownership, take_over
 from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
@@ -58,7 +60,7 @@ class Responder:
         self._watching: Watching | None = None
         self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
         self._beat_at = 0.0
-        self._opening, self._telling = asyncio.Lock(), asyncio.Lock()
+        self._opening, self._telling, self._ordering = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     def load(self) -> None:
         """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""
@@ -70,8 +72,10 @@ class Responder:
         self._memory = Memory()
         for decision in self._sources.decisions(own.topic.opener):
             self._memory.put(decision)
-        self._proving = Proving(self._sources, own.topic.opener.keyring)
-        self._watching = Watching(own, self._sources, self._proving.confirming)
+        keyring = own.topic.opener.keyring
+        self._proving = Proving(self._sources, keyring)
+        missed = Missed(self._sources, keyring, self._known, time.time())
+        self._watching = Watching(own, self._sources, self._proving.confirming, missed)
         self._own = own
 
     def lose(self) -> None:
@@ -149,19 +153,29 @@ class Responder:
     async def order(self, order: Order) -> None:
         """Carry out a person's order, keep it for a second person, withdraw what waits, or refuse it; once."""
         await self._open()
+        # `acts` may bring it in the very moment in which the second look finds that it did not.
+        async with self._ordering:
+            judged = await self._judge(order)
+        if judged.new:
+            # The lock is out: now there is time to ask whether it holds anybody. Every asker gets this one answer.
+            judged = Judged(await self._seen.marked(judged.decision), new=True)
+        await self.tell([judged])
+
+    async def _judge(self, order: Order) -> Judged:
         command = order.lock.command
         if (told := self._memory.told(command)) is not None:
-            await self.tell([Judged(told, new=False)])
-            return
+            return Judged(told, new=False)
         now = time.time()
         owners = {*self._memory.owners(order.lock.subject), *([order.principal] if order.principal else [])}
         made = self.own.book.made_by(command)
         ruling = self._rule(order, owners, now) if made is None else Ruling(made.reason, lock=made)
         decision = about_order(order, ruling, next(iter(sorted(owners)), None), now)
         log.info("order %r about %r by %r: %s: %r", command, order.lock.subject, order.lock.by, decision.choice, decision.reason)
-        decision = await self._lock(decision)
-        # The lock is out: now there is time to ask whether it holds anybody. Every asker gets this one answer.
-        await self.tell([Judged(await self._seen.marked(decision), new=True)])
+        return Judged(await self._lock(decision), new=True)
+
+    def _known(self, command: str) -> bool:
+        """Whether a command was decided, as far as book and memory go."""
+        return self._memory.told(command) is not None or self.own.book.made_by(command) is not None
 
     def _rule(self, order: Order, owners: set[str], now: float) -> Ruling:
         guarded = sorted(owners & self._protected.names(now))
@@ -245,7 +259,14 @@ class Responder:
         await self._in_turn(self._look(mirror, now))
 
     async def _look(self, mirror: Mirror | None, now: float) -> None:
-        await self._find(await self.watching.look(mirror.seen if mirror else None, now))
+        found, orders = await self.watching.look(mirror.seen if mirror else None, now)
+        await self._find(found)
+        for order in orders:
+            if self._known(order.lock.command):
+                continue
+            await self._find([not_brought(order, now)])
+            # If we crash here, the next owner finds the order again, and tells it under the same id.
+            await self.order(order)
 
     async def _find(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

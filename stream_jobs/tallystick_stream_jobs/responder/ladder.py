@@ -25,7 +25,7 @@ _ALONE: Final[dict[str, Rung]] = {
     "D13": "suspend",
     "D14": "recommend",
     "D15": "step-up",
-    **dict.fromkeys(("R01", "R02", "R04", "R05", "R06"), "recommend"),
+    **dict.fromkeys(("R01", "R02", "R04", "R05", "R06", "R07"), "recommend"),
 }
 _TOGETHER: Final[dict[str, Rung]] = {
     **_ALONE,
@@ -49,7 +49,7 @@ _FAMILIES: Final[dict[str, str]] = {
     "D13": "decoys",
     "D14": "other findings",
 }
-_NEVER_SECOND: Final = frozenset({"D12", "D14", "R01", "R02", "R04", "R05", "R06"})
+_NEVER_SECOND: Final = frozenset({"D12", "D14", "R01", "R02", "R04", "R05", "R06", "R07"})
 """About agents, made of other findings, or about our own work: no witness against a principal."""
 _SIGNALS_THAT_COUNT: Final[dict[str, frozenset[str]]] = {"D04": frozenset({"D06", "D07a", "D07b"})}
 """A signal is no second voice, except where the table of detectors says so."""

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kafka import TopicPartition
 
@@ -12,8 +12,8 @@ from tallystick_producers.following import POLL_MS, follow
 from tallystick_producers.keyring import take_role
 from tallystick_schemas.envelope import NO_NUMBER, Number, Opener
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.locks import Held
-from tallystick_schemas.messages import HEARTBEAT_KEY, ROLE_KEY
+from tallystick_schemas.locks import Held, read_word
+from tallystick_schemas.messages import HEARTBEAT_KEY, ROLE_KEY, Lock
 from tallystick_schemas.roles import Holder
 from tallystick_schemas.topics import LOCKS
 
@@ -23,13 +23,22 @@ _SILENT_POLLS: Final = 15
 _MAX_STRANGE: Final = 1_000
 
 
+class Value(NamedTuple):
+    """One value of a responder: its number, and whether it locks its subject."""
+
+    number: Number
+    locks: bool
+
+
 @dataclass
 class Seen:
     """What the topic holds now, by its newest values. Pure: `take` is the only way in."""
 
     opener: Opener
-    numbers: dict[bytes, Number | None] = field(default_factory=dict)
-    """Key of a subject -> number of its newest value; None where that is nobody's word, or a tombstone."""
+    values: dict[bytes, Value | None] = field(default_factory=dict)
+    """Key of a subject -> its last value, which is what compaction leaves; None where that is nobody's word, or a tombstone."""
+    believed: dict[bytes, Value] = field(default_factory=dict)
+    """Key of a subject -> the value that whoever reads all of them goes by: the last one with a number above all before it."""
     roles: dict[bytes, bytes] = field(default_factory=dict)
     newest: Number = NO_NUMBER
 
@@ -41,26 +50,36 @@ class Seen:
             take_role(self.opener.keyring, key, value)
             self.roles[key] = value or b""
             return
-        number = self._number(key, value)
-        if number is not None:
-            self.newest = max(self.newest, number)
-        if key != HEARTBEAT_KEY and (number is not None or key in self.numbers or len(self.numbers) < _MAX_STRANGE):
-            self.numbers[key] = number
+        read = self._read(key, value)
+        if read is not None and read.number > self.newest:
+            self.newest = read.number
+            self.believed[key] = read
+        if key != HEARTBEAT_KEY and (read is not None or key in self.values or len(self.values) < _MAX_STRANGE):
+            self.values[key] = read
 
-    def _number(self, key: bytes, value: bytes | None) -> Number | None:
+    def _read(self, key: bytes, value: bytes | None) -> Value | None:
+        if value is None:
+            return None
         try:
-            return None if value is None else self.opener.open(LOCKS, key, value).number
+            opened = self.opener.open(LOCKS, key, value)
+            said = read_word(key, opened.body)
+            return Value(opened.number, isinstance(said, Lock) and said.state == "locked")
         except ParseError as error:
             log.error("topic %s, key %r: %s", LOCKS, key[:200], error)
             return None
 
     def lacking(self, words: Iterable[Held]) -> list[Held]:
-        """Words that lock, that were written before the newest value here, and that whoever comes new does not find."""
-        return [
-            held
-            for held in words
-            if held.lock.state == "locked" and held.number <= self.newest and self.numbers.get(held.lock.subject.encode()) != held.number
-        ]
+        """Words that were written before the newest value here, and without which whoever comes new knows other locks."""
+        return [held for held in words if held.number <= self.newest and self._lacks(held)]
+
+    def _lacks(self, held: Held) -> bool:
+        key = held.lock.subject.encode()
+        last = self.values.get(key)
+        if held.lock.state == "locked":
+            return last is None or last.number != held.number
+        # Whose lock is not found either needs no lifting. An older lock in its place, for who reads all values or what compaction leaves, does.
+        found = (last, self.believed.get(key))
+        return any(one is not None and one.locks and one.number < held.number for one in found)
 
     def lacking_roles(self, holders: Iterable[Holder]) -> list[tuple[bytes, Holder]]:
         """(key, holder) of directives that the topic does not carry."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tallystick_schemas.envelope import Number, Signer
+from tallystick_schemas.envelope import Signer
 from tallystick_schemas.locks import Held, LockTopic
 from tallystick_schemas.times import seconds_of
 
@@ -30,8 +30,8 @@ class Ownership:
 
     book: LockBook
     writer: LockWriter
-    carried: dict[str, Number]
-    """Subject -> number of the word that the topic carried when it was read."""
+    carried: dict[str, Held]
+    """Subject -> the word that the topic carried when it was read."""
     certain: bool
     marks: dict[int, int] = field(default_factory=dict)
     opened: bool = False
@@ -41,12 +41,15 @@ class Ownership:
         return self.book.topic
 
     def lacking(self) -> list[Held]:
-        """Words that lock and that the topic does not carry, or that a key signed which counts no longer."""
-        return [held for held in self.book.held.values() if held.lock.state == "locked" and not self._carries(held)]
+        """Words that lock and that the topic does not carry, or that a key signed which counts no longer; and liftings of locks that it carries."""
+        return [held for held in self.book.held.values() if not self._carries(held)]
 
     def _carries(self, held: Held) -> bool:
+        there = self.carried.get(held.lock.subject)
+        if held.lock.state == "unlocked":
+            return there is None or there.lock.state == "unlocked"
         holder = self.topic.opener.keyring.holder(held.agent, held.key)
-        return holder is not None and holder.active and self.carried.get(held.lock.subject) == held.number
+        return holder is not None and holder.active and there is not None and there.number == held.number
 
     async def open(self) -> list[Held]:
         """Once: what the topic lacks is written again. Those words."""
@@ -72,7 +75,7 @@ class Ownership:
 def take_over(sources: Sources, signer: Signer, outlet: Sending, recorder: Recording, clock: Callable[[], float] = time.time) -> Ownership:
     """The book as everything that is known gives it, and a pen with a fence above all others."""
     read = sources.topic()
-    carried = {subject: held.number for subject, held in read.topic.held.items()}
+    carried = dict(read.topic.held)
     book = LockBook(read.topic)
     for held in sources.spooled(read.topic.opener.keyring):
         book.put(held)

@@ -10,7 +10,7 @@ import msgspec
 
 from tallystick_schemas.locks import in_force, weaker
 from tallystick_schemas.messages import Decision, Lock
-from tallystick_schemas.notices import WITHDRAWS, choice_of
+from tallystick_schemas.notices import LIFTS, WITHDRAWS, choice_of
 from tallystick_schemas.orders import MAX_REASON, Order
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.times import seconds_of
@@ -21,6 +21,7 @@ from .names import flaw_of, same_person
 
 MAX_LIFTING_AGE_S: Final = 3_600.0
 """An order to lift that comes later lifts nothing: what was right an hour ago may meanwhile be wrong, and a replay is old."""
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,27 @@ def rule(order: Order, met: Situation) -> Ruling:
         return Ruling(f"refused: {flaw}; nothing was changed")
     if order.lock.command.startswith(FROM_A_SIGNAL):
         return _outside(order.lock, met)
-    if flaw := _weakens(order, met):
+    if flaw := _lifts_another(order, met) or _weakens(order, met):
         return Ruling(f"refused: {flaw}")
     lock = _confirmed(order.lock, standing) if order.confirm and standing is not None else lifted(order.lock, standing)
     why = "a revocation is for good: two people decide" if lock.level == "revoke" else met.protected
     if not why:
         return Ruling(lock.reason, lock=lock, policy={"two-people": "one person's order is enough"})
     return _second(lock, why, met)
+
+
+def _lifts_another(order: Order, met: Situation) -> str:
+    """Why an order would lift a lock that who gave it did not see: the one he saw went, or another took its place, while the order was under way."""
+    standing = met.standing
+    if order.lock.state != "unlocked" or standing is None or not in_force(standing, met.now) or order.lifts == standing.command:
+        return ""
+    if order.lifts is None and seconds_of(order.lock.at) >= seconds_of(standing.at):
+        return ""  # agents of before name no lock; theirs counts as one that was given later
+    given = f"lifts command {order.lifts}" if order.lifts else f"was given at {order.lock.at[:19]}Z, before that, and names no lock"
+    return (
+        f"{standing.subject} is locked by command {standing.command} ({standing.level}, {standing.at[:19]}Z, by {standing.by}: "
+        f"{standing.reason[:_SHOWN]}), and this order {given}; who knows of that lock and lifts it orders it again, with `tallystick unlock` or in the console"
+    )
 
 
 def _withdrawn(order: Lock, met: Situation) -> Ruling:
@@ -130,10 +145,11 @@ def _confirmed(order: Lock, standing: Lock) -> Lock:
 
 def _second(lock: Lock, why: str, met: Situation) -> Ruling:
     first = met.first
-    if first is None or first.proposed is None:
+    lifts = {LIFTS: met.standing.command} if lock.state == "unlocked" and met.standing is not None else {}
+    if first is None or first.proposed is None or first.policy.get(LIFTS, lifts.get(LIFTS)) != lifts.get(LIFTS):
         expires = wire_time(met.now + met.two_people_s)
         reason = f"waits for a second person until {expires[11:16]} UTC: {why}"
-        return Ruling(reason, proposed=lock, expires=expires, policy={"two-people": reason})
+        return Ruling(reason, proposed=lock, expires=expires, policy={"two-people": reason, **lifts})
     if same_person(first.proposed.by, lock.by):
         return Ruling(
             f"refused: {lock.by} is not a second person: {first.proposed.by} ordered the same at {first.at[11:16]} UTC (command {first.id}); "

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,6 +13,7 @@ from kafka.errors import KafkaTimeoutError
 
 from tallystick_producers import Recorder
 from tallystick_schemas.envelope import Opener
+from tallystick_schemas.evidence import Ask
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import Decision
 from tallystick_schemas.roles import Keyring
@@ -19,8 +21,10 @@ from tallystick_schemas.settings import JobSettings, KafkaSettings
 from tallystick_schemas.topics import EVENTS
 
 from ..shell.fence import claim_fence
-from .history import Words, asking, read_entries, read_words, words_in
+from .history import Words, asking, read_words, words_in
 from .lock_topic import ReadTopic, read_lock_topic
+from .order_history import Found, Ordered, read_acting, read_decided, read_orders
+from .stored import read_entries
 from .topics import read_decisions
 
 _RECORD_S: Final = 5.0
@@ -33,6 +37,9 @@ class Sources(Protocol):
 
     def topic(self) -> ReadTopic: ...
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words: ...
+    def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered: ...
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found: ...
+    def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]: ...
     def spooled(self, keyring: Keyring) -> list[Held]: ...
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]: ...
     def decisions(self, opener: Opener) -> list[Decision]: ...
@@ -53,21 +60,27 @@ class RealSources:
         return read_lock_topic(self.settings.kafka, self.opener)
 
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words:
-        client = self._store()
-        try:
-            return read_words(asking(client), keyring, self.settings.log.shards, marks)
-        finally:
-            client.close()
+        with self._store() as ask:
+            return read_words(ask, keyring, self.settings.log.shards, marks)
+
+    def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
+        with self._store() as ask:
+            return read_orders(ask, keyring, self.settings.log.shards, marks, since)
+
+    def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
+        with self._store() as ask:
+            return read_acting(ask, keyring, self.settings.log.shards, marks, since)
+
+    def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
+        with self._store() as ask:
+            return read_decided(ask, keyring, self.settings.log.shards, commands)
 
     def spooled(self, keyring: Keyring) -> list[Held]:
         return words_in(self.recorder.unconfirmed(), keyring)
 
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        client = self._store()
-        try:
-            return read_entries(asking(client), segments)
-        finally:
-            client.close()
+        with self._store() as ask:
+            return read_entries(ask, segments)
 
     def decisions(self, opener: Opener) -> list[Decision]:
         return read_decisions(self.settings.kafka, opener)
@@ -78,9 +91,14 @@ class RealSources:
     def record_at(self, shard: int, offset: int) -> bytes:
         return self.reader.read(shard, offset)
 
-    def _store(self) -> Any:
+    @contextmanager
+    def _store(self) -> Iterator[Ask]:
         kwargs = self.settings.clickhouse.client_kwargs()
-        return clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
+        client = clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
+        try:
+            yield asking(client)
+        finally:
+            client.close()
 
 
 class RecordReader:

@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import Finding
+from tallystick_schemas.orders import Order
 
 from .confirming import Confirming
-from .findings import tampered
+from .findings import not_heard, tampered
 from .mirror import Seen
+from .missed import Missed
 from .ownership import Ownership
 from .sources import Sources
 
@@ -20,11 +22,18 @@ _LEDGER_FIRST_S: Final = 1.0
 """While the doors are shut for want of the ledger, it is asked each second."""
 
 
+class Looked(NamedTuple):
+    """What to tell, and orders that `acts` never brought."""
+
+    findings: list[Finding]
+    orders: list[Order]
+
+
 class Watching:
     """Of one owner. `look` is called again and again, one call at a time."""
 
-    def __init__(self, own: Ownership, sources: Sources, confirming: Confirming) -> None:
-        self._own, self._sources, self._confirming = own, sources, confirming
+    def __init__(self, own: Ownership, sources: Sources, confirming: Confirming, missed: Missed) -> None:
+        self._own, self._sources, self._confirming, self._missed = own, sources, confirming, missed
         self._ledger_at = 0.0
 
     def restored(self, words: Sequence[Held], now: float) -> list[Finding]:
@@ -32,13 +41,15 @@ class Watching:
         lost = [held.lock.subject for held in words if held.number.fence > 0]
         return [tampered(lost, now)] if lost else []
 
-    async def look(self, seen: Seen | None, now: float) -> list[Finding]:
-        """Findings about what was lost, overwritten, or is not in the ledger; the topic has its words again on return."""
+    async def look(self, seen: Seen | None, now: float) -> Looked:
+        """Findings about what was lost, overwritten, or is not in the ledger, and orders that the ledger alone has; the topic has its words again on
+        return."""
         found = await self._repair(seen, now)
-        if now >= self._ledger_at:
-            self._ledger_at = now + (_LEDGER_EVERY_S if self._own.certain else _LEDGER_FIRST_S)
-            found += await self._ask(now)
-        return found
+        if now < self._ledger_at:
+            return Looked(found, [])
+        self._ledger_at = now + (_LEDGER_EVERY_S if self._own.certain else _LEDGER_FIRST_S)
+        asked = await self._ask(now)
+        return Looked(found + asked.findings, asked.orders)
 
     async def _repair(self, seen: Seen | None, now: float) -> list[Finding]:
         if seen is None:
@@ -54,15 +65,18 @@ class Watching:
             self._own.writer.stop()
         return [tampered([held.lock.subject for held in lost], now)] if lost else []
 
-    async def _ask(self, now: float) -> list[Finding]:
-        """Words of other instances that were killed before they wrote them onto the topic, and the entries of what was acted on."""
+    async def _ask(self, now: float) -> Looked:
+        """Words of other instances that were killed before they wrote them onto the topic, the entries of what was acted on, and what was not."""
         try:
             words = await asyncio.to_thread(self._sources.words, self._own.topic.opener.keyring, dict(self._own.marks))
             entries = await asyncio.to_thread(self._sources.entries, self._confirming.places)
+            orders = await asyncio.to_thread(self._missed.orders, now)
+            unheard = await asyncio.to_thread(self._missed.findings, now)
         except Exception as error:  # noqa: BLE001 - the store may be away for long; what waits for it is told when its time is over
             log.warning("the ledger cannot be asked (%s: %s)", type(error).__name__, str(error)[:200])
-            return self._confirming.settle({}, now)
+            return Looked(self._confirming.settle({}, now), [])
         for held in self._own.merge(words.held, words.marks):
             log.warning("the ledger knows a later word about %r than the topic; it is written there", held.lock.subject)
             await self._own.writer.again(held)
-        return self._confirming.settle(entries, now)
+        found = self._confirming.settle(entries, now)
+        return Looked([*found, not_heard(unheard, now)] if unheard else found, orders)

@@ -1,6 +1,7 @@
 """The console's state: tail, findings, locks, orders, health, and the messages that change them."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,13 +20,13 @@ from tallystick_dashboard.grid import plain, table
 from tallystick_dashboard.health import Observed, Waiting, age_text, health_strip
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import take_message
-from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, plan_view
+from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, lift_button, plan_view
 from tallystick_dashboard.ports import Closing
 from tallystick_dashboard.sessions import Session
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
 from tallystick_schemas.blast_radius import Hit, Plan
-from tallystick_schemas.locks import LockTopic
+from tallystick_schemas.locks import UNREADABLE, LockTopic
 from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_json
 from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
@@ -230,6 +231,18 @@ def test_an_order_waits_for_the_responder() -> None:
     assert hub.orders.get(order.command).step == "ordered"  # type: ignore[union-attr]
     hub.orders.applied(order.command, NOW + 1)
     assert hub.orders.get(order.command).applied_at == NOW + 1  # type: ignore[union-attr]
+
+
+def test_an_order_to_lift_names_the_lock_that_the_analyst_saw() -> None:
+    lock = Lock(subject="credential:tok", state="locked", command="c-7", reason="r", by="ana", at=wire_time(NOW))
+    act = json.loads(lift_button(lock, "F-1").to_plotly_json()["props"]["data-act"])
+    assert act == {"verb": "resume", "subject": "credential:tok", "finding": "F-1", "lifts": "c-7"}
+    order = make_order("resume", "credential:tok", "checked with the owner", SESSION, NOW)
+    assert order_attrs(order, None, None, None, act["lifts"]) == {"command": order.command, "lifts": "c-7"}
+    other = make_order("withdraw", "credential:tok", "checked with the owner", SESSION, NOW)
+    assert "lifts" not in order_attrs(other, None, None, None, act["lifts"])
+    unread = msgspec.structs.replace(lock, command=UNREADABLE)
+    assert json.loads(lift_button(unread, "").to_plotly_json()["props"]["data-act"])["lifts"] == ""
 
 
 def test_an_order_that_is_held_says_why_and_is_listed() -> None:

@@ -18,6 +18,7 @@ from tallystick_stream_jobs.detectors.state import StateFold
 from tallystick_stream_jobs.responder import people, policy, proven
 from tallystick_stream_jobs.responder.book import LockBook
 from tallystick_stream_jobs.responder.memory import Memory
+from tallystick_stream_jobs.responder.missed import Missed
 
 from .guards import Guard, instead, wrapped
 from .guards_envelope import ROLES
@@ -83,6 +84,9 @@ TOLD: Final = Guard("a decision is made once", instead(Memory, "told", lambda *_
 BOOKED: Final = Guard("a command makes one lock", instead(LockBook, "made_by", lambda *_: None))
 LIFTED: Final = Guard("what people lifted stays lifted", lambda: patch.dict(policy.GUARDS, {"people": lambda _: ("suspend", "")}))
 BY_ITSELF: Final = Guard("a decision is known by its own finding", instead(Memory, "told", lambda self, _: next(iter(self.newest()), None)))
+NAMED: Final = Guard("an order to lift names its lock", instead(people, "_lifts_another", lambda *_: ""))
+MISSED_ORDERS: Final = Guard("the history's orders are compared with those that came", instead(Missed, "orders", lambda *_: []))
+MISSED_FINDINGS: Final = Guard("the history's findings are compared with those that came", instead(Missed, "findings", lambda *_: []))
 LIFTING_AGE: Final = Guard("an order to lift is of the last hour", instead(people, "MAX_LIFTING_AGE_S", float("inf")))
 COUNTED: Final = Guard(
     "the notary's messages are counted", wrapped(Heard, "take", lambda before: lambda self, *said: min(0, before(self, *said)))

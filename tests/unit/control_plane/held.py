@@ -45,13 +45,19 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
     "acts": {
         "forge": (*SPOKEN, (jobs.COMMANDER,), (jobs.RECORD_SIGNATURE,), (jobs.RECORD_BODY,)),
         "replay": ((jobs.TOLD, jobs.BOOKED),),
+        "roll back": ((jobs.MISSED_ORDERS,),),
+        "reorder": ((jobs.NAMED,),),
         "delay": ((jobs.LIFTING_AGE,),),
+        "drop": ((jobs.MISSED_ORDERS,),),
         "another deployment's": _DEPLOYMENT,
     },
     "findings": {
         "forge": ((UNSIGNED,), (KEY,), (jobs.ROLES_GIVEN,), (SIGNATURE,), (BODY,)),
         "replay": ((jobs.TOLD, jobs.BOOKED, jobs.LIFTED),),
+        "roll back": ((jobs.MISSED_FINDINGS,),),
         "reorder": ((jobs.BY_ITSELF,),),
+        "delay": ((jobs.MISSED_FINDINGS,),),
+        "drop": ((jobs.MISSED_FINDINGS,),),
         "another deployment's": _DEPLOYMENT,
     },
     "locks": {

@@ -5,7 +5,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tests.support.detector_job import Broker, said
-from tests.support.owning import Site, acts_message, finding_message, order_message
+from tests.support.owning import Site, acts_message, finding_message, finding_told, order_message
 from tests.support.responding import finding
 from tests.support.signing import Speaker
 from tests.unit.detectors.test_kept_state import POLICY, live, unsigned
@@ -14,10 +14,12 @@ from tests.unit.responder.test_owning import acts, evidence, finds, locked, orde
 
 from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.events import Actor
+from tallystick_schemas.messages import Finding
 from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 from tallystick_stream_jobs.detectors.state import FENCE, OWNER, place
+from tallystick_stream_jobs.responder.job import Responder
 from tallystick_stream_jobs.shell import Message
 
 from .cells import REFUSED, TOLD, Attack, Outcome, unless
@@ -52,10 +54,11 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
     with patch("time.time", lambda: site.clock):
         made = owner(site)
         one = order_message(site, order(site))
-        lifts = order_message(site, order(site, "unlocked", "c2"), start=2)
+        lifts = order_message(site, order(site, "unlocked", "c2", lifts="c1"), start=2)
         again = order_message(site, order(site, command="c3"), start=3)
         gone = Message(0, 0, 0, None, None)
-        fresh = order_message(site, order(site, "unlocked", "c4"), start=4)
+        # No commander's accepted order: the ledger has none of these.
+        fresh = order_message(site, order(site, "unlocked", "c4", lifts="c3"), stored=False, start=4)
         fakes = _not_a_commanders(site) if attack == "forge" else []
         orders: dict[Attack, list[Message]] = {
             "forge": [one, lifts, again, *_forged(fresh, ACTS, "notary"), *fakes],
@@ -73,19 +76,20 @@ def acts_topic(attack: Attack, _: Path) -> Outcome:
             site.clock += 7200
             acts(made, lifts)
             return unless(not locked(site), TOLD if "too old to act on" in site.decisions()[-1].reason else REFUSED)
-        watch(made, site)
-        return unless(not locked(site))
+        for _ in range(5):
+            watch(made, site)
+        return unless(not locked(site), TOLD if any(one.detector == "R07" for one in site.findings()) else REFUSED)
 
 
 def _not_a_commanders(site: Site) -> list[Message]:
     """Messages of the notary's that point at records which no commander signed: nobody's, another role's, a forged and a changed one, and none."""
-    nobodys = order_message(site, order(site, "unlocked", "c5"), "mallory", start=5)
-    another_roles = order_message(site, order(site, "unlocked", "c6"), "gateway", start=6)
-    forged = order_message(site, order(site, "unlocked", "c7"), start=7)
+    nobodys = order_message(site, order(site, "unlocked", "c5", lifts="c3"), "mallory", stored=False, start=5)
+    another_roles = order_message(site, order(site, "unlocked", "c6", lifts="c3"), "gateway", stored=False, start=6)
+    forged = order_message(site, order(site, "unlocked", "c7", lifts="c3"), stored=False, start=7)
     site.log[-1] = _wrongly_signed(site.log[-1])
-    changed = order_message(site, order(site, command="c8", subject="principal:bob"), start=8)
+    changed = order_message(site, order(site, command="c8", subject="principal:bob"), stored=False, start=8)
     at = len(site.log) - 1
-    order_message(site, order(site, "unlocked", "c9"), start=9)
+    order_message(site, order(site, "unlocked", "c9", lifts="c3"), stored=False, start=9)
     site.log[at] = _other_body(site.log[at], site.log[-1])
     return [nobodys, another_roles, forged, changed, acts_message(len(site.log))]
 
@@ -95,8 +99,11 @@ def findings_topic(attack: Attack, _: Path) -> Outcome:
     site = Site()
     with patch("time.time", lambda: site.clock):
         made, at = owner(site), evidence(site)
-        found = finding_message(finding(proof=(0, at, 0), evidence=[(0, at, 0)], time=wire_time(site.clock)))
-        if attack in ("forge", "another deployment's", "delete", "drop", "roll back"):
+        said = finding(proof=(0, at, 0), evidence=[(0, at, 0)], time=wire_time(site.clock))
+        found = finding_message(said)
+        if attack in ("drop", "roll back", "delay"):
+            return _not_brought(made, site, said, late=attack == "delay")
+        if attack in ("forge", "another deployment's", "delete"):
             given = {
                 "forge": _forged(found, FINDINGS, "detectors"),
                 "another deployment's": [_spoken(found, FINDINGS, foreigner("detectors"))],
@@ -105,15 +112,9 @@ def findings_topic(attack: Attack, _: Path) -> Outcome:
             for one in given:
                 finds(made, one)
             watch(made, site)
-            free = locked(site) == {}
-            # Nobody is locked by what nobody said; and of what was said and dropped, nobody is locked either: that is the limit.
-            return unless(free) if attack in ("drop", "roll back") else unless(not free)
-        if attack == "delay":
-            site.clock += 7200
-            finds(made, found)
-            return unless(locked(site) == {"credential:tok": "auto-F-1"})
+            return unless(locked(site) != {})
+        finds(made, found)
         if attack == "replay":
-            finds(made, found)
             tick(made, site)
             acts(made, order_message(site, order(site, "unlocked", "c2", subject="credential:tok"), start=2))
             finds(made, found)
@@ -123,6 +124,19 @@ def findings_topic(attack: Attack, _: Path) -> Outcome:
         finds(made, finding_message(later))
         finds(made, found)
         return unless(set(locked(site)) != {"credential:tok", "credential:bobs"})
+
+
+def _not_brought(made: Responder, site: Site, said: Finding, *, late: bool) -> Outcome:
+    """Detection wrote the finding into the history as well; its topic brings it when nobody is locked any more, or never."""
+    finding_told(site, said)
+    tick(made, site)
+    for _ in range(13):
+        watch(made, site)
+    told = [one.detector for one in site.findings()]
+    if late:
+        finds(made, finding_message(said))
+    assert locked(site) == ({"credential:tok": "auto-F-1"} if late else {})
+    return unless(told != ["R07"], TOLD)
 
 
 def verified_topic(attack: Attack, home: Path) -> Outcome:

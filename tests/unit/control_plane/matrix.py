@@ -14,6 +14,16 @@ _OLD: Final = Said(REFUSED, "by whoever reads it, on reading: its number is not 
 _TOMBSTONE: Final = Said(REFUSED, "by whoever reads it, on reading: a tombstone says nothing")
 _VERIFY: Final = Said(TOLD, "by `tallystick audit verify`, when it is run")
 _SAME: Final = Said(REFUSED, "a row that repeats another changes nothing")
+_MISSED: Final = Said(
+    TOLD,
+    "by the responder, 15 to 20 s after the ledger has the order: it is carried out from there, and finding R07 pages; "
+    "orders of more than an hour before a responder began are left to people",
+)
+_UNHEARD: Final = Said(
+    TOLD,
+    "by the responder, 60 to 65 s after the ledger has a finding that asks for a lock: finding R07 pages, and people decide; "
+    "nobody is locked for it, and findings that ask for none are in the history alone",
+)
 
 SURFACES: Final[tuple[Surface, ...]] = (
     Surface(
@@ -55,14 +65,15 @@ SURFACES: Final[tuple[Surface, ...]] = (
         {
             "forge": Said(REFUSED, "by the responder: no notary signed it, or the record that it points at is no commander's"),
             "replay": Said(REFUSED, "by the responder: the order was carried out under its command"),
-            "roll back": Said(LIMIT, "an order that was not read yet is not carried out; the history has it, and no part compares"),
+            "roll back": _MISSED,
             "reorder": Said(
-                LIMIT, "an order to lift that was given before a lock lifts it when it comes after it; both stand in the history"
+                REFUSED,
+                "by the responder: an order to lift names the lock that it lifts, and lifts none that was made since",
             ),
             "delay": Said(
                 TOLD, "by the responder, in its decision: an order to lift is refused after an hour; before that, and for locks, as drop"
             ),
-            "drop": Said(LIMIT, "the order is not carried out; the history has it, and no part compares"),
+            "drop": _MISSED,
             "delete": _TOMBSTONE,
             "another deployment's": _FOREIGN,
         },
@@ -74,10 +85,10 @@ SURFACES: Final[tuple[Surface, ...]] = (
         {
             "forge": _SIGNED,
             "replay": Said(REFUSED, "by the responder: it decided on this finding, also when its lock was lifted since"),
-            "roll back": Said(LIMIT, "nobody is locked for a finding that was not read yet; the history has it"),
+            "roll back": _UNHEARD,
             "reorder": Said(REFUSED, "each is decided on by itself"),
-            "delay": Said(LIMIT, "the lock comes as late as the finding, by however much"),
-            "drop": Said(LIMIT, "nobody is locked for it; the history has it"),
+            "delay": Said(TOLD, "as drop; the lock comes as late as the finding, and a delay of less than a minute goes unseen"),
+            "drop": _UNHEARD,
             "delete": _TOMBSTONE,
             "another deployment's": _FOREIGN,
         },

@@ -183,7 +183,7 @@ def test_where_nothing_waits_nothing_is_withdrawn(taking: Taking, capsys: pytest
 def test_who_is_locked_is_lifted(taking: Taking) -> None:
     taking.locks = [held("principal:ann")]
     CliRunner().invoke(cli, ["unlock", "ann", "--reason", "confirmed by phone"], catch_exceptions=False)
-    assert [order["action"] for order in taking.orders] == ["credential.resume"]
+    assert [(order["action"], order["attrs"]["lifts"]) for order in taking.orders] == [("credential.resume", "c-0")]
 
 
 def store(monkeypatch: pytest.MonkeyPatch, kinds: set[str]) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from tests.support.signing import Speaker, opener
+from msgspec.structs import replace
+from tests.support.signing import DEPLOYMENT, Speaker, key_of, opener
 
-from tallystick_schemas.envelope import Number
+from tallystick_schemas.envelope import Number, Signer
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import LOCKS
-from tallystick_stream_jobs.responder.mirror import Mirror
+from tallystick_stream_jobs.responder.mirror import Mirror, Seen
 
 PARTITION = TopicPartition(LOCKS, 0)
 LOCK = Lock(subject="principal:eve", state="locked", command="c1", reason="stolen", by="ana", at=wire_time(1_795_406_400.0))
@@ -102,3 +103,52 @@ def test_what_stood_on_a_topic_that_was_made_anew_is_lacking(topic: Topic, mirro
     beat(topic, speaker)
     until(lambda: mirror.seen is not None and mirror.seen.newest == Number(1, 3) and topic.connected > 1)
     assert mirror.seen.lacking([held]) == [held]
+
+
+def word(state: str, fence: int, n: int) -> tuple[bytes, bytes]:
+    """Eve's lock or its lifting, as a responder's value of that number."""
+    lock = replace(LOCK, state=state)
+    return b"principal:eve", Signer(DEPLOYMENT, "responder", key_of("responder")).sign(
+        LOCKS, b"principal:eve", Number(fence, n), encode_json(lock)
+    )
+
+
+LIFTING = Held(replace(LOCK, state="unlocked"), Number(1, 4), "responder", "")
+FIRST, SECOND = word("locked", 1, 1), word("locked", 1, 3)
+OLD, NEW = word("unlocked", 1, 2), word("unlocked", 1, 4)
+BEAT = (
+    HEARTBEAT_KEY,
+    Signer(DEPLOYMENT, "responder", key_of("responder")).sign(
+        LOCKS, HEARTBEAT_KEY, Number(1, 9), encode_json(LockHeartbeat(wire_time(1_795_406_401.0), 0, "", ""))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "lacking"),
+    [
+        ([FIRST, OLD, SECOND, NEW, BEAT], False),
+        ([FIRST, OLD, SECOND, BEAT], True),
+        ([FIRST, OLD, SECOND, NEW, BEAT, FIRST], True),
+        ([FIRST, OLD, SECOND, NEW, BEAT, OLD], False),
+        ([FIRST, OLD, SECOND, (b"principal:eve", None), BEAT], True),
+        ([BEAT], False),
+        ([FIRST, OLD, SECOND], False),
+        ([NEW, word("locked", 2, 0)], False),
+    ],
+    ids=[
+        "it is there",
+        "it is gone",
+        "an older lock was put behind it",
+        "an older lifting was put behind it",
+        "it and its lock were deleted, and who reads all finds the lock",
+        "all of it is gone",
+        "it is under way",
+        "somebody with the turn locked since",
+    ],
+)
+def test_a_lifting_is_lacking_where_an_older_lock_is_found(values: list[tuple[bytes, bytes | None]], lacking: bool) -> None:
+    seen = Seen(opener())
+    for value in values:
+        seen.take(*value)
+    assert seen.lacking([LIFTING]) == ([LIFTING] if lacking else [])

@@ -1,7 +1,7 @@
 """Who owns the topic of locks: books rebuilt from signed words, fences, repairs, proofs before acting. Played on a site in memory."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.support.owning import Agent, Site, acts_message, finding_message, lock, order_message, responder
@@ -18,6 +18,7 @@ from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, FINDINGS, LOCKS
 from tallystick_stream_jobs.errors import NotTheOwner
 from tallystick_stream_jobs.responder.job import Lane, Responder, _handle_acts, _handle_finding
+from tallystick_stream_jobs.responder.mirror import Seen
 
 
 @pytest.fixture
@@ -55,13 +56,16 @@ def tick(responder: Responder, site: Site, seconds: float = 1.0) -> None:
     asyncio.run(responder.tick(site.clock))
 
 
+class Shown(NamedTuple):
+    """A mirror of the topic."""
+
+    seen: Seen
+
+
 def watch(responder: Responder, site: Site, seconds: float = 6.0) -> None:
     site.clock += seconds
 
-    async def look() -> None:
-        await responder._find(await responder.watching.look(site.seen(), site.clock))
-
-    asyncio.run(look())
+    asyncio.run(responder._look(Shown(site.seen()), site.clock))  # type: ignore[arg-type]  # the part of a mirror that it uses
 
 
 def locked(site: Site) -> dict[str, str]:
@@ -70,7 +74,7 @@ def locked(site: Site) -> dict[str, str]:
 
 
 def order(site: Site, state: str = "locked", command: str = "c1", **more: Any) -> Order:
-    asked = {name: more.pop(name) for name in ("replaces", "confirm") if name in more}
+    asked = {name: more.pop(name) for name in ("replaces", "confirm", "lifts") if name in more}
     return Order(lock(command=command, at=site.clock, state=state, **more), **asked)
 
 
@@ -140,6 +144,20 @@ def test_a_standing_lock_is_weakened_by_an_order_that_names_it_alone(site: Site)
     assert locked(site) == {"principal:eve": "c1"}
     acts(made, order_message(site, order(site, command="c4", until=until, replaces="c1"), start=4))
     assert locked(site) == {"principal:eve": "c4"}
+
+
+@pytest.mark.parametrize("lifts", ["c1", None], ids=["it names the lock", "an agent of before"])
+def test_an_order_to_lift_that_comes_late_lifts_no_newer_lock(site: Site, lifts: str | None) -> None:
+    made = owner(site)
+    acts(made, order_message(site, order(site)))
+    late = order_message(site, order(site, "unlocked", "c2", lifts=lifts), start=2)
+    site.clock += 60
+    acts(made, order_message(site, order(site, command="c3"), start=3))
+    acts(made, late)
+    assert locked(site) == {"principal:eve": "c3"}
+    assert "principal:eve is locked by command c3 (suspend, " in site.decisions()[-1].reason
+    acts(made, order_message(site, order(site, "unlocked", "c4", lifts="c3"), start=4))
+    assert locked(site) == {}
 
 
 def test_an_order_that_the_ledger_never_gets_pages(site: Site) -> None:
@@ -295,6 +313,80 @@ def test_an_old_lifting_of_our_own_lifts_nothing(site: Site) -> None:
     watch(made, site)
     tick(made, site)
     assert (site.door().agreed, locked(site)) == (True, {"principal:eve": "c3"})
+
+
+def lifted(site: Site) -> Responder:
+    """An owner that lifted its one lock, and a topic that carries both words."""
+    made = standing(site)
+    acts(made, order_message(site, order(site, "unlocked", "c2", lifts="c1"), start=2))
+    site.deliver()
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    return made
+
+
+def without_lifting(site: Site) -> None:
+    site.locks.remove([pair for pair in site.locks if pair[0] == b"principal:eve"][1])
+
+
+def repaired(made: Responder, site: Site) -> None:
+    """Doors that begin now do not know; the responder writes the lifting again, and tells of it once."""
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (False, {"principal:eve": "c1"})
+    watch(made, site)
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    watch(made, site)
+    [found] = site.findings()
+    assert (found.detector, "principal:eve" in found.text) == ("R05", True)
+
+
+def test_a_lifting_that_the_topic_lost_is_written_again(site: Site) -> None:
+    made = lifted(site)
+    without_lifting(site)
+    repaired(made, site)
+
+
+def test_an_old_lock_of_our_own_locks_nobody_who_was_lifted(site: Site) -> None:
+    """Compaction leaves the copy, and takes the lifting before it."""
+    made = lifted(site)
+    site.locks.append(next(pair for pair in site.locks if pair[0] == b"principal:eve"))
+    repaired(made, site)
+
+
+def test_a_lifting_under_somebodys_word_is_written_again_for_who_reads_all(site: Site) -> None:
+    made = lifted(site)
+    without_lifting(site)
+    site.locks.append((b"principal:eve", b"nobody's word"))
+    watch(made, site)
+    assert [one.detector for one in site.findings()] == ["R05"]
+
+
+@pytest.mark.parametrize("left", [(), ((b"principal:eve", None),)], ids=["gone", "cleaned up"])
+def test_a_lifting_without_its_lock_is_not_missed(site: Site, left: tuple[Any, ...]) -> None:
+    made = lifted(site)
+    site.locks = [pair for pair in site.locks if pair[0] != b"principal:eve"] + list(left)
+    tick(made, site)
+    watch(made, site)
+    assert (site.door().agreed, locked(site), site.findings()) == (True, {}, [])
+
+
+def test_who_takes_a_topic_over_without_its_lifting_writes_it_before_the_first_heartbeat(site: Site) -> None:
+    lifted(site)
+    without_lifting(site)
+    made = owner(site)
+    tick(made, site)
+    assert (site.door().agreed, locked(site)) == (True, {})
+    assert [one.detector for one in site.findings()] == ["R05"]
+
+    assert owner(site).own.lacking() == []
+
+
+def test_who_takes_a_wiped_topic_over_writes_no_lifting(site: Site) -> None:
+    lifted(site)
+    site.locks = [pair for pair in site.locks if pair[0] is not None and pair[0].startswith(b"_role/")]
+    tick(owner(site), site)
+    assert ([key for key, _ in site.locks].count(b"principal:eve"), site.findings()) == (0, [])
 
 
 def test_a_wiped_topic_is_made_again_from_the_ledger(site: Site) -> None:

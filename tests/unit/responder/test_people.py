@@ -26,6 +26,7 @@ class Office:
     def order(
         self, by: str, now: float = NOW, *, confirm: bool = False, withdraw: bool = False, until: float | None = None, **fields: Any
     ) -> Decision:
+        lifts = fields.pop("lifts", None)
         self.number += 1
         known: dict[str, Any] = {"subject": "principal:ann", "state": "locked", "reason": "seen twice", "evidence": [(9, self.number, 0)]}
         end = None if until is None else wire_time(until)
@@ -33,7 +34,7 @@ class Office:
         standing = self.deciding.book.get(lock.subject)
         first = waiting(self.deciding.memory.first(lock), now)
         waits = tuple(one for one in self.deciding.memory.firsts(lock.subject) if waiting(one, now) is not None)
-        order = Order(lock, confirm, withdraw=withdraw)
+        order = Order(lock, confirm, withdraw=withdraw, lifts=lifts)
         ruling = rule(order, Situation(standing, first, self.protected, now, TWO_PEOPLE_S, waits))
         decision = about_order(order, ruling, "ann", now)
         if decision.lock is not None:
@@ -48,6 +49,59 @@ def test_one_person_locks_and_lifts_who_is_not_protected() -> None:
     locked, lifted = office.order("ana"), office.order("ana", state="unlocked")
     assert (locked.choice, lifted.choice) == ("suspend", "reinstate")
     assert locked.evidence == [(9, 1, 0)], "the order itself: a signed event"
+
+
+def test_an_order_lifts_the_lock_that_it_names_and_no_other() -> None:
+    office = Office()
+    office.order("ana")
+    office.order("cem", NOW + 60)
+    other = office.order("ben", NOW + 120, state="unlocked", lifts="c1")
+    assert (other.choice, other.lock, other.proposed) == ("note", None, None)
+    assert other.reason == (
+        f"refused: principal:ann is locked by command c2 (suspend, {wire_time(NOW + 60)[:19]}Z, by cem: seen twice), and this order lifts command c1; "
+        "who knows of that lock and lifts it orders it again, with `tallystick unlock` or in the console"
+    )
+    assert office.order("ben", NOW + 121, state="unlocked", lifts="c2").choice == "reinstate"
+    assert office.order("ben", NOW + 122, state="unlocked", lifts="c2").choice == "reinstate", "no lock stands that it could be wrong about"
+
+
+def test_an_order_of_before_that_names_no_lock_lifts_none_of_later() -> None:
+    office = Office()
+    office.order("ana", NOW + 60)
+    early = office.order("ben", NOW + 59, state="unlocked")
+    assert "this order was given at" in early.reason
+    assert early.lock is None
+    assert office.order("ben", NOW + 60, state="unlocked").choice == "reinstate"
+
+
+def test_a_lock_whose_time_is_over_is_in_nobodys_way() -> None:
+    office = Office()
+    office.order("ana", until=NOW + 60)
+    assert office.order("ben", NOW + 61, state="unlocked", lifts="c0").choice == "reinstate"
+
+
+def test_withdrawing_and_locking_are_about_no_standing_lock() -> None:
+    office = Office()
+    office.order("ana", NOW + 60)
+    office.order("ana", NOW + 61, level="revoke")
+    assert withdrawn(office.order("ben", NOW + 30, withdraw=True, state="unlocked")) == {"c2"}
+    assert office.order("ben", NOW + 30, until=None).choice == "suspend"
+
+
+def test_two_people_lift_the_same_lock() -> None:
+    office = Office()
+    office.order("ana")
+    office.protected = "ann is protected"
+    first = office.order("ana", NOW + 1, state="unlocked", lifts="c1")
+    assert (first.choice, first.policy["lifts"]) == ("recommend", "c1")
+    office.protected = ""
+    office.order("cem", NOW + 2)
+    office.protected = "ann is protected"
+    anew = office.order("ben", NOW + 3, state="unlocked", lifts="c3")
+    assert (anew.choice, anew.lock) == ("recommend", None), "ana knew nothing of that lock"
+    second = office.order("ana", NOW + 4, state="unlocked", lifts="c3")
+    assert second.lock is not None
+    assert second.lock.by == "ben and ana"
 
 
 @pytest.mark.parametrize("fields", [{"level": "suspend"}, {"level": "step-up"}, {"state": "unlocked"}, {"level": "revoke"}])
