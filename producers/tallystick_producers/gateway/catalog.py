@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -26,6 +27,15 @@ class Listing:
     @property
     def repo(self) -> Repo:
         return self.manifest.repo
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that holds something; the root is the empty path. Made once: a request may ask about thousands of paths."""
+        found = {""}
+        for path in self.manifest.files:
+            while (path := path.rpartition("/")[0]) not in found:
+                found.add(path)
+        return frozenset(found)
 
     @property
     def version(self) -> str:

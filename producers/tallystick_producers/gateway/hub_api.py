@@ -47,13 +47,13 @@ def tree(listing: Listing, folder: str, after: str, *, recursive: bool, size: in
 
 def is_folder(listing: Listing, path: str) -> bool:
     """Whether the path names a folder of the repository, which its root is."""
-    return not path or any(name.startswith(f"{path}/") for name in listing.manifest.files)
+    return path in listing.folders
 
 
 def paths_info(listing: Listing, paths: Iterable[str]) -> list[dict[str, Any]]:
-    """`POST …/paths-info/<rev>`: facts about named paths; what is not there is left out."""
+    """`POST …/paths-info/<rev>`: facts about named paths, each once; what is not there is left out."""
     rows = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         if path in listing.manifest.files:
             rows.append(_file(listing, path))
         elif path and is_folder(listing, path):

@@ -1,12 +1,10 @@
 """What a stranger sends costs time that grows with its size and not with the square of it: eight times the bytes, and the work is measured."""
 
-import contextlib
-import time
 from collections.abc import Callable
 
 import pytest
+from tests.support.growth import QUADRATIC, growth
 
-from tallystick_schemas.errors import ParseError
 from tallystick_schemas.strict_json import check_json
 
 SHAPES: dict[str, Callable[[int], bytes]] = {
@@ -24,23 +22,9 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "surrogates": lambda n: b'{"a":"' + b"\\ud83d\\ude00" * (n // 12) + b'"}',
     "half surrogates": lambda n: b'{"a":"' + b"\\ud83d" * (n // 6) + b'"}',
 }
-SMALL, TIMES = 16 << 10, 8
-SQUARE = TIMES * TIMES
-
-
-def cost(work: Callable[[bytes], object], raw: bytes) -> float:
-    """The least of five: what else the machine did is not the work's."""
-    least = float("inf")
-    for _ in range(5):
-        began = time.thread_time()
-        with contextlib.suppress(ParseError):
-            work(raw)
-        least = min(least, time.thread_time() - began)
-    return max(least, 1e-4)
+SMALL = 16 << 10
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_checking_json_costs_what_its_size_says(shape: str) -> None:
-    """A ratio, not a time: 8 where the work is linear, 64 where it is quadratic."""
-    small, large = (cost(check_json, SHAPES[shape](size)) for size in (SMALL, SMALL * TIMES))
-    assert large / small < SQUARE / 2
+    assert growth(check_json, SHAPES[shape], SMALL) < QUADRATIC / 2
