@@ -258,9 +258,11 @@ class KafkaTopic:
         )
 
     def own(self, own: Own) -> None:
-        from kafka import KafkaConsumer, TopicPartition
+        from kafka import TopicPartition
 
-        consumer = KafkaConsumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+        from ..consumer import Consumer
+
+        consumer = Consumer(**self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
         try:
             partition = TopicPartition(ENFORCEMENT, 0)
             consumer.assign([partition])
