@@ -4,8 +4,9 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import VERIFIED, VERIFIED_PARTITIONS
 
@@ -25,7 +26,7 @@ class GroupLag:
         self, settings: KafkaSettings, group: str = DETECTORS_GROUP, topic: str = VERIFIED, partitions: int = VERIFIED_PARTITIONS
     ) -> None:
         self._parts = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer = KafkaConsumer(
+        self._consumer = Consumer(
             **settings.client_kwargs(),
             client_id="tallystick-lag",
             group_id=group,

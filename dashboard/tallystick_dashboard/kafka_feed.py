@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, EVENTS, FINDINGS, LOCKS, VERIFIED
 
@@ -57,7 +58,7 @@ class KafkaFeed:
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
 
     def _read(self) -> None:
-        consumer = KafkaConsumer(
+        consumer = Consumer(
             **self._settings.client_kwargs(),
             client_id="tallystick-console",
             group_id=None,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.keyring import read_opener
 from tallystick_producers.refused import Refused
 from tallystick_schemas.directives import AGENT, LEVEL, RULES, open_directive
@@ -103,7 +104,7 @@ class RecordSender:
     def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
         self._opener, self._refused = opener, Refused(RECEIPTS)
         self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0)
-        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
+        self._consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=50)
         self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
         self._consumer.seek_to_end()
         for partition in self._consumer.assignment():

@@ -13,7 +13,8 @@ TallystickError
     ├── LineRefused        a line of a log is not an event; the others are recorded
     ├── SourceUnreadable   a log cannot be opened, or ends where it must not
     ├── MappingUnusable    a mapping of columns to an event's fields has mistakes
-    └── LockFeedBroken     the topic of locks is not the one that was read: it is read from its beginning
+    ├── LockFeedBroken     the topic of locks is not the one that was read: it is read from its beginning
+    └── BatchRefused       a batch from Kafka is over a bound or has no form: readers see empty records in its place
 """
 
 from pathlib import Path
@@ -104,3 +105,7 @@ class MappingUnusable(ProducerError):
 
 class LockFeedBroken(ProducerError):
     """The topic of locks was cut or made anew."""
+
+
+class BatchRefused(ProducerError):
+    """A batch that nobody should parse. Its readers never see this: they get empty records."""

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from tallystick_schemas.settings import KafkaSettings
+
+from .consumer import Consumer
 
 log: Final = logging.getLogger(__name__)
 POLL_MS: Final = 200
@@ -18,7 +19,7 @@ _AGAIN_S: Final = 0.5
 
 def connect(kafka: KafkaSettings) -> Any:
     """A consumer without a group: everybody reads everything, and knows the place by himself."""
-    return KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
+    return Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=500)
 
 
 def follow(what: str, connect: Callable[[], Any], read: Callable[[Any], None], stopping: threading.Event) -> None:

@@ -5,13 +5,14 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from tallystick_schemas.envelope import Opener
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import CHECKPOINTS, EVENTS, LOCKS, RECEIPTS
 
+from .consumer import Consumer
 from .forking import keep_forever
 from .keyring import ROLES, read_roles, take_role
 from .refused import Refused
@@ -103,7 +104,7 @@ class ReceiptReader:
     def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
         self._keyring, self._refused = opener.keyring, Refused(LOCKS)
         with _connecting(kafka):
-            self._consumer: Any = KafkaConsumer(
+            self._consumer: Any = Consumer(
                 **kafka.client_kwargs(),
                 group_id=None,
                 # After a broker lost its topics, or a retention passed us by, what matters is sent again anyway.

@@ -5,8 +5,9 @@ from typing import Any
 
 import clickhouse_connect
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.messages import parse_batch
 from tallystick_schemas.settings import KafkaSettings
@@ -55,7 +56,7 @@ def ingest(supervisor: Supervisor, events: int) -> dict[str, Any]:
 def detected(kafka: KafkaSettings, wait_s: float = 60.0) -> int:
     """Events on `verified` that the detectors have behind their fence, once they stand at its end."""
     deadline = time.monotonic() + wait_s
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=8 << 20)
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=8 << 20)
     count, state = 0, StateTopic(kafka)
     try:
         partitions = [TopicPartition(VERIFIED, number) for number in range(VERIFIED_PARTITIONS)]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 import clickhouse_connect
 import psutil
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.times import seconds_of
 from tallystick_schemas.topics import EVENTS
@@ -180,7 +181,7 @@ def _clickhouse(deployment: Deployment) -> list[Check]:
 def _behind(deployment: Deployment) -> list[Check]:
     """Records that Kafka holds and the ledger does not."""
     shards = deployment.log().shards
-    consumer = KafkaConsumer(**deployment.kafka().client_kwargs(), group_id=None)
+    consumer = Consumer(**deployment.kafka().client_kwargs(), group_id=None)
     try:
         ends = consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
     finally:

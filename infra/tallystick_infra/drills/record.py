@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import clickhouse_connect
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.keyring import read_opener, take_role
 from tallystick_schemas.drills import DRILL_ATTR, drill_of
 from tallystick_schemas.envelope import Opener
@@ -44,7 +45,7 @@ class Record:
     def __init__(self, clickhouse: ClickHouseSettings, kafka: KafkaSettings, settings: LogSettings) -> None:
         self._opener = read_opener(kafka, settings)
         self._client = clickhouse_connect.get_client(**clickhouse.client_kwargs())
-        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=100)
+        self._consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=100)
         self._consumer.assign([TopicPartition(topic, 0) for topic in _TOPICS])
         self._consumer.seek_to_end()
         for partition in self._consumer.assignment():

@@ -206,9 +206,9 @@ def _healthy(address: str) -> None:
 
 
 def _kafka(deployment: Deployment) -> None:
-    from kafka import KafkaConsumer
+    from tallystick_producers.consumer import Consumer
 
-    KafkaConsumer(**deployment.kafka().client_kwargs(), group_id=None).close()
+    Consumer(**deployment.kafka().client_kwargs(), group_id=None).close()
 
 
 def _clickhouse(deployment: Deployment) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Generation, Kind, parse_header
@@ -96,7 +97,7 @@ class Topics:
 
 def first_records(kafka: KafkaSettings, topic: str, partitions: list[int]) -> dict[int, bytes]:
     """The first record of each of these partitions that has one; KafkaTimeoutError when the broker does not give it."""
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, enable_auto_commit=False)
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, enable_auto_commit=False)
     try:
         every = [TopicPartition(topic, partition) for partition in partitions]
         ends = consumer.end_offsets(every)

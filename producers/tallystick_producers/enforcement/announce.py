@@ -254,9 +254,11 @@ class KafkaTopic:
     """Topic `enforcement` on Kafka."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        from kafka import KafkaConsumer, KafkaProducer
+        from kafka import KafkaProducer
 
-        self._consumer: Any = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+        from ..consumer import Consumer
+
+        self._consumer: Any = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
         self._consumer.assign([_PARTITION])
         self._consumer.seek_to_beginning(_PARTITION)
         self._producer: Any = KafkaProducer(

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DETECTOR_STATE
 
@@ -69,7 +70,7 @@ class StateTopic:
 
     def _connected(self) -> Any:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
+            self._consumer = Consumer(
                 **self._kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20
             )
         return self._consumer

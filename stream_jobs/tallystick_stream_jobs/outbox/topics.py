@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.refused import Refused
 from tallystick_schemas.envelope import Number, Numbers, Opener, Signer
 from tallystick_schemas.errors import ParseError
@@ -31,7 +32,7 @@ def read_signed(kafka: KafkaSettings, topic: str, opener: Opener) -> dict[bytes,
     """Key -> its newest believed word, for a topic of one partition up to its end as it is now; what is gone is among them, with its number."""
     newest: dict[bytes, Word] = {}
     refused = Refused(topic)
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     try:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
@@ -61,7 +62,7 @@ class Feed:
     """Follows topics of one partition. Those in `resumed` go on where `commit` was last called; those in `whole` are read from the beginning."""
 
     def __init__(self, kafka: KafkaSettings, resumed: tuple[str, ...], whole: tuple[str, ...]) -> None:
-        self._consumer = KafkaConsumer(
+        self._consumer = Consumer(
             **kafka.client_kwargs(), group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500
         )
         self._resumed = [TopicPartition(topic, 0) for topic in resumed]

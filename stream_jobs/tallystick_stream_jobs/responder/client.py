@@ -5,9 +5,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from tallystick_producers import Recorder
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.keyring import opener_of, read_opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, Finding, Level, Lock, parse_finding, parse_message
@@ -102,7 +103,7 @@ def wait_decided(kafka: KafkaSettings, log: LogSettings, command: str, timeout_s
     """What a responder made of a command, as it signed it; LockUnconfirmed when it says nothing in time."""
     opener = read_opener(kafka, log)
     deadline = time.monotonic() + timeout_s
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     try:
         partition = TopicPartition(DECISIONS, 0)
         consumer.assign([partition])
@@ -125,7 +126,7 @@ def wait_decided(kafka: KafkaSettings, log: LogSettings, command: str, timeout_s
 def read_findings(kafka: KafkaSettings, log: LogSettings, limit: int = 1000) -> list[Finding]:
     """The newest findings that a part with that role signed, newest first; each id once."""
     opener = read_opener(kafka, log)
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     found: dict[str, Finding] = {}
     try:
         partition = TopicPartition(FINDINGS, 0)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.keyring import read_opener
 from tallystick_producers.refused import Refused
 from tallystick_schemas.enforcement import Enforcement
@@ -64,7 +65,7 @@ def _acked(enforcement: Enforcement, point: str, lock: Lock) -> float | None:
 def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:
     """The topic as it is now; values that are nobody's word are left out."""
     found, refused = Enforcement(read_opener(kafka, log)), Refused(ENFORCEMENT)
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     try:
         partition = TopicPartition(ENFORCEMENT, 0)
         consumer.assign([partition])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import clickhouse_connect
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from tallystick_producers import Recorder
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.envelope import Opener
 from tallystick_schemas.evidence import Ask
 from tallystick_schemas.locks import Held
@@ -107,7 +108,7 @@ class RecordReader:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._guard = threading.Lock()
-        self._consumer: KafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     def read(self, shard: int, offset: int) -> bytes:
         """The record at one place; KafkaTimeoutError when it does not come, as for a place that no longer is or never was."""
@@ -121,9 +122,9 @@ class RecordReader:
                 raise
 
 
-def _consumer(kafka: KafkaSettings) -> KafkaConsumer:
+def _consumer(kafka: KafkaSettings) -> Consumer:
     """One that fetches little: a single record is wanted, and what stands behind it is not."""
-    return KafkaConsumer(
+    return Consumer(
         **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100, max_partition_fetch_bytes=_FETCH_BYTES
     )
 

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.envelope import NO_NUMBER, Number, Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.messages import Decision, parse_message
@@ -35,7 +36,7 @@ def read_told(kafka: KafkaSettings, opener: Opener, newest: int = NEWEST) -> lis
 
     A value whose number is not above all before it is left out too: a responder that had lost its turn said it, or somebody put an old one there again.
     """
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest")
     records: list[Any] = []
     try:
         partition = TopicPartition(DECISIONS, 0)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
+from tallystick_producers.consumer import Consumer
 from tallystick_producers.refused import Refused
 from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
@@ -20,7 +21,7 @@ class SealerLink:
     def __init__(self, kafka: KafkaSettings, opener: Opener) -> None:
         self._opener, self._refused = opener, Refused(RECEIPTS)
         self._producer = KafkaProducer(**kafka.client_kwargs(), enable_idempotence=True, acks="all", linger_ms=0, compression_type=None)
-        self._consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=500)
+        self._consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=500)
         self._consumer.assign([TopicPartition(RECEIPTS, partition) for partition in range(RECEIPT_PARTITIONS)])
         self._consumer.seek_to_end()
         for partition in self._consumer.assignment():

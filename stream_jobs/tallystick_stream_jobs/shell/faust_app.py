@@ -13,6 +13,7 @@ from mode.threads import ServiceThread, WorkerThread
 
 from tallystick_schemas.settings import KafkaSettings
 
+from .bounded import read_within_bounds
 from .outlet import tls_context
 
 Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awaitable[Mapping[TP, int]]]
@@ -117,6 +118,7 @@ class Hooks(NamedTuple):
 
 def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "") -> Any:
     """An application without web server, tables or log redirection. What is set was measured or has bitten."""
+    read_within_bounds()
     app = faust.App(
         f"tallystick-{name}",
         broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],

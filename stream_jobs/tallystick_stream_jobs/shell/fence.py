@@ -7,9 +7,10 @@ was seen before. So two owners that start at once have different ones, the later
 import time
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from tallystick_producers import Actor, Recorder, Resource
+from tallystick_producers.consumer import Consumer
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.records import parse_record
@@ -24,7 +25,7 @@ _WAIT_S: Final = 30.0
 def claim_fence(kafka: KafkaSettings, recorder: Recorder, part: str, above: int, wait_s: float = _WAIT_S) -> int:
     """A fence above `above` (the highest that was seen, -1 for none). NoFence when the start does not reach the log in `wait_s` seconds."""
     agent = recorder.settings.agent
-    consumer = KafkaConsumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     try:
         partitions = [TopicPartition(EVENTS, number) for number in sorted(consumer.partitions_for_topic(EVENTS) or ())]
         consumer.assign(partitions)

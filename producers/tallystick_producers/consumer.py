@@ -1,0 +1,27 @@
+"""kafka-python's consumer, for everything of ours that reads Kafka: it reads batches within bounds (`batches`).
+
+Only this class does so: the application that the SDK is part of may have consumers of its own, whose batches are no business of ours.
+"""
+
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.record import MemoryRecords
+
+from .batches import Batches
+from .refused import Refused
+
+
+class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
+    """Replaces one thing: what the fetcher takes the records of one fetch from."""
+
+    def __init__(self, *topics: str, **settings: Any) -> None:
+        super().__init__(*topics, **settings)
+        self._refused: dict[str, Refused] = {}
+        # The fetcher asks itself for the class, so its own attribute comes first. A test with a broker fails when it no longer does.
+        self._fetcher.PartitionRecords = self._records
+
+    def _records(self, fetch_offset: int, partition: TopicPartition, records: MemoryRecords, **settings: Any) -> Any:
+        refused = self._refused.setdefault(partition.topic, Refused(partition.topic))
+        return Fetcher.PartitionRecords(fetch_offset, partition, Batches(records._buffer, MemoryRecords, refused), **settings)
