@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from tallystick_producers.serving import Place, guarded_server
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, KafkaSettings, LogSettings
 
 from .app import build_app
@@ -22,6 +23,7 @@ from .used_links import UsedLinks, read_secret
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0
+_GRACE_S = 3
 _CLOSINGS_EVERY_S = 10.0  # the view reads a column of the whole history
 
 
@@ -61,19 +63,14 @@ def base_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def console_server(app: ASGIApp) -> uvicorn.Server:
+    """The console's server, with the limits of all our servers on what comes from outside."""
+    return guarded_server(app, Place(lifespan="on", websockets=True, grace_s=_GRACE_S))
+
+
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[], None] | None = None) -> None:
-    """Run uvicorn on a socket that listens already. No access log: it would hold sign-in tokens."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws_max_size=1 << 20,
-        timeout_graceful_shutdown=3,
-        lifespan="on",
-        proxy_headers=False,
-    )
-    server = uvicorn.Server(config)
+    """Run the server on a socket that listens already."""
+    server = console_server(app)
     asyncio.run(_serve(server, listener, ready))
 
 

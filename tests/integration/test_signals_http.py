@@ -14,7 +14,7 @@ from tests.support.gateway import KeptEvents
 from tests.support.receiver import Reply, json_reply, receiver
 from tests.support.signals import NOW, Door, Liar, decision, free_port, issuer_in, served, settings_in, until
 
-from tallystick_producers.gateway.protocol import Limits
+from tallystick_producers.serving import Limits
 from tallystick_schemas.signing import wire_time
 from tallystick_stream_jobs.shared_signals import requests
 from tallystick_stream_jobs.shared_signals.keyfile import change_keyring

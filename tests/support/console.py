@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-import uvicorn
 from tests.support.signing import OPERATORS, PARTS, Speaker, directive, role_key
 
 from tallystick_dashboard.app import build_app
@@ -18,6 +17,7 @@ from tallystick_dashboard.health import Waiting
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import look_for_closings, take_history, take_message
 from tallystick_dashboard.ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
+from tallystick_dashboard.run import console_server
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.used_links import UsedLinks, sign_in_link
 from tallystick_schemas.blast_radius import Hit, Plan
@@ -355,8 +355,8 @@ class RunningConsole:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         app = build_app(self.hub, SECRET, UsedLinks(SECRET, folder / "used-links"))
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
+        self._server = console_server(app)
+        self._server.config.timeout_graceful_shutdown = 1
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True)
 
     def link(self, who: str = "analyst") -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 
 from tallystick_producers.enforcement.table import LockTable
-from tallystick_producers.gateway.protocol import Limits
 from tallystick_producers.gateway.run import build_app, serve, server_of
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_producers.instants import now
+from tallystick_producers.serving import Limits
 from tallystick_schemas.encoding import to_base64url
 from tallystick_schemas.events import Event, encode_event, parse_event
 from tallystick_schemas.messages import Lock

@@ -18,8 +18,8 @@ from joserfc import jws
 from joserfc.jwk import RSAKey
 from tests.support.gateway import KeptEvents
 
-from tallystick_producers.gateway.protocol import Limits
 from tallystick_producers.gateway.tokens import add_token, ensure_token_file
+from tallystick_producers.serving import Limits
 from tallystick_schemas.messages import Decision, Lock
 from tallystick_schemas.settings import AgentSettings, KafkaSettings, LogSettings
 from tallystick_schemas.signing import wire_time

@@ -1,15 +1,20 @@
 """`python -m tallystick_infra.clickhouse --data DIR --port N --keys DIR --database NAME`: the embedded server's process."""
 
 import argparse
+import asyncio
 import fcntl
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
-import uvicorn
+from tallystick_producers.serving import Limits, Place, guarded_server
 
 from ..logs import log_to_stderr, show_uncaught
 from ..terminal import echo
+
+LIMITS: Final = Limits(head_bytes=256 * 1024)
+"""Clients put questions and their parameters into the address."""
 
 
 def main() -> int:
@@ -44,16 +49,9 @@ def main() -> int:
         write_access(data, args.database)
         engine = Engine(data / "store", args.database)
         try:
-            uvicorn.run(
-                Server(engine, Passwords.read(keys)).application(),
-                host="127.0.0.1",
-                port=args.port,
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-                ssl_certfile=keys / "server.crt",
-                ssl_keyfile=keys / "server.key",
-            )
+            place = Place(port=args.port, certificate=(keys / "server.crt", keys / "server.key"))
+            server = guarded_server(Server(engine, Passwords.read(keys)).application(), place, LIMITS)
+            asyncio.run(server.serve())
         finally:
             engine.close()
     return 0

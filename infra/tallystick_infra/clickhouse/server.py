@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import binascii
-import gzip
 import logging
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from .asking import COMMITTED, MEND, checked
+from .bodies import read_body
 from .engine import Engine, EngineError
 from .form import is_form, parse_form
 from .grants import OWNER, Role, user_of
@@ -25,7 +25,6 @@ from .passwords import Passwords
 from .statements import BadRequest, Statement, http_status, parse_request
 
 log = logging.getLogger(__name__)
-MAX_BODY: Final = 256 << 20
 _SERVER: Final = {"X-ClickHouse-Server-Display-Name": "tallystick-embedded", "Server": "ClickHouse (embedded)"}
 _WORKERS: Final = 16
 _DENIED: Final = "Code: 497. DB::Exception: default: Not enough privileges."
@@ -55,20 +54,20 @@ class Server:
         if role is None:
             return _failure(516, "Authentication failed: password is incorrect, or there is no user with such name.")
         try:
-            return await self._answer(request, role, await self._parsed(request, dict(request.query_params)))
+            return await self._answer(request, role, await self._parsed(request, role, dict(request.query_params)))
         except BadRequest as error:
             return _failure(error.code, str(error))
         except EngineError as error:
             log.info("refused: %s", error.text.split("\n", 1)[0][:300])
             return _failure(error.code, _own_words(role, error.text), whole=True)
 
-    async def _parsed(self, request: Request, query: dict[str, str]) -> Statement:
+    async def _parsed(self, request: Request, role: Role, query: dict[str, str]) -> Statement:
         default = request.headers.get("x-clickhouse-format", "TabSeparated")
         if request.method == "GET":
             if not query.get("query"):
                 query["query"] = "SELECT 'Ok.'"
             return parse_request(query, b"", readonly=True, default_format=default)
-        body, kind = await _body(request), request.headers.get("content-type", "")
+        body, kind = await read_body(request, role, self._in_thread), request.headers.get("content-type", "")
         if is_form(kind):
             query, body = query | parse_form(kind, body), b""
         return parse_request(query, body, readonly=False, default_format=default)
@@ -138,29 +137,6 @@ def _encoding(request: Request) -> tuple[str, _Encode | None]:
         zipped = zlib.compressobj(1, zlib.DEFLATED, 31)
         return "gzip", lambda block, last: zipped.compress(block) + (zipped.flush() if last else b"")
     return "", None
-
-
-async def _body(request: Request) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > MAX_BODY:
-            raise BadRequest(191, f"the request's body is larger than {MAX_BODY} bytes")
-        pieces.append(piece)
-    raw = b"".join(pieces)
-    coding = request.headers.get("content-encoding", "")
-    try:
-        if coding == "gzip":
-            return gzip.decompress(raw)
-        if coding == "lz4":
-            return bytes(lz4.frame.decompress(raw))
-        if coding == "zstd":
-            return zstandard.ZstdDecompressor().decompress(raw, max_output_size=MAX_BODY)
-    except (OSError, EOFError, RuntimeError, zlib.error, zstandard.ZstdError) as error:
-        raise BadRequest(354, f"the body is not {coding}") from error
-    if coding not in ("", "identity"):
-        raise BadRequest(48, f"content encoding {coding} is not supported here")
-    return raw
 
 
 def _credentials(request: Request) -> tuple[str, str]:

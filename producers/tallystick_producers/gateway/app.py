@@ -16,6 +16,7 @@ from tallystick_schemas.events import Source, Usage
 
 from ..enforcement.table import LockTable
 from ..instants import Instant, now
+from ..serving import Limits
 from . import hub_api
 from .catalog import Catalog, Listing
 from .errors import AuditUnavailable, Refusal, StoreChanged, not_found, try_later
@@ -24,7 +25,6 @@ from .exchange import Exchange, Headers, Receive, Send
 from .files import POLICIES, FileDoor
 from .locks import refusal_of
 from .probe import is_canary, stand_ins, subject_of, unknown
-from .protocol import Limits
 from .repo_meta import META_NAME
 from .routes import Route, parse_route
 from .token_file import TokenFile

@@ -10,8 +10,8 @@ import msgspec
 
 from tallystick_schemas.shown import shown
 
+from ..serving import EXTENSION, Connection
 from .errors import Refusal, bad_request
-from .protocol import EXTENSION, Connection
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

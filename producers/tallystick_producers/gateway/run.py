@@ -20,12 +20,12 @@ from ..following import connect
 from ..instants import Instant, now
 from ..keyring import opener_of, signer_of
 from ..recorder import Recorder
+from ..serving import Limits, Place, guarded_server
 from .app import Gateway
 from .catalog import Catalog
 from .events import EventSink
 from .folder_store import FolderStore
 from .probe import PROBE_PATH
-from .protocol import Limits, guarded_server
 from .token_file import TokenFile
 from .tokens import ensure_token_file
 
@@ -47,7 +47,7 @@ def build_app(
 
 def server_of(app: Gateway, settings: GatewaySettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen
     """uvicorn with limits on what comes from outside."""
-    return guarded_server(app, settings.host, settings.port, limits)
+    return guarded_server(app, Place(settings.host, settings.port), limits)
 
 
 def run_gateway(settings: GatewaySettings, agent: AgentSettings) -> None:

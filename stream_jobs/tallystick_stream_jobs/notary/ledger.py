@@ -42,6 +42,8 @@ class Ledger(Protocol):
 
 
 _PAGE = 20_000
+INSERT_BYTES = 16 << 20
+"""What one insert has at the most: records that wait while the store is away can be half a GiB, and the store takes 64 MiB at once."""
 _COLUMNS = "index, hex(entry), hex(leaf), hex(chain)"
 _INSERT = {"async_insert": 0, "insert_deduplicate": 0}
 """Deduplication by token drops rows silently when a token comes with other data; agreeing duplicates are collapsed by the sorting key."""
@@ -112,12 +114,25 @@ class ClickHouseLedger:
         self._insert("notary_snapshots", ["shard", "index", "epoch", "state"], rows.snapshots)
 
     def _insert(self, table: str, columns: list[str], pieces: Sequence[bytes]) -> None:
-        if pieces:
-            self._client.raw_insert(table, columns, insert_block=b"".join(pieces), fmt="RowBinary", settings=_INSERT)
+        for block in _blocks(pieces):
+            self._client.raw_insert(table, columns, insert_block=block, fmt="RowBinary", settings=_INSERT)
 
     def _select(self, where: str, parameters: dict[str, object]) -> list[StoredEntry]:
         found = self._client.query(f"SELECT {_COLUMNS} FROM ledger_entries WHERE {where}", parameters=parameters).result_rows  # noqa: S608
         return [StoredEntry(index, *(bytes.fromhex(text) for text in texts)) for index, *texts in found]
+
+
+def _blocks(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """The pieces in order, as blocks of up to INSERT_BYTES; a larger piece is a block of its own."""
+    block, size = list[bytes](), 0
+    for piece in pieces:
+        if block and size + len(piece) > INSERT_BYTES:
+            yield b"".join(block)
+            block, size = [], 0
+        block.append(piece)
+        size += len(piece)
+    if block:
+        yield b"".join(block)
 
 
 def _one(shard: int, found: list[StoredEntry]) -> StoredEntry | None:

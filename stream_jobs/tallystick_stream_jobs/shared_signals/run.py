@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_producers.following import connect
-from tallystick_producers.gateway.protocol import Limits, guarded_server
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import ensure_token_file
 from tallystick_producers.keyring import LiveRoles
+from tallystick_producers.serving import Limits, Place, guarded_server
 
 from ..connectors.http import Http
 from .api import TransmitterApi
@@ -117,8 +117,8 @@ async def _health(_request: Request) -> Response:
 
 
 def server_of(app: Starlette, settings: SignalsSettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen
-    """uvicorn with the gateway's limits on what comes from outside."""
-    return guarded_server(app, settings.host, settings.port, limits, "on")
+    """uvicorn with the limits of all our servers on what comes from outside."""
+    return guarded_server(app, Place(settings.host, settings.port, "on"), limits)
 
 
 async def serve(server: uvicorn.Server) -> None:
