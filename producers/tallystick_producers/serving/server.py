@@ -38,6 +38,7 @@ def guarded_server(app: Any, place: Place, limits: Limits = Limits()) -> uvicorn
         host=place.host,
         port=place.port,
         http=protocol,
+        loop="asyncio",  # what was tested; the transports of uvloop, which uvicorn would take where it is installed, are of another class
         ws="auto" if place.websockets else "none",
         ws_max_size=_MAX_MESSAGE,
         lifespan=place.lifespan,
