@@ -236,3 +236,21 @@ def test_a_page_left_and_asked_for_again_is_drawn_anew_though_the_other_never_ca
     page.unroute(ANSWERS)
     expect(page.locator("#tail-filter")).to_have_value("")
     expect(page.locator("h1")).to_have_text("Live")
+
+
+def test_a_paused_tail_that_is_drawn_anew_stands_where_it_was_paused(console: RunningConsole, watched: Watched) -> None:
+    """Dash mounts a page when it finds time: the rows that came meanwhile were drawn with the others, under a button that counted them as held."""
+    page, now = watched.page, console.hub.clock()
+    console.simulator.send_events([make_event(now, "ana@example.org", "model.infer")])
+    expect(page.locator("#tail-body tr")).to_have_count(1)
+    page.keyboard.press("p")
+    console.simulator.send_events([make_event(now, "bo@example.org", "model.infer")])
+    expect(page.locator("#tail-pause")).to_contain_text("1 new")
+    page.locator("#tail-filter").fill("example.org")
+    page.locator("#nav-locks").click()
+    expect(page.locator("#locks-list")).to_be_visible()
+    page.locator("#nav-live").click()
+    expect(page.locator("#tail-pause")).to_contain_text("1 new")
+    expect(page.locator("#tail-body tr")).to_have_count(1)
+    page.locator("#tail-pause").click()
+    expect(page.locator("#tail-body tr")).to_have_count(2)

@@ -12,7 +12,7 @@
   const TONES = { denied: "critical", error: "high" };
 
   const client = Math.random().toString(36).slice(2) + Date.now().toString(36);
-  const state = { boot: null, rows: [], last: 0, paused: false, held: 0, missed: 0, filter: "", beats_shown: false, heard: 0, opened: Date.now(), beats: 0, beaten: 0, path: null };
+  const state = { boot: null, rows: [], last: 0, paused: false, until: 0, held: 0, missed: 0, filter: "", beats_shown: false, heard: 0, opened: Date.now(), beats: 0, beaten: 0, path: null };
   try { state.beats_shown = localStorage.getItem("tallystick-heartbeats") === "shown"; } catch (error) { /* hidden, then */ }
   const byId = (id) => document.getElementById(id);
   const put = (id, text) => { const node = byId(id); if (node && node.textContent !== text) node.textContent = text; };
@@ -119,7 +119,8 @@
   function redraw() {
     const body = byId("tail-body");
     if (!body) return;
-    const rows = state.rows.filter(wanted).slice(-DRAWN).reverse();
+    // A table that is drawn anew while the tail is paused stands where it was paused.
+    const rows = state.rows.filter((row) => wanted(row) && !(state.paused && row[0] > state.until)).slice(-DRAWN).reverse();
     body.replaceChildren(...rows.map(draw));
     figures();
   }
@@ -160,7 +161,7 @@
 
   function arrived(push) {
     if (!push) return;
-    if (state.boot !== push.boot) { state.boot = push.boot; state.rows = []; state.last = 0; }
+    if (state.boot !== push.boot) { state.boot = push.boot; state.rows = []; state.last = state.until = 0; }
     const fresh = push.rows.filter((row) => row[0] > state.last);
     if (fresh.length) state.last = fresh[fresh.length - 1][0];
     state.missed += push.missed;
@@ -178,6 +179,7 @@
 
   function pause() {
     state.paused = !state.paused;
+    state.until = state.last;
     state.held = 0;
     if (state.paused) figures(); else redraw();
   }
