@@ -20,6 +20,7 @@ from tallystick_schemas.shown import shown
 
 _GUARD = Path(__file__).with_name("guard.py")
 GRACE_S = 10.0
+_PACE, _LOOKED_AT = "blocking the event loop", 20
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ [A-Z]+ \S+: ")
 
 
@@ -103,8 +104,9 @@ def tail(log: Path, lines: int = 1) -> str:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log without its time, part, level and module: what a person is told."""
-    return _PREFIX.sub("", tail(log)).strip()
+    """The last line of a log without its time, part, level and module: what a person is told. A client library's remark on its own pace is no cause."""
+    said = [line for line in tail(log, _LOOKED_AT).split("\n") if _PACE not in line]
+    return _PREFIX.sub("", said[-1] if said else "").strip()
 
 
 def wait_until(ready: "Sequence[Child]", seconds: float) -> bool:

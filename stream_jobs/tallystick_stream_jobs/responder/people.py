@@ -77,7 +77,12 @@ def rule(order: Order, met: Situation) -> Ruling:
 def _lifts_another(order: Order, met: Situation) -> str:
     """Why an order would lift a lock that who gave it did not see: the one he saw went, or another took its place, while the order was under way."""
     standing = met.standing
-    if order.lock.state != "unlocked" or standing is None or not in_force(standing, met.now) or order.lifts == standing.command:
+    if order.lock.state != "unlocked" or standing is None:
+        return ""  # whom this book does not know as locked a door may: lifting is free then
+    if standing.state == "unlocked" and order.lifts:
+        said = f"{standing.by} lifted the lock of {standing.subject} at {standing.at[:19]}Z: {standing.reason[:_SHOWN]}"
+        return f"{said}; there is nothing left to lift"
+    if not in_force(standing, met.now) or order.lifts == standing.command:
         return ""
     if order.lifts is None and seconds_of(order.lock.at) >= seconds_of(standing.at):
         return ""  # agents of before name no lock; theirs counts as one that was given later

@@ -18,6 +18,7 @@ from tallystick_infra.supervisor.run import _reason
             "sealer stops: shard 0 parts from what was signed; exit code 1, see sealer.log",
         ),
         (3, "Traceback\nValueError: no\n", "ValueError: no; exit code 3, see sealer.log"),
+        (0, "x: served\nx: Task <Task> ran for 0.335s, blocking the event loop\n" * 2, "x: served; exit code 0, see sealer.log"),
         (2, "", "it says nothing; exit code 2, see sealer.log"),
         (-9, "task: <Task pending>\n", "killed by signal 9"),
         (137, "task: <Task pending>\n", "killed by signal 9"),

@@ -62,7 +62,11 @@ def test_an_order_lifts_the_lock_that_it_names_and_no_other() -> None:
         "who knows of that lock and lifts it orders it again, with `tallystick unlock` or in the console"
     )
     assert office.order("ben", NOW + 121, state="unlocked", lifts="c2").choice == "reinstate"
-    assert office.order("ben", NOW + 122, state="unlocked", lifts="c2").choice == "reinstate", "no lock stands that it could be wrong about"
+    late = office.order("dee", NOW + 122, state="unlocked", lifts="c2")
+    assert (late.lock, late.reason) == (
+        None,
+        f"refused: ben lifted the lock of principal:ann at {wire_time(NOW + 121)[:19]}Z: seen twice; there is nothing left to lift",
+    ), "who was faster, and why, stays the last word"
 
 
 def test_an_order_of_before_that_names_no_lock_lifts_none_of_later() -> None:
