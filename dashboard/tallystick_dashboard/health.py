@@ -60,13 +60,16 @@ class Observed:
     seal_interval: float = 2.0
     breaker_at: float | None = None
     """When the breaker last held something back."""
+    unheard: int | None = None
+    """Words on the topics that the console refuses because it knows no role for who signed them; None before it judged any."""
     points: Mapping[str, float] = field(default_factory=dict)
     """Enforcement points -> when they last said that they are there, by the broker's clock."""
 
 
 def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
     """The strip's cells, in their order."""
-    return (_ingest(seen, now), _checkpoint(seen, now), _detection(seen, now), _jobs(seen, now), _locks(seen, now), _points(seen, now))
+    cells = (_ingest, _checkpoint, _detection, _jobs, _locks, _points)
+    return (*(cell(seen, now) for cell in cells), _unheard(seen))
 
 
 def age_text(seconds: float) -> str:
@@ -178,3 +181,13 @@ def _points(seen: Observed, now: float) -> HealthItem:
         else "Each says every 3 s that it denies who is locked."
     )
     return HealthItem("points", label, f"{len(seen.points) - len(silent)} of {len(seen.points)} heard", "bad" if silent else "good", hint)
+
+
+def _unheard(seen: Observed) -> HealthItem:
+    """Drawn only when there are some: the strip is narrow."""
+    label = "Refused"
+    if not seen.unheard:
+        level: Level = "unknown" if seen.unheard is None else "good"
+        return HealthItem("unheard", label, "none", level, "Every word that was read is of who may say it.")
+    hint = "Signed by keys without that role, or with one that was revoked: what they say is not shown. `tallystick agent list` tells who has which."
+    return HealthItem("unheard", label, counted(seen.unheard, "word"), "late", hint)

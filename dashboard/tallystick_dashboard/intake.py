@@ -14,18 +14,18 @@ from .ports import HistoryView
 _FORGOTTEN_S = 86_400.0
 
 
-def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float | None = None) -> bool:
-    """Put one message where it belongs; False when no part with that role signed it (the shell counts and logs that).
+def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float | None = None) -> ParseError | None:
+    """Put one message where it belongs; why it is nobody's word, if no part with that role signed it (the shell counts and logs that).
 
     `append_s`: the broker's time of it, in seconds since 1970; now by default. What was taken before and comes again is no stranger's.
     """
     try:
         _take(hub, topic, key, value, hub.clock() if append_s is None else append_s)
     except OldMessage:
-        return True
-    except ParseError:
-        return False
-    return True
+        return None
+    except ParseError as error:
+        return error
+    return None
 
 
 def _take(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float) -> None:

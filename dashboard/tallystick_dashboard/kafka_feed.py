@@ -1,10 +1,12 @@
 """Shell: one thread that reads Kafka into the hub. Topic `verified` from its end (the tail), the others from the beginning.
 
 No consumer group: every console reads everything, and nothing is committed. The thread starts again after any failure of Kafka.
+Who has which role is read first, to the end of topic `locks`: a word is judged once, by what is known then. What is refused for want of a role is
+read again when another role becomes known, for topics come in no order among each other.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -12,14 +14,18 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from tallystick_producers.consumer import Consumer
+from tallystick_producers.keyring import ROLES, read_roles
+from tallystick_producers.refused import Refused
+from tallystick_schemas.errors import NoRole
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, EVENTS, FINDINGS, LOCKS, VERIFIED
 
-from .group_lag import GroupLag
 from .hub import Hub
 from .intake import take_message
+from .unheard import Unheard
 
 _log = logging.getLogger(__name__)
+_TOPICS: Final = (VERIFIED, FINDINGS, LOCKS, DECISIONS, ENFORCEMENT)
 _POLL_MS: Final = 200
 _GATHER_S: Final = 0.1
 """While events flow they are fetched ten times a second: a page hears of them five times."""
@@ -28,14 +34,35 @@ _WAIT_FOR_TOPICS_S: Final = 2.0
 _MEASURE_EVERY_S: Final = 2.0
 
 
+class TopicAnew(Exception):
+    """A topic is shorter than what was read of it: it was made anew, and everything is read from the beginning."""
+
+
+def consumer_of(settings: KafkaSettings) -> Any:
+    """The console's: fetches much, and begins anew where its place is gone."""
+    return Consumer(
+        **settings.client_kwargs(),
+        client_id="tallystick-console",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH,
+        fetch_max_wait_ms=500,
+    )
+
+
 class KafkaFeed:
     """Reads until `close`. `ready` is set once every topic was found and the positions stand."""
 
-    def __init__(self, hub: Hub, settings: KafkaSettings) -> None:
-        self._hub, self._settings = hub, settings
+    def __init__(self, hub: Hub, settings: KafkaSettings, connect: Callable[[KafkaSettings], Any] = consumer_of) -> None:
+        self._hub, self._settings, self._connect = hub, settings, connect
         self._stop = Event()
         self.ready = Event()
-        self.refused = 0
+        self.refused = {topic: Refused(topic) for topic in _TOPICS}
+        self._unheard = Unheard()
+        self._known = ""
+        """The keyring's digest when words were last judged."""
+        self._places: dict[TopicPartition, int] = {}
         self._measured = 0.0
         self._thread = Thread(target=self._run, name="console-kafka", daemon=True)
 
@@ -53,57 +80,87 @@ class KafkaFeed:
         while not self._stop.is_set():
             try:
                 self._read()
+            except TopicAnew as error:
+                _log.error("%s", error)
             except (KafkaError, OSError, ValueError) as error:
                 _log.warning("Kafka does not answer, trying again: %s", error)
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
 
     def _read(self) -> None:
-        consumer = Consumer(
-            **self._settings.client_kwargs(),
-            client_id="tallystick-console",
-            group_id=None,
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=_FETCH,
-            fetch_max_wait_ms=500,
-        )
+        consumer = self._connect(self._settings)
         try:
-            parts = _partitions(consumer, (VERIFIED, FINDINGS, LOCKS, DECISIONS, ENFORCEMENT))
+            parts = _partitions(consumer, _TOPICS)
             if parts is None:
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
                 return
-            consumer.assign(parts)
-            consumer.seek_to_beginning(*[p for p in parts if p.topic != VERIFIED])
-            consumer.seek_to_end(*[p for p in parts if p.topic == VERIFIED])
-            for part in parts:
-                # seek_to_end is lazy: ask, or what is sent before the first poll would be missed.
-                consumer.position(part)
+            self._begin(consumer, parts)
             self.ready.set()
             while not self._stop.is_set():
                 found = consumer.poll(timeout_ms=_POLL_MS)
-                for records in found.values():
-                    self._take(records)
+                self._judge(consumer, found)
                 self._measure(consumer)
                 if any(part.topic == VERIFIED for part in found):
                     self._stop.wait(_GATHER_S)
         finally:
             consumer.close()
 
-    def _take(self, records: Iterable[Any]) -> None:
-        for record in records:
-            if not take_message(self._hub, record.topic, record.key, record.value, record.timestamp / 1000):
-                self.refused += 1
-                _log.warning("%s offset %d is not what the topic holds", record.topic, record.offset)
+    def _begin(self, consumer: Any, parts: Sequence[TopicPartition]) -> None:
+        consumer.assign([ROLES])
+        read_roles(consumer, self._hub.opener.keyring, self.refused[LOCKS])
+        consumer.assign(parts)
+        consumer.seek_to_beginning(*[p for p in parts if p.topic != VERIFIED])
+        consumer.seek_to_end(*[p for p in parts if p.topic == VERIFIED])
+        # seek_to_end is lazy: ask, or what is sent before the first poll would be missed.
+        self._places = {part: consumer.position(part) for part in parts}
+        self._known, self._unheard = self._hub.opener.keyring.digest(), Unheard()
+
+    def _judge(self, consumer: Any, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """What one poll brought, roles first. A partition that is read again from an earlier place is left at that: the rest of it comes again, in order."""
+        rewound: set[TopicPartition] = set()
+        for part in sorted(found, key=lambda one: one != ROLES):
+            if found[part] and found[part][0].offset < self._places[part]:
+                raise TopicAnew(f"topic {part.topic} begins again at offset {found[part][0].offset}: it was made anew")
+            for record in found[part]:
+                if part in rewound:
+                    break
+                self._places[part] = record.offset + 1
+                self._take(part, record)
+                if part == ROLES:
+                    rewound |= self._hear_again(consumer)
+        self._hub.seen.unheard = self._unheard.count
+
+    def _take(self, part: TopicPartition, record: Any) -> None:
+        error = take_message(self._hub, record.topic, record.key, record.value, record.timestamp / 1000)
+        if error is None:
+            return
+        self.refused[part.topic].note(record.key, error)
+        if isinstance(error, NoRole):
+            self._unheard.note(part, record.offset)
+
+    def _hear_again(self, consumer: Any) -> set[TopicPartition]:
+        """Go back to what was refused for want of a role, once another one is known: only an operator can make us, and once for all of them in a poll."""
+        known = self._hub.opener.keyring.digest()
+        if known == self._known:
+            return set()
+        self._known, again = known, self._unheard.again()
+        for part, offset in again.items():
+            consumer.seek(part, offset)
+        self._places.update(again)
+        return set(again)
 
     def _measure(self, consumer: Any) -> None:
-        """How many records of `events` the ledger does not hold yet."""
+        """How many records of `events` the ledger does not hold yet; TopicAnew when a topic that we read ends before our place."""
         now = self._hub.clock()
         if now - self._measured < _MEASURE_EVERY_S:
             return
         self._measured = now
         parts = [TopicPartition(EVENTS, n) for n in range(self._hub.log.shards)]
         held = {shard.shard: shard.offset for shard in self._hub.history.shards}
-        ends = consumer.end_offsets(parts)
-        self._hub.seen.behind = sum(max(0, end - held.get(p.partition, -1) - 1) for p, end in ends.items())
+        ends = consumer.end_offsets([*parts, *self._places])
+        self._hub.seen.behind = sum(max(0, ends[p] - held.get(p.partition, -1) - 1) for p in parts)
+        for part, place in self._places.items():
+            if ends[part] < place:
+                raise TopicAnew(f"topic {part.topic} ends at offset {ends[part]}, and {place} were read: it was made anew")
 
 
 def _partitions(consumer: Any, topics: Iterable[str]) -> list[TopicPartition] | None:
@@ -115,58 +172,3 @@ def _partitions(consumer: Any, topics: Iterable[str]) -> list[TopicPartition] | 
             return None
         parts += [TopicPartition(topic, n) for n in sorted(numbers)]
     return parts
-
-
-class Watch:
-    """A thread that calls `look` every `every_s`; what it raises is logged and the next call comes as if nothing had been."""
-
-    def __init__(self, name: str, every_s: float, look: Callable[[], None]) -> None:
-        self._every, self._look, self._name = every_s, look, name
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name=f"console-{name}", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the look that is under way."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._look()
-            except Exception as error:  # noqa: BLE001  # a watch that ends would show old news as if it were new
-                _log.warning("%s: %s", self._name, error)
-            self._stop.wait(self._every)
-
-
-class DetectionWatch(Watch):
-    """How far the detectors are, on a connection of its own: a broker that is away must not stop the feed."""
-
-    def __init__(self, hub: Hub, settings: KafkaSettings) -> None:
-        super().__init__("detection", _MEASURE_EVERY_S, self._ask)
-        self._hub, self._settings = hub, settings
-        self._lag: GroupLag | None = None
-
-    def close(self) -> None:
-        super().close()
-        self._drop()
-
-    def _ask(self) -> None:
-        if self._lag is None:
-            self._lag = GroupLag(self._settings)
-        try:
-            self._hub.seen.detection = self._lag.measure()
-            self._hub.seen.detection_read = self._hub.clock()
-        except KafkaError:
-            self._drop()
-            raise
-
-    def _drop(self) -> None:
-        if self._lag is not None:
-            self._lag.close()
-            self._lag = None

@@ -16,10 +16,11 @@ from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, Kafka
 from .app import build_app
 from .hub import Hub
 from .intake import look_for_closings, take_history
-from .kafka_feed import DetectionWatch, KafkaFeed, Watch
+from .kafka_feed import KafkaFeed
 from .settings import ConsoleSettings
 from .store import ClickHouseSources
 from .used_links import UsedLinks, read_secret
+from .watch import DetectionWatch, Watch
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0

@@ -20,6 +20,7 @@ _HEALTH: Final = (
     ("jobs", "Jobs"),
     ("locks", "Locks"),
     ("points", "Points"),
+    ("unheard", "Refused"),
 )
 _DURATIONS: Final = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "24 hours"), ("0", "Until lifted"))
 

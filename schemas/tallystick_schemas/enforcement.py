@@ -6,7 +6,7 @@ A point is named as the agent that signs for it, or begins with that name and `@
 from typing import Final, NamedTuple
 
 from .envelope import NO_NUMBER, Number, Opener
-from .errors import OldMessage, ParseError
+from .errors import NoRole, OldMessage, ParseError
 from .locks import Subject
 from .messages import LockAck, Point, parse_message
 from .roles import Holder
@@ -89,7 +89,7 @@ class Enforcement:
         opened = self.opener.open(ENFORCEMENT, raw_key, value)
         word = word_of(key, opened.body)
         if not may_speak(opened.holder, word):
-            raise ParseError(f"{opened.holder.agent} may not speak for point {key.point!r}")
+            raise NoRole(f"{opened.holder.agent} may not speak for point {key.point!r}")
         if opened.number <= self._newest.get(key.point, NO_NUMBER):
             raise OldMessage(opened.number, self._newest[key.point])
         if isinstance(word, Point) and append_s - seconds_of(word.at) > LATE_S:

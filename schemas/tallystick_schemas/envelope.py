@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .encoding import digest, lp, pae, read_lp
-from .errors import ParseError
+from .errors import NoRole, ParseError
 from .keys import key_id
 from .roles import SIGNERS, Holder, Keyring
 
@@ -151,15 +151,15 @@ class Opener:
         self.deployment, self.keyring, self._signers = deployment, keyring, signers
 
     def open(self, topic: str, key: bytes | None, raw: bytes) -> Opened:
-        """The message under `key` of `topic`; ParseError says whose it is not. One look-up before one signature check."""
+        """The message under `key` of `topic`; ParseError says whose it is not, NoRole that it may become somebody's. One look-up before one signature check."""
         claim = parse_claim(raw)
         holder = self.keyring.holder(claim.agent, claim.key)
         if holder is None:
-            raise ParseError(f"signed by key {claim.key} of {claim.agent}, to which no operator gave a role")
+            raise NoRole(f"signed by key {claim.key} of {claim.agent}, to which no operator gave a role")
         if not holder.active:
-            raise ParseError(f"signed by key {claim.key} of {claim.agent}, which an operator revoked")
+            raise NoRole(f"signed by key {claim.key} of {claim.agent}, which an operator revoked")
         if holder.roles.isdisjoint(self._signers.get(topic, ())):
-            raise ParseError(f"{claim.agent} may say nothing on {topic}: its roles are {', '.join(sorted(holder.roles)) or 'none'}")
+            raise NoRole(f"{claim.agent} may say nothing on {topic}: its roles are {', '.join(sorted(holder.roles)) or 'none'}")
         try:
             _public_key(holder.public).verify(claim.signature, _signed(self.deployment, (topic, key), claim.head))
         except InvalidSignature as error:

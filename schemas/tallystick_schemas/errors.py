@@ -2,7 +2,8 @@
 
 TallystickError
 ├── ParseError            bytes or text from outside are not what the format allows
-│   └── OldMessage        signed, and said before: its number is not above the newest
+│   ├── OldMessage        signed, and said before: its number is not above the newest
+│   └── NoRole            a key that may not say this, as far as is known: a directive that is read later may change that
 ├── SettingsError         the deployment's settings are wrong; carries every mistake at once
 ├── VerificationError     a history, note or proof does not hold: step, shard, index, reason
 └── FoldError             the notary cannot go on: what it reads does not continue what it knows
@@ -27,6 +28,10 @@ class OldMessage(ParseError):
 
     def __init__(self, number: tuple[int, int], newest: tuple[int, int]) -> None:
         super().__init__(f"an old message: its number {number[0]}/{number[1]} is not above {newest[0]}/{newest[1]}")
+
+
+class NoRole(ParseError):
+    """Nobody's word for want of a role: the same bytes may be believed once another directive is known."""
 
 
 class SettingsError(TallystickError):

@@ -32,6 +32,7 @@ from ..responder.proven import prove
 from ..responder.sources import RecordReader
 from ..responder.topics import Told, read_told
 from ..shell.fence import claim_fence
+from ..shell.roles import PatientOpener, wait_for_roles
 from ..triage.record import record_told
 from .asking import Asker
 from .core import Outbox
@@ -50,7 +51,6 @@ _IDLE_MS: Final = 200
 _WAITING_MS: Final = 50
 _BUSY_MS: Final = 10
 _CLEAN_S: Final = 3_600.0
-_ROLES_S: Final = 10.0
 
 
 class KafkaGround:
@@ -249,8 +249,9 @@ def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings,
     with alone(Path(settings.state_dir)), Recorder.open(agent) as recorder:
         roles = LiveRoles(settings.kafka, settings.log)
         try:
-            roles.wait(_ROLES_S)
-            _run(settings, own, _Tools(recorder, signer_of(agent), roles.opener, connectors, canary), stopping)
+            # What is refused is committed all the same: before the roles are known, everything would be.
+            wait_for_roles(roles)
+            _run(settings, own, _Tools(recorder, signer_of(agent), PatientOpener(roles.opener), connectors, canary), stopping)
         finally:
             roles.close()
 

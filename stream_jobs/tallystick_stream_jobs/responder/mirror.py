@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from kafka import TopicPartition
 
 from tallystick_producers.following import POLL_MS, follow
-from tallystick_producers.keyring import take_role
+from tallystick_producers.keyring import read_roles, take_role
+from tallystick_producers.refused import Refused
 from tallystick_schemas.envelope import NO_NUMBER, Number, Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.locks import Held, read_word
@@ -109,6 +110,8 @@ class Mirror:
     def _read(self, consumer: Any) -> None:
         self._seen, seen = None, Seen(self._opener)
         consumer.assign([_PARTITION])
+        # Roles first, as every reader: compaction may leave one behind what its holder signed, which would be said again for nothing.
+        read_roles(consumer, self._opener.keyring, Refused(LOCKS))
         consumer.seek_to_beginning(_PARTITION)
         end, silent, expected = _end(consumer), 0, 0
         while not self._stopping.is_set():

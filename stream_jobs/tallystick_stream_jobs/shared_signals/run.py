@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,6 +24,7 @@ from tallystick_producers.keyring import LiveRoles
 from tallystick_producers.serving import Limits, Place, guarded_server
 
 from ..connectors.http import Http
+from ..shell.roles import PatientOpener, wait_for_roles
 from .api import TransmitterApi
 from .feed import DecisionFeed
 from .inbox import Inbox, Recording
@@ -40,8 +41,8 @@ from .transmitter import Transmitter
 log: Final = logging.getLogger(__name__)
 _THREADS: Final = 32
 _FORGET_EVERY_S: Final = 3_600.0
-_ROLES_S: Final = 10.0
-"""A decision that is read before its signer is known reaches no receiver, so the roles come first."""
+_ROLES_S: Final = 3.0
+"""Shorter than the feed is given to end."""
 
 
 class Recorded(Recording, Protocol):
@@ -135,8 +136,13 @@ def run_signals(settings: SignalsSettings) -> None:
     with Recorder.open(settings.agent) as recorder:
         signals = Signals(settings, recorder)
         roles = LiveRoles(settings.agent.kafka, settings.agent.log)
-        roles.wait(_ROLES_S)
-        feed = DecisionFeed(signals.transmitter, signals.store, lambda: connect(settings.agent.kafka), roles.opener)
+
+        def connected() -> Any:
+            # A decision that is read before its signer is known reaches no receiver. The feed waits: what others send us is taken meanwhile.
+            wait_for_roles(roles, _ROLES_S)
+            return connect(settings.agent.kafka)
+
+        feed = DecisionFeed(signals.transmitter, signals.store, connected, PatientOpener(roles.opener))
         try:
             asyncio.run(serve(server_of(signals.app(), settings)))
         finally:

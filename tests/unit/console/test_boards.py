@@ -174,7 +174,7 @@ def test_messages_go_where_they_belong_and_rubbish_nowhere() -> None:
         (LOCKS, b"credential:tok", forged.says(LOCKS, b"credential:tok", encode_json(LOCK))),
         ("acts", None, b""),
     ):
-        assert not take_message(hub, topic, key, value)
+        assert take_message(hub, topic, key, value) is not None
     assert (hub.tail.total, hub.findings.version, hub.locks.get("credential:tok")) == (0, 0, None)
 
 
@@ -184,7 +184,7 @@ def test_a_topic_of_locks_that_differs_is_no_good_news() -> None:
     simulator.send_lock(LOCK)
     simulator.send_heartbeat()
     assert (hub.locks.get("credential:tok"), hub.seen.locks_heartbeat, levels(hub.seen)["locks"]) == (LOCK, NOW, "good")
-    assert not take_message(hub, LOCKS, b"credential:tok", None), "counted and logged"
+    assert take_message(hub, LOCKS, b"credential:tok", None) is not None, "counted and logged"
     assert hub.locks.get("credential:tok") == LOCK
     simulator.send_heartbeat(count=2)
     assert (hub.locks.agrees, levels(hub.seen)["locks"]) == (False, "bad")
@@ -288,7 +288,7 @@ def test_an_open_breaker_and_points_are_seen() -> None:
     there = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))
     simulator.say("gateway", ENFORCEMENT, b"gateway", encode_json(there))
     assert levels(hub.seen)["points"] == "good"
-    assert not take_message(hub, ENFORCEMENT, b"gateway", None), "a tombstone signs nobody off"
+    assert take_message(hub, ENFORCEMENT, b"gateway", None) is not None, "a tombstone signs nobody off"
     assert levels(hub.seen)["points"] == "good"
     simulator.say("gateway", ENFORCEMENT, b"gateway", encode_json(msgspec.structs.replace(there, left=True)))
     assert levels(hub.seen)["points"] == "unknown"
@@ -327,6 +327,7 @@ def test_health_grows_old() -> None:
         points={"gateway": NOW},
         detection=Waiting(0, None),
         detection_read=NOW,
+        unheard=0,
     )
     assert set(levels(fresh).values()) == {"good"}
     assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
@@ -341,7 +342,9 @@ def test_health_grows_old() -> None:
         "jobs": "bad",
         "locks": "late",
         "points": "good",
+        "unheard": "good",
     }
+    assert levels(replace(fresh, unheard=1))["unheard"] == "late"
     assert levels(replace(fresh, points={"gateway": NOW, "app": NOW - 16}))["points"] == "bad"
     assert levels(replace(fresh, breaker_at=NOW - 599))["locks"] == "bad"
     assert levels(replace(fresh, breaker_at=NOW - 600))["locks"] == "good"

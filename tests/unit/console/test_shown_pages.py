@@ -79,10 +79,10 @@ def hub() -> Hub:
     made.findings.add(found())
     made.findings.close({"F-1": Closing("other", ALL, ALL, AT)})
     responder = Speaker("responder", deployment=LOG.deployment)
-    assert take_message(made, LOCKS, role_key("responder"), directive("responder"))
+    assert take_message(made, LOCKS, role_key("responder"), directive("responder")) is None
     for lock in (LOCK, Lock(subject=f"credential:{ALL}", state="unlocked", command="c2", reason=ALL, by=ALL, at=AT)):
         key = lock.subject.encode()
-        assert take_message(made, LOCKS, key, responder.says(LOCKS, key, encode_json(lock)))
+        assert take_message(made, LOCKS, key, responder.says(LOCKS, key, encode_json(lock))) is None
     late = wire_time(NOW + 60)
     made.decisions.add(Decision(id="d", at=AT, by=ALL, choice="suspend", subject=SUBJECT, reason=ALL, proposed=LOCK, expires=late))
     made.orders.put(Order("c3", "suspend", SUBJECT, ALL, ALL, NOW, "failed", ALL, None, ALL))

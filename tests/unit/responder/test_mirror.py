@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from kafka import TopicPartition
 from msgspec.structs import replace
-from tests.support.signing import DEPLOYMENT, Speaker, key_of, opener
+from tests.support.signing import DEPLOYMENT, OPERATORS, Speaker, directive, key_of, opener, role_key
 
-from tallystick_schemas.envelope import Number, Signer
+from tallystick_schemas.envelope import Number, Opener, Signer
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import HEARTBEAT_KEY, Lock, LockHeartbeat, encode_json
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import LOCKS
 from tallystick_stream_jobs.responder.mirror import Mirror, Seen
@@ -103,6 +104,21 @@ def test_what_stood_on_a_topic_that_was_made_anew_is_lacking(topic: Topic, mirro
     beat(topic, speaker)
     until(lambda: mirror.seen is not None and mirror.seen.newest == Number(1, 3) and topic.connected > 1)
     assert mirror.seen.lacking([held]) == [held]
+
+
+def test_a_role_that_compaction_left_behind_its_words_makes_none_of_them_lacking(topic: Topic) -> None:
+    speaker = Speaker("responder")
+    topic.put(b"principal:eve", speaker.says(LOCKS, b"principal:eve", encode_json(LOCK)))
+    beat(topic, speaker)
+    topic.put(role_key("responder"), directive("responder"))
+    mirror = Mirror(Opener(DEPLOYMENT, Keyring.of(OPERATORS)), lambda: Consumer(topic))
+    try:
+        until(lambda: mirror.seen is not None)
+        assert mirror.seen is not None
+        assert mirror.seen.newest == Number(1, 1)
+        assert mirror.seen.lacking([Held(LOCK, Number(1, 0), "responder", "")]) == []
+    finally:
+        mirror.close()
 
 
 def word(state: str, fence: int, n: int) -> tuple[bytes, bytes]:

@@ -1,0 +1,164 @@
+"""The console's feed on topics in memory that come in the worst order: no genuine word stays unseen, whenever its role becomes known."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from tests.support.console import LOG, Simulator, theft_finding
+from tests.support.console_topics import Topics
+from tests.support.signing import Speaker, directive, role_key
+
+from tallystick_dashboard import kafka_feed
+from tallystick_dashboard.health import health_strip
+from tallystick_dashboard.hub import Hub
+from tallystick_dashboard.kafka_feed import KafkaFeed
+from tallystick_dashboard.settings import ConsoleSettings
+from tallystick_schemas.messages import Decision, Lock, LockAck, Point, encode_json
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
+
+NOW = 1_795_406_400.0
+LOCK = Lock(subject="credential:tok", state="locked", command="c1", reason="r", by="responder", at=wire_time(NOW))
+
+
+class World:
+    """Topics, the parts that write on them, and consoles that read."""
+
+    def __init__(self) -> None:
+        self.topics = Topics()
+        self.feeds: list[KafkaFeed] = []
+        self._speakers: dict[str, Speaker] = {}
+
+    def role(self, agent: str, key: str = "") -> None:
+        self.topics.put(LOCKS, role_key(agent, key), directive(agent, key=key))
+
+    def say(self, agent: str, topic: str, key: bytes, body: bytes, signing: str = "") -> None:
+        speaker = self._speakers.setdefault(agent + signing, Speaker(agent, deployment=LOG.deployment, key=signing))
+        self.topics.put(topic, key, speaker.says(topic, key, body))
+
+    def find(self, name: str, signing: str = "") -> None:
+        finding = msgspec.structs.replace(theft_finding(NOW, []), id=name)
+        self.say("detectors", FINDINGS, b"p", encode_json(finding), signing)
+
+    def console(self) -> Hub:
+        hub = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, Simulator(), Simulator())
+        feed = KafkaFeed(hub, KafkaSettings("nowhere"), self.topics.connect)
+        self.feeds.append(feed)
+        feed.start()
+        assert feed.ready.wait(10)
+        return hub
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(kafka_feed, "_MEASURE_EVERY_S", 0.0)
+    made = World()
+    yield made
+    for feed in made.feeds:
+        feed.close()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, what
+        threading.Event().wait(0.002)
+
+
+def known(hub: Hub) -> set[str]:
+    return {finding.id for finding in hub.findings.newest()}
+
+
+def refused(hub: Hub) -> tuple[str, str]:
+    item = next(item for item in health_strip(hub.seen, NOW) if item.key == "unheard")
+    return item.level, item.value
+
+
+def give_roles(world: World) -> None:
+    for agent in ("detectors", "responder", "gateway"):
+        world.role(agent)
+
+
+def say_all(world: World) -> None:
+    there = Point(name="gateway", kind="gateway", version="1", at=wire_time(NOW))
+    ack = LockAck(point="gateway", subject=LOCK.subject, command="c1", state="locked", applied_at=wire_time(NOW))
+    world.find("F-1")
+    world.say(
+        "responder", DECISIONS, b"s", encode_json(Decision(id="d1", at=wire_time(NOW), by="a", choice="note", subject="s", reason="r"))
+    )
+    world.say("gateway", ENFORCEMENT, b"gateway\0credential:tok", encode_json(ack))
+    world.say("gateway", ENFORCEMENT, b"gateway", encode_json(there))
+    world.say("responder", LOCKS, b"credential:tok", encode_json(LOCK))
+
+
+def hears_all(hub: Hub) -> bool:
+    told = hub.points.points.keys() | {name for name, _ in hub.points.acks}
+    both = hub.points.points and hub.points.acks
+    return bool(known(hub) == {"F-1"} and hub.decisions._by_id and both and told == {"gateway"} and hub.locks.get("credential:tok") == LOCK)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["roles stand before", "compaction left roles behind"])
+def test_every_start_of_a_console_shows_what_stands_on_the_topics(world: World, first: bool) -> None:
+    steps = (give_roles, say_all)
+    for step in steps if first else reversed(steps):
+        step(world)
+    for _ in range(2):
+        hub = world.console()
+        until(lambda hub=hub: hears_all(hub), "everything is shown")
+        assert refused(hub) == ("good", "none")
+        assert not any(one.count for one in world.feeds[-1].refused.values())
+
+
+def test_a_word_that_came_before_its_role_is_heard_again(world: World) -> None:
+    hub = world.console()
+    say_all(world)
+    until(lambda: refused(hub) == ("late", "5 words"), "the strip says that words are refused")
+    give_roles(world)
+    until(lambda: hears_all(hub), "everything is shown")
+    until(lambda: refused(hub) == ("good", "none"), "nothing is refused any more")
+
+
+def test_a_part_that_goes_on_under_another_key_is_heard(world: World) -> None:
+    world.role("detectors")
+    hub = world.console()
+    world.find("F-1")
+    until(lambda: known(hub) == {"F-1"}, "the old key's")
+    world.find("F-2", signing="rotated")
+    world.find("F-3")
+    until(lambda: known(hub) == {"F-1", "F-3"} and refused(hub) == ("late", "1 word"), "the new key is nobody's yet")
+    world.role("detectors", key="rotated")
+    until(lambda: known(hub) == {"F-1", "F-2", "F-3"} and refused(hub) == ("good", "none"), "the new key's")
+
+
+def test_only_a_new_role_makes_the_feed_read_again_and_never_the_tail(world: World) -> None:
+    world.role("detectors")
+    hub = world.console()
+    world.find("F-1", signing="mallory")
+    world.say("notary", VERIFIED, b"", b"", signing="mallory")
+    world.topics.put(FINDINGS, b"p", b"not signed at all")
+    until(lambda: refused(hub) == ("late", "2 words"), "strangers'")
+    world.topics.put(LOCKS, role_key("detectors"), directive("detectors"))
+    world.topics.put(LOCKS, role_key("outbox"), b"no operator's")
+    world.find("F-2")
+    until(lambda: known(hub) == {"F-2"}, "read on")
+    assert world.topics.seeks == []
+    world.role("gateway")
+    until(lambda: world.topics.seeks == [(FINDINGS, 0)], "once")
+    world.find("F-3")
+    until(lambda: known(hub) == {"F-2", "F-3"}, "read on")
+    assert refused(hub) == ("late", "2 words")
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(world: World) -> None:
+    world.role("detectors")
+    hub = world.console()
+    for name in ("F-1", "F-2"):
+        world.find(name)
+    until(lambda: known(hub) == {"F-1", "F-2"}, "before")
+    world.topics.records[FINDINGS] = []
+    until(lambda: len(world.topics.consumers) == 2, "everything is read anew")
+    world.find("F-3")
+    until(lambda: known(hub) == {"F-1", "F-2", "F-3"}, "after")
