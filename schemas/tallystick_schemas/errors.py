@@ -2,7 +2,8 @@
 
 TallystickError
 ├── ParseError            bytes or text from outside are not what the format allows
-│   └── OldMessage        signed, and said before: its number is not above the newest
+│   ├── OldMessage        signed, and said before: its number is not above the newest
+│   └── RevokedWord       signed by a key that an operator revoked since, or before
 ├── SettingsError         the deployment's settings are wrong; carries every mistake at once
 ├── VerificationError     a history, note or proof does not hold: step, shard, index, reason
 └── FoldError             the notary cannot go on: what it reads does not continue what it knows
@@ -27,6 +28,14 @@ class OldMessage(ParseError):
 
     def __init__(self, number: tuple[int, int], newest: tuple[int, int]) -> None:
         super().__init__(f"an old message: its number {number[0]}/{number[1]} is not above {newest[0]}/{newest[1]}")
+
+
+class RevokedWord(ParseError):
+    """A message that was truly signed by a key that is revoked. It counts for nothing; said before `revoked_at` (seconds since 1970), it is no news."""
+
+    def __init__(self, agent: str, key: str, revoked_at: float) -> None:
+        self.revoked_at = revoked_at
+        super().__init__(f"signed by key {key} of {agent}, which an operator revoked")
 
 
 class SettingsError(TallystickError):
