@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tallystick_schemas.encoding import to_base64
+from tallystick_schemas.encoding import from_base64, to_base64
 from tallystick_schemas.keys import key_id
 
 from ..admission import admit
@@ -14,6 +14,7 @@ from ..built_in import BUILT_IN_AGENTS
 from ..deployment import Deployment
 from ..deployment.keyfiles import kept_beside, make_key
 from ..enrolling import enrol_agents, known_roles
+from ..errors import NoSuchKey
 from ..mandates import kept_from, mandate_for, must_not_narrow
 from ..operator import check_agent, check_text
 from ..terminal import joined, styled
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option(
     "--public-key",
-    help="Hex of a public key that the agent made elsewhere; without it, the key here counts, and one is made where there is none or it is revoked.",
+    help="Hex of a public key that the agent made elsewhere; without it, its key goes on, and one is made here where it has none that counts.",
 )
 @click.option("--owner", default="operator", show_default=True, help="Who answers for this agent.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
@@ -48,7 +49,7 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     if given["new_password"]:
         _must_have_user(deployment, name)
     known, place = known_roles(deployment), deployment.agent_key(name)
-    present = public_of(public_key) if public_key else _usable(deployment, known, name)
+    present = public_of(public_key) if public_key else _present(deployment, known, name)
     before = kept_from(known, name, key_id(present) if present else None)
     # What it may is settled before a key is made, so a refusal leaves nothing behind.
     mandate = mandate_for(before, name, present or bytes(32), given["role"], scope)
@@ -61,23 +62,33 @@ def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: s
     receipt = enrol_agents(deployment, {name: mandate}, owner, timeout)[0]
     told = {
         "key": key_id(public),
-        "key_file": None if public_key else str(place),
+        "key_file": _key_file(place, public),
         "old_key_file": aside and str(aside),
         "kept": bool(before) and not given["role"] and scope is None,
     }
     _tell(deployment, name, mandate, receipt, told, as_json=as_json)
 
 
-def _usable(deployment: Deployment, known: "Keyring", name: str) -> bytes | None:
-    """The public key of the agent's file here; None where there is none, or it was revoked: no operator can enrol that again."""
+def _present(deployment: Deployment, known: "Keyring", name: str) -> bytes | None:
+    """The public key that goes on: that of the file here, else the one that the agent has elsewhere; None where one must be made.
+
+    A key that was revoked can never be enrolled again. NoSuchKey when the agent has several elsewhere.
+    """
+    own = [one for one in agents_of(deployment) if one.agent == name]
+    ended = {one.key for one in own if one.revoked} | {holder.key for holder in known.agent(name) if not holder.active}
     place = deployment.agent_key(name)
-    if not place.exists():
-        return None
-    public = make_key(place)
-    key = key_id(public)
-    holder = known.holder(name, key)
-    ended = any(one.revoked for one in agents_of(deployment) if (one.agent, one.key) == (name, key))
-    return None if ended or (holder is not None and not holder.active) else public
+    if place.exists() and key_id(public := make_key(place)) not in ended:
+        return public
+    active = [one for one in own if one.key not in ended]
+    if len(active) > 1:
+        keys = ", ".join(one.key for one in active)
+        raise NoSuchKey(f"{name} has {len(active)} active keys elsewhere: {keys}; name one with --public-key", "Nothing was enrolled")
+    return from_base64(active[0].public_key, 32, "public_key") if active else None
+
+
+def _key_file(place: Path, public: bytes) -> str | None:
+    """Where the private key is; None when it is elsewhere."""
+    return str(place) if place.exists() and make_key(place) == public else None
 
 
 def _set_aside(place: Path) -> Path | None:
@@ -111,6 +122,8 @@ def _tell(deployment: Deployment, name: str, mandate: "Mandate", receipt: "Recei
         out().print(f"Its old key was revoked and is kept in {told['old_key_file']}; delete it when nobody needs it.")
     if told["key_file"]:
         out().print(f"Its private key: {told['key_file']}")
+    else:
+        out().print(f"Its private key {told['key']} is elsewhere; if it is lost, `tallystick agent rotate {name}` makes another.")
     if user:
         out().print(f"Its user at Kafka: {user}, the password is in {password_file}")
     words = (f"{key} = {value}" for key, value in pinned.items())

@@ -28,6 +28,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(agents, "revoke_keys", refuse)
     monkeypatch.setattr(agent_enrol, "admit", lambda *_, **__: None)
     monkeypatch.setattr(agent_enrol, "known_roles", lambda _: Keyring.of(OPERATORS))
+    monkeypatch.setattr(agent_enrol, "agents_of", lambda _: [])
     return opened
 
 

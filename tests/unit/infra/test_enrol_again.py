@@ -138,6 +138,23 @@ def test_after_a_revocation_a_new_key_takes_the_place_and_the_old_one_is_kept(en
     assert enrolling.said[0].public_key == to_base64(make_key(enrolling.place))
 
 
+def test_an_agent_whose_key_is_elsewhere_keeps_that_key(enrolling: Enrolling) -> None:
+    """To enrol it again, for a password or a scope, must not make a second key that nobody uses."""
+    there = public_of("elsewhere")
+    enrolling.knows(holder(there))
+    enrolling.ledger.append(EnrolledAgent(NAME, key_id(there), 0, False, 0, None, to_base64(there)))
+    told = enrolling.json("--new-password")
+    assert (told["key"], told["key_file"], told["kept"]) == (key_id(there), None, True)
+    assert not enrolling.place.exists()
+    assert f"Its private key {key_id(there)} is elsewhere; if it is lost, `tallystick agent rotate door`" in enrolling.run().output
+    gone = make_key(enrolling.place)
+    enrolling.knows(holder(there), holder(gone, active=False))
+    assert (enrolling.json()["key"], make_key(enrolling.place)) == (key_id(there), gone), "a file that was left behind is no reason"
+    other = public_of("other")
+    enrolling.ledger.append(EnrolledAgent(NAME, key_id(other), 0, False, 0, None, to_base64(other)))
+    assert "has 2 active keys elsewhere" in str(enrolling.run().exception)
+
+
 def test_without_a_key_that_counts_rotate_and_scope_name_the_way_that_works() -> None:
     ring = Keyring.of(OPERATORS)
     ring.take(directive(NAME, ("point",), revoked=True, n=1))
