@@ -9,7 +9,7 @@ from .deployment import Deployment
 from .kafka.users import User, Users
 
 
-def admit(deployment: Deployment, agents: Collection[str], *, point: bool = False) -> None:
+def admit(deployment: Deployment, agents: Collection[str], *, point: bool = False, new_password: bool = False) -> None:
     """Users for agents, in force when this returns; those who are enforcement points too with `point`. The broker must run."""
     names = [name for name in agents if name not in BUILT_IN_AGENTS]
     if not deployment.embedded().kafka or not names:
@@ -17,7 +17,7 @@ def admit(deployment: Deployment, agents: Collection[str], *, point: bool = Fals
     files = deployment.broker_users
     for name in names:
         # If we crash after this, the next start of the broker makes the user.
-        files.admit(name, point=point)
+        files.admit(name, point=point, new_password=new_password)
     with Users(deployment.kafka_admin()) as users:
         users.add({user: User(password, access_of(role).rules()) for user, password, role in map(files.one, names)})
 

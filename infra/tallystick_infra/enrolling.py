@@ -54,7 +54,9 @@ class Roles:
         key = key_id(from_base64(mandate.public_key, 32, "public_key"))
         before = self.known.holder(agent, key)
         if before is not None and not before.active:
-            raise BadOrder(f"a role for key {key} of {agent}", "the key was revoked for good; `tallystick agent rotate` makes another")
+            raise BadOrder(
+                f"a role for key {key} of {agent}", f"the key was revoked for good; `tallystick agent enrol {agent}` makes another"
+            )
         if before is not None and _same(before, mandate):
             return None
         return self.take(self.operator.give_role(agent, mandate, 0 if before is None else before.n + 1, now))

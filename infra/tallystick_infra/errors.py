@@ -10,7 +10,7 @@ TallystickError
     ├── MigrationChanged, TopicsDiffer, UsersRefused    the stores
     ├── NoFinding, ManyFindings                         what a person asked about
     ├── NotLocked, NothingWaits, UnseenSubject, WeakerLock  what a person ordered that means nobody
-    ├── NoSuchKey                                       agents' keys
+    ├── NoSuchKey, ManyMandates, NarrowerMandate        agents' keys, and what they may
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderWaits                                      a lock, until somebody decides
     ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
@@ -42,7 +42,9 @@ class NoDeployment(InfraError):
     exit_code = 3
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"there is no deployment in {path}; `tallystick up --data {path}` makes one")
+        super().__init__(
+            f"there is no deployment in {path}; `tallystick up --data {path}` makes one, --data names yours if it is elsewhere"
+        )
 
 
 class NotOurs(InfraError):
@@ -249,6 +251,28 @@ class NoSuchKey(InfraError):
 
     def __init__(self, what: str, so: str = "Nothing was revoked") -> None:
         super().__init__(f"{what}. {so}")
+
+
+class ManyMandates(InfraError):
+    """An agent's keys may different things, and nobody said which of them the next one may."""
+
+    exit_code = 3
+
+    def __init__(self, agent: str, keys: Sequence[str]) -> None:
+        super().__init__(
+            f"the keys of {agent} ({', '.join(keys)}) have different roles or scopes; say with --role and --may-… what this one may. "
+            "Nothing was enrolled"
+        )
+
+
+class NarrowerMandate(InfraError):
+    """An enrolment that would take away what the agent may now."""
+
+    def __init__(self, agent: str, taken: Sequence[str]) -> None:
+        super().__init__(
+            f"this would take away from {agent}: {', '.join(taken)}. Nothing was enrolled; --replace takes it away, and whatever no --role "
+            "and no --may-… is given for stays as it is"
+        )
 
 
 class NoFinding(InfraError):

@@ -38,7 +38,8 @@ def opener_of(settings: LogSettings) -> Opener:
     """An opener that knows no role yet. Without an operator's key it never will, and the log says so."""
     if not settings.operator_keys:
         log.error(
-            "[log] operator_keys is empty: without an operator's key nobody's word is believed, and nothing is freed, locked or let in"
+            "[log] operator_keys is empty: without an operator's key nobody's word is believed, and nothing is freed, locked or let in; "
+            "the keys stand in [log] of the deployment's tallystick.toml, and `tallystick agent enrol` prints them"
         )
     return Opener(settings.deployment, Keyring.of(settings.operator_keys))
 

@@ -4,9 +4,16 @@ import logging
 import time
 from typing import Final
 
+from tallystick_schemas.errors import RevokedWord
+
 log: Final = logging.getLogger(__name__)
 _QUIET_S: Final = 10.0
 _MAX_KEY: Final = 200
+
+
+def is_past(why: object, at_s: float) -> bool:
+    """Whether a word that came in at `at_s` (the broker's time) is no news: its key truly said it, and was revoked after that."""
+    return isinstance(why, RevokedWord) and at_s < why.revoked_at
 
 
 class Refused:
@@ -15,9 +22,18 @@ class Refused:
     def __init__(self, topic: str) -> None:
         self.count = 0
         self._topic, self._silent_until, self._logged = topic, 0.0, 0
+        self._past: set[str] = set()
 
-    def note(self, key: bytes | None, why: object) -> None:
-        """One value that changed nothing, and why not."""
+    def note(self, key: bytes | None, why: object, at_s: float | None = None) -> None:
+        """One value that changed nothing, and why not. `at_s`: when the broker had it, for a topic with append times.
+
+        What a key said before it was revoked is then told once, and as no error.
+        """
+        if at_s is not None and is_past(why, at_s):
+            if str(why) not in self._past:
+                self._past.add(str(why))
+                log.info("topic %s: %s after it said this; it counts no longer", self._topic, why)
+            return
         self.count += 1
         now = time.monotonic()
         if now < self._silent_until:

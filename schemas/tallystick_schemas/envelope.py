@@ -15,9 +15,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .encoding import digest, lp, pae, read_lp
-from .errors import NoRole, ParseError
+from .errors import NoRole, ParseError, RevokedWord
 from .keys import key_id
 from .roles import SIGNERS, Holder, Keyring
+from .times import seconds_of
 
 MAGIC: Final = b"TSM1"
 PAYLOAD: Final = "application/vnd.tallystick.message.v1"
@@ -157,15 +158,26 @@ class Opener:
         if holder is None:
             raise NoRole(f"signed by key {claim.key} of {claim.agent}, to which no operator gave a role")
         if not holder.active:
-            raise NoRole(f"signed by key {claim.key} of {claim.agent}, which an operator revoked")
+            raise self._revoked(holder, claim, topic, key)
         if holder.roles.isdisjoint(self._signers.get(topic, ())):
             raise NoRole(f"{claim.agent} may say nothing on {topic}: its roles are {', '.join(sorted(holder.roles)) or 'none'}")
-        try:
-            _public_key(holder.public).verify(claim.signature, _signed(self.deployment, (topic, key), claim.head))
-        except InvalidSignature as error:
-            raise ParseError(f"{claim.agent} did not sign this for this place: the signature does not fit") from error
+        if not self._is_signed(holder, claim, topic, key):
+            raise ParseError(f"{claim.agent} did not sign this for this place: the signature does not fit")
         body = claim.body
         # No secret is compared: who has the message has both.
         if digest(body) != claim.head[-32:]:
             raise ParseError(f"{claim.agent} signed another body than this one")
         return Opened(holder, claim.number, body)
+
+    def _is_signed(self, holder: Holder, claim: Claim, topic: str, key: bytes | None) -> bool:
+        try:
+            _public_key(holder.public).verify(claim.signature, _signed(self.deployment, (topic, key), claim.head))
+        except InvalidSignature:
+            return False
+        return True
+
+    def _revoked(self, holder: Holder, claim: Claim, topic: str, key: bytes | None) -> ParseError:
+        """What to say of a word in a revoked key's name: whoever only names it never had it."""
+        if holder.time and self._is_signed(holder, claim, topic, key):
+            return RevokedWord(claim.agent, claim.key, seconds_of(holder.time))
+        return ParseError(f"in the name of key {claim.key} of {claim.agent}, which an operator revoked, and not signed by it")

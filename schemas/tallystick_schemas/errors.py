@@ -4,6 +4,9 @@ TallystickError
 ├── ParseError            bytes or text from outside are not what the format allows
 │   ├── OldMessage        signed, and said before: its number is not above the newest
 │   └── NoRole            a key that may not say this, as far as is known: a directive that is read later may change that
+
+
+│   └── RevokedWord       signed by a key that an operator revoked since, or before
 ├── SettingsError         the deployment's settings are wrong; carries every mistake at once
 ├── VerificationError     a history, note or proof does not hold: step, shard, index, reason
 └── FoldError             the notary cannot go on: what it reads does not continue what it knows
@@ -32,6 +35,14 @@ class OldMessage(ParseError):
 
 class NoRole(ParseError):
     """Nobody's word for want of a role: the same bytes may be believed once another directive is known."""
+
+
+class RevokedWord(NoRole):
+    """A message that was truly signed by a key that is revoked. It counts for nothing; said before `revoked_at` (seconds since 1970), it is no news."""
+
+    def __init__(self, agent: str, key: str, revoked_at: float) -> None:
+        self.revoked_at = revoked_at
+        super().__init__(f"signed by key {key} of {agent}, which an operator revoked")
 
 
 class SettingsError(TallystickError):

@@ -61,7 +61,7 @@ class Mandate(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 @dataclass(frozen=True)
 class Holder:
-    """One key of an agent with what it may do; `n` is the number of the directive that says so, `raw` the signed record."""
+    """One key of an agent with what it may do; `n` is the number of the directive that says so, `raw` the signed record, `time` the one it claims."""
 
     agent: str
     key: str
@@ -71,6 +71,7 @@ class Holder:
     scope: Scope | None
     n: int
     raw: bytes
+    time: str = ""
 
 
 def subject_of(agent: str, key: str) -> str:
@@ -98,7 +99,7 @@ def holder_of(directive: Directive, raw: bytes) -> Holder:
     if key_id(public) != key:
         raise ParseError(f"the directive about {agent} names key {key} and holds another")
     check_scope(mandate.scope)
-    return Holder(agent, key, public, frozenset(mandate.roles), mandate.state == "active", mandate.scope, directive.n, raw)
+    return Holder(agent, key, public, frozenset(mandate.roles), mandate.state == "active", mandate.scope, directive.n, raw, directive.time)
 
 
 def check_scope(scope: Scope | None) -> None:

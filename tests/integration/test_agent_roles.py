@@ -171,3 +171,33 @@ def test_the_responder_is_given_a_new_key_while_it_runs(supervisor: Supervisor) 
     assert (checks["roles"]["ok"], checks["responder"]["ok"]) == (True, True), checks
     check_history(supervisor)
     assert Path(supervisor.deployment.keys / "agents" / f"responder.{old}.key").exists()
+
+
+def test_an_agent_that_is_enrolled_again_loses_nothing_and_comes_back_from_a_revocation(supervisor: Supervisor) -> None:
+    """docs/operator.md, "Who may say what" and "Rotate a key": what is kept, what is refused, a new password, and the way back."""
+    deployment = supervisor.deployment
+    made = cli(supervisor, "agent", "enrol", "shelf", "--role", "point", "--may-action", "artifact.*")
+    again = cli(supervisor, "agent", "enrol", "shelf")
+    assert (again["roles"], again["scope"], again["kept"], again["key"]) == (["point"], {"actions": ["artifact.*"]}, True, made["key"])
+    [holder] = said(supervisor, "shelf").values()
+    assert (holder.roles, holder.scope, holder.n) == ({"point"}, Scope(["artifact.*"]), 0)
+    refused = cli(supervisor, "agent", "enrol", "shelf", "--role", "recorder", code=1)
+    assert "take away from shelf: the role point" in refused["error"]
+    password = Path(made["kafka_password_file"])
+    before = password.read_text()
+    cli(supervisor, "agent", "enrol", "shelf", "--new-password")
+    assert password.read_text() != before
+    with Recorder.open(deployment.agent("shelf")) as recorder:
+        record(recorder, 5, "new-password")
+        wait_confirmed(supervisor, recorder)
+    text(supervisor, "agent", "revoke", "shelf", "--key", made["key"], "--reason", "stolen", "--yes")
+    for command in (("rotate", "shelf"), ("scope", "shelf", "--may-action", "*")):
+        assert "`tallystick agent enrol shelf`" in cli(supervisor, "agent", *command, code=3)["error"]
+    back = cli(supervisor, "agent", "enrol", "shelf")
+    assert (back["roles"], back["scope"], back["key"] != made["key"]) == (["point"], {"actions": ["artifact.*"]}, True)
+    assert key_id(make_key(Path(back["old_key_file"]))) == made["key"]
+    with Recorder.open(deployment.agent("shelf")) as recorder:
+        record(recorder, 5, "after-a-revocation")
+        wait_confirmed(supervisor, recorder)
+        assert recorder.stats().aside == 0
+    check_history(supervisor)

@@ -19,13 +19,17 @@ _MAX_BYTES = 3072
 """A directive's header has 4,096 bytes (SPEC section 4)."""
 
 
-def mandate_options(command: F) -> F:
-    """`--role` and `--may-…`, each of which may be given again; `role`, `may_action`, … are tuples."""
-    for name, _, example in reversed(_AXES):
-        words = f"{name.capitalize()}s that it may vouch for, as a shell pattern like {example}. May be given again; any fits."
-        command = click.option(f"--may-{name}", metavar="PATTERN", multiple=True, help=words)(command)
-    words = "What it is. May be given again. Without it: recorder."
-    return click.option("--role", type=click.Choice(get_args(Role)), multiple=True, help=words)(command)
+def mandate_options(unsaid: str) -> Callable[[F], F]:
+    """`--role` and `--may-…`, each of which may be given again; `role`, `may_action`, … are tuples. `unsaid`: what becomes of roles without `--role`."""
+
+    def add(command: F) -> F:
+        for name, _, example in reversed(_AXES):
+            words = f"{name.capitalize()}s that it may vouch for, as a shell pattern like {example}. May be given again; any fits."
+            command = click.option(f"--may-{name}", metavar="PATTERN", multiple=True, help=words)(command)
+        words = f"What it is. May be given again. Without it: {unsaid}."
+        return click.option("--role", type=click.Choice(get_args(Role)), multiple=True, help=words)(command)
+
+    return add
 
 
 def scope_of(given: Mapping[str, Any]) -> Scope | None:

@@ -13,13 +13,14 @@ from tallystick_schemas.roles import Holder, Keyring, Mandate, Role, Scope
 
 from ..admission import admit
 from ..built_in import mandate_of
-from ..deployment.keyfiles import make_key
+from ..deployment.keyfiles import kept_beside, make_key
 from ..enrolling import Roles, enrol_agents, known_roles
 from ..enrolment import EnrolledAgent
 from ..errors import NoSuchKey
 from ..operator import check_agent, check_text, record_sender
+from .agent_enrol import public_of
 from .agent_options import mandate_options, scope_of, scope_text
-from .agents import agent, agents_of, public_of
+from .agents import agent, agents_of
 from .common import data_option, emit_json, json_option, open_running, out
 
 
@@ -29,7 +30,7 @@ from .common import data_option, emit_json, json_option, open_running, out
 @click.argument("name")
 @click.option("--key", help="Key id, where several keys of the agent are active (see `agent list`).")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
-@mandate_options
+@mandate_options("it keeps the roles that it has")
 def scope(data: Path, as_json: bool, name: str, key: str | None, timeout: float, **given: Any) -> None:
     """Say anew what NAME may: the scope, and the roles where any are given. What was said before holds no longer."""
     check_agent(name)
@@ -58,9 +59,8 @@ def _active_key(known: list[EnrolledAgent], name: str, key: str | None) -> Enrol
         raise NoSuchKey(
             f"{name} has {len(active)} active keys: {', '.join(one.key for one in active)}; name one with --key", "Nothing was said"
         )
-    raise NoSuchKey(
-        f"no active key{' ' + key if key else ''} of {name} is enrolled; `tallystick agent list` shows which are", "Nothing was said"
-    )
+    mend = "`tallystick agent list` shows which are" if key else f"`tallystick agent enrol {name}` makes one and enrols it"
+    raise NoSuchKey(f"no active key{' ' + key if key else ''} of {name} is enrolled; {mend}", "Nothing was said")
 
 
 def _changed(known: Keyring, one: EnrolledAgent, roles: tuple[Role, ...], scope: Scope | None) -> Mandate:
@@ -113,13 +113,16 @@ def _rotated(known: Keyring, name: str, new: bytes | None) -> Holder:
     if active:
         keys = ", ".join(holder.key for holder in active)
         raise NoSuchKey(f"{name} has {len(active)} keys with a role already: {keys}; revoke those that are over first", "No key was made")
-    raise NoSuchKey(f"no key of {name} has a role; `tallystick agent enrol` or `agent scope` gives one", "No key was made")
+    raise NoSuchKey(
+        f"no key of {name} has a role; `tallystick agent enrol {name}` gives one, with a new key where the old one was revoked",
+        "No key was made",
+    )
 
 
 def _put_in_place(place: Path, coming: Path) -> None:
     """The new key under the agent's name, the old one beside it until somebody deletes it."""
     if place.exists():
-        kept = place.with_name(f"{place.stem}.{key_id(make_key(place))}.key")
+        kept = kept_beside(place)
         # If we crash here, the next `rotate` finds both again: the new key under its own name, and this one kept already.
         if not kept.exists():
             os.link(place, kept)

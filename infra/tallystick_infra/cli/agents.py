@@ -1,4 +1,4 @@
-"""Agents' keys: `tallystick agent enrol / list / revoke`; what they may say is in `agent_roles`."""
+"""Agents' keys: `tallystick agent list / revoke`; enrolling is in `agent_enrol`, what they may say in `agent_roles`."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -8,82 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ..admission import admit, dismiss
-from ..built_in import BUILT_IN_AGENTS, mandate_of
+from ..admission import dismiss
 from ..control import read_roles
 from ..deployment import Deployment
-from ..deployment.keyfiles import make_key
-from ..enrolling import enrol_agents, revoke_keys
+from ..enrolling import revoke_keys
 from ..enrolment import EnrolledAgent, check_revocable, enrolled_agents
 from ..operator import check_agent, check_text
 from ..terminal import joined, styled
-from .agent_options import mandate_options, scope_of, scope_text, unscoped
+from .agent_options import scope_text
 from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing, short_time
 
 if TYPE_CHECKING:
-    from tallystick_schemas.roles import Holder, Keyring, Role
+    from tallystick_schemas.roles import Holder, Keyring
 
 
 @click.group()
 def agent() -> None:
     """Keys of agents, and what each may say. A key that is enrolled may sign events under its agent's name."""
-
-
-@agent.command()
-@data_option
-@json_option
-@click.argument("name")
-@click.option("--public-key", help="Hex of a public key that the agent made elsewhere; without it, a key is made here.")
-@click.option("--owner", default="operator", show_default=True, help="Who answers for this agent.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
-@mandate_options
-def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float, **given: Any) -> None:
-    """Let NAME sign events from now on, and say what findings may rest on."""
-    check_agent(name)
-    check_text("owner", owner)
-    roles: tuple[Role, ...] = given["role"] or ("recorder",)
-    scope = scope_of(given)
-    deployment = open_running(data, "Kafka", "ClickHouse", so="Nothing was enrolled.")
-    public = public_of(public_key) if public_key else make_key(deployment.agent_key(name))
-    mandate = mandate_of(public, roles, scope)
-    admit(deployment, [name], point="point" in roles)
-    receipt = enrol_agents(deployment, {name: mandate}, owner, timeout)[0]
-    user, password_file = _kafka_user(deployment, name)
-    if as_json:
-        where = {"shard": receipt.shard, "index": receipt.index, "key_file": None if public_key else str(deployment.agent_key(name))}
-        broker = {"kafka_user": user, "kafka_password_file": password_file}
-        emit_json({"agent": name, **where, **broker, "roles": mandate.roles, "scope": mandate.scope})
-        return
-    out().print(joined(styled(name, "bold"), f" may sign from now on: shard {receipt.shard}, index {receipt.index}."))
-    out().print(f"Its roles: {', '.join(mandate.roles)}; its scope: {scope_text(mandate.scope)}.")
-    if mandate.scope is None:
-        out().print(unscoped(name))
-    if not public_key:
-        out().print(f"Its private key: {deployment.agent_key(name)}")
-    if user:
-        out().print(f"Its user at Kafka: {user}, the password is in {password_file}")
-
-
-def _kafka_user(deployment: Deployment, name: str) -> tuple[str | None, str | None]:
-    """(user, file of the password) at the embedded broker; a Kafka of somebody else's has its own."""
-    if not deployment.embedded().kafka:
-        return None, None
-    user, path = deployment.broker_users.part(name) if name in BUILT_IN_AGENTS else deployment.broker_users.agent(name)
-    return user, str(path)
-
-
-def public_of(text: str) -> bytes:
-    """The raw public key in `--public-key`; BadParameter for what is none."""
-    from tallystick_schemas.errors import ParseError
-    from tallystick_schemas.keys import check_public_key
-
-    try:
-        raw = bytes.fromhex(text)
-        check_public_key(raw)
-    except (ValueError, ParseError) as error:
-        raise click.BadParameter(f"not the hex of an Ed25519 public key: {error}", param_hint="--public-key") from error
-    return raw
 
 
 @agent.command(name="list")

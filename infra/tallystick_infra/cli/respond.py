@@ -1,6 +1,6 @@
 """Response from a terminal: `tallystick lock / unlock / revoke`. Orders are signed events; the responder carries them out.
 
-Exit codes: 0 done; 1 nothing was decided in time, or there was nothing to lift; 4 it waits for a second person; 5 it was refused.
+Exit codes: 0 done; 1 no order was written, or nothing was decided in time; 4 it waits for a second person; 5 the responder refused it.
 """
 
 import sys

@@ -65,7 +65,7 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
         hit = getattr(plan, name)
         table.add_row(name, str(hit.count), lines(*map(cut, hit.examples or ("–",))))
     out().print(table)
-    out().print("Nothing is locked yet. Order it without --plan.")
+    out().print("This locked nobody. Order it without --plan; `tallystick locks` shows who is locked.")
 
 
 @click.command()

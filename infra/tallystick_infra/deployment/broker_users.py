@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from tallystick_schemas.access import AGENT, PARTS, POINT, agent_user
 from tallystick_schemas.settings import KafkaSettings
 
-from .keyfiles import file_name, make_secret, read_secret
+from .keyfiles import file_name, make_secret, random_secret, read_secret, replace_secret
 
 MECHANISM: Final = "SCRAM-SHA-512"
 _SECRET: Final = ".password"  # noqa: S105 - the end of a file name
@@ -65,9 +65,11 @@ class BrokerUsers:
         stem = file_name(name)
         return agent_user(unquote(stem)), self._agents / f"{stem}{_SECRET}"
 
-    def admit(self, name: str, *, point: bool) -> tuple[str, Path]:
+    def admit(self, name: str, *, point: bool, new_password: bool = False) -> tuple[str, Path]:
         """An agent's user, made when there is none; `point` lets it be an enforcement point from now on. What it was allowed stays."""
         user, path = self.agent(name)
+        if new_password:
+            replace_secret(path, random_secret())
         make_secret(path)
         if point:
             self._point(path).touch(mode=0o600)

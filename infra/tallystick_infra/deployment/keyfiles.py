@@ -8,6 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick_schemas.keys import key_id
+
 from ..errors import UnsafeKeyFile
 
 
@@ -55,6 +57,11 @@ def make_key(path: Path) -> bytes:
     return read_key(path).public_key().public_bytes_raw()
 
 
+def kept_beside(path: Path) -> Path:
+    """Where an agent's key file stays when another takes its place: beside it, by its key id, until somebody deletes it."""
+    return path.with_name(f"{path.stem}.{key_id(make_key(path))}.key")
+
+
 def read_key(path: Path) -> Ed25519PrivateKey:
     """An Ed25519 private key; UnsafeKeyFile when it is something else, or open to others."""
     try:
@@ -66,8 +73,13 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
+def random_secret() -> bytes:
+    """256 random bits as text."""
+    return secrets.token_urlsafe(32).encode()
+
+
 def make_secret(path: Path) -> str:
-    """256 random bits as text; made when there is none."""
+    """A random secret's text; made when there is none."""
     if not path.exists():
-        write_secret(path, secrets.token_urlsafe(32).encode())
+        write_secret(path, random_secret())
     return read_secret(path).decode().strip()

@@ -76,7 +76,8 @@ def read_enforcement(kafka: KafkaSettings, log: LogSettings) -> Enforcement:
                 try:
                     found.take(record.key, record.value, record.timestamp / 1000)
                 except ParseError as error:
-                    refused.note(record.key, error)
+                    # The topic has the append time of the broker: no writer can claim an earlier one.
+                    refused.note(record.key, error, record.timestamp / 1000)
     finally:
         consumer.close()
     return found

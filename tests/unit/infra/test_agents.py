@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support.signing import OPERATORS
 
-from tallystick_infra.cli import agents, collect, main
+from tallystick_infra.cli import agent_enrol, agents, collect, main
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.errors import BadOrder
 from tallystick_infra.operator import Operator
+from tallystick_schemas.roles import Keyring
 
 KEY = "0" * 16
 
@@ -22,9 +24,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         opened.append("sender")
         raise BadOrder("the test's Kafka", "there is none")
 
-    monkeypatch.setattr(agents, "enrol_agents", refuse)
+    monkeypatch.setattr(agent_enrol, "enrol_agents", refuse)
     monkeypatch.setattr(agents, "revoke_keys", refuse)
-    monkeypatch.setattr(agents, "admit", lambda *_, **__: None)
+    monkeypatch.setattr(agent_enrol, "admit", lambda *_, **__: None)
+    monkeypatch.setattr(agent_enrol, "known_roles", lambda _: Keyring.of(OPERATORS))
+    monkeypatch.setattr(agent_enrol, "agents_of", lambda _: [])
     return opened
 
 

@@ -59,6 +59,7 @@ def test_no_deployment(command: list[str], tmp_path: Path, capsys: pytest.Captur
     assert json.loads(stdout.splitlines()[-1])["exit"] == code == 3
     assert "there is no deployment in" in json.loads(stdout.splitlines()[-1])["error"]
     assert "there is no deployment in" in stderr
+    assert "--data names yours" in stderr
 
 
 def test_no_pinned_key(still: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tests.support.responding import finding
 
+from tallystick_infra import errors
 from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
@@ -320,6 +321,15 @@ def test_the_plan_hints_at_a_typo(
     assert capsys.readouterr().err.strip() == hint
 
 
+def test_the_plan_says_nothing_of_who_is_locked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whoever asks for a plan may be asking about somebody who is locked already."""
+    monkeypatch.setattr(respond_show, "read_plan", lambda *_: plan(1))
+    respond_show.show_plan(Deployment(tmp_path, {}), "principal:ann", as_json=False)
+    assert "This locked nobody. Order it without --plan" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
@@ -385,3 +395,18 @@ def test_an_order_that_nobody_decides_names_who_is_silent(
     taking.counted = Stats(1, 1, 1, 0, 0, 1, 0, "")
     assert ordered("lock", "ann", "--unseen") == 1
     assert "the history refused 1 segment of cli for good" in capsys.readouterr().err, "it waits for nobody"
+
+
+def test_what_the_command_line_refuses_exits_as_the_page_says() -> None:
+    page = " ".join((Path(__file__).parents[3] / "docs" / "response.md").read_text().split())
+    assert (
+        "1 the command itself wrote no order (nothing to lift or to withdraw, a name that was never seen, a lock that would be weakened)"
+        in page
+    )
+    assert {
+        one.exit_code for one in (errors.NotLocked, errors.NothingWaits, errors.UnseenSubject, errors.WeakerLock, errors.OrderWaits)
+    } == {1}
+    assert "3 nothing answers, or there is no such finding" in page
+    assert {one.exit_code for one in (errors.NothingAnswers, errors.NoFinding, errors.ManyFindings)} == {3}
+    assert "4 it waits for a second person; 5 the responder decided, and refused it" in page
+    assert (respond.WAITS, respond.REFUSED) == (4, 5)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.support.signing import DEPLOYMENT, Speaker, directive, key_of, keyring, opener, public_of, role_key
 
 from tallystick_schemas.envelope import Number, Opener, parse_claim
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.errors import ParseError, RevokedWord
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import SIGNERS, Keyring, Scope
 from tallystick_schemas.topics import DECISIONS, LOCKS
@@ -67,6 +67,19 @@ def test_a_revoked_key_says_nothing_any_longer() -> None:
     ring.take(directive("responder", n=2, revoked=True))
     with pytest.raises(ParseError, match="revoked"):
         Opener(DEPLOYMENT, ring).open(LOCKS, b"principal:eve", SAID)
+
+
+def test_a_word_that_only_names_a_revoked_key_was_never_said_by_it() -> None:
+    """What the key truly said tells when it ended; a forged word tells of somebody who forges."""
+    ring = keyring()
+    ring.take(directive("responder", n=2, revoked=True))
+    with pytest.raises(RevokedWord) as truly:
+        Opener(DEPLOYMENT, ring).open(LOCKS, b"principal:eve", SAID)
+    assert truly.value.revoked_at == 1_795_406_400.0
+    for topic, key, raw in ((LOCKS, b"principal:eve", SAID[:-80] + bytes(80)), (LOCKS, b"principal:bob", SAID)):
+        with pytest.raises(ParseError, match="which an operator revoked, and not signed by it") as forged:
+            Opener(DEPLOYMENT, ring).open(topic, key, raw)
+        assert not isinstance(forged.value, RevokedWord)
 
 
 def test_a_revocation_is_not_undone_by_the_directive_before_it() -> None:
