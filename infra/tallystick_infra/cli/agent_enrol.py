@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--owner", default="operator", show_default=True, help="Who answers for this agent.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
 @click.option("--replace", is_flag=True, help="Take away what the agent may now and the options do not say.")
-@click.option("--new-password", is_flag=True, help="Another password for its user at the embedded Kafka; the old one ends at once.")
+@click.option("--new-password", is_flag=True, help="Another password for its user at the embedded Kafka. Open connections stay.")
 @mandate_options("a known agent keeps its roles, a new one is a recorder")
 def enrol(data: Path, as_json: bool, name: str, public_key: str | None, owner: str, timeout: float, **given: Any) -> None:
     """Let NAME sign events from now on, and say what findings may rest on. A known agent keeps the roles and the scope that no option is given for."""

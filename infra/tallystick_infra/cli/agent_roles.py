@@ -32,7 +32,7 @@ from .common import data_option, emit_json, json_option, open_running, out
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the history to have it.")
 @mandate_options("it keeps the roles that it has")
 def scope(data: Path, as_json: bool, name: str, key: str | None, timeout: float, **given: Any) -> None:
-    """Say anew what NAME may: the scope, and the roles where any are given. What was said before holds no longer."""
+    """Say anew what NAME may: the scope, the roles, or both. What is given takes the place of what was; what is not given stays."""
     check_agent(name)
     wanted = scope_of(given)
     if wanted is None and not given["role"]:
