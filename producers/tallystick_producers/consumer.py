@@ -3,10 +3,12 @@
 Only this class does so: the application that the SDK is part of may have consumers of its own, whose batches are no business of ours.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
+from kafka.errors import KafkaTimeoutError
 from kafka.record import MemoryRecords
 
 from .batches import Batches
@@ -14,13 +16,30 @@ from .refused import Refused
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """Replaces one thing: what the fetcher takes the records of one fetch from."""
+    """Replaces what the fetcher takes the records of one fetch from, and an error that no caller waits for."""
 
     def __init__(self, *topics: str, **settings: Any) -> None:
         super().__init__(*topics, **settings)
         self._refused: dict[str, Refused] = {}
         # The fetcher asks itself for the class, so its own attribute comes first. A test with a broker fails when it no longer does.
         self._fetcher.PartitionRecords = self._records
+
+    def end_offsets(self, partitions: Iterable[TopicPartition], **settings: Any) -> dict[TopicPartition, int]:
+        """As the library's; KafkaTimeoutError where the answer leaves a partition out, which the library lets out as a KeyError."""
+        return self._offsets(super().end_offsets, partitions, settings)
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition], **settings: Any) -> dict[TopicPartition, int]:
+        """As `end_offsets`."""
+        return self._offsets(super().beginning_offsets, partitions, settings)
+
+    def _offsets(
+        self, ask: Callable[..., Any], partitions: Iterable[TopicPartition], settings: dict[str, Any]
+    ) -> dict[TopicPartition, int]:
+        try:
+            found: dict[TopicPartition, int] = ask(partitions, **settings)
+        except KeyError as error:
+            raise KafkaTimeoutError(f"the broker did not say where {error.args[0]} begins or ends") from error
+        return found
 
     def _records(self, fetch_offset: int, partition: TopicPartition, records: MemoryRecords, **settings: Any) -> Any:
         refused = self._refused.setdefault(partition.topic, Refused(partition.topic))

@@ -24,7 +24,7 @@ from tallystick_producers.keyring import LiveRoles
 from tallystick_producers.serving import Limits, Place, guarded_server
 
 from ..connectors.http import Http
-from ..shell.roles import PatientOpener, wait_for_roles
+from ..patience import PatientOpener, wait_for_roles
 from .api import TransmitterApi
 from .feed import DecisionFeed
 from .inbox import Inbox, Recording

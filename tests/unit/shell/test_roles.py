@@ -12,7 +12,7 @@ from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import NoRole
 from tallystick_schemas.roles import Holder, Keyring
 from tallystick_schemas.topics import DECISIONS
-from tallystick_stream_jobs.shell.roles import PatientOpener, wait_for_roles
+from tallystick_stream_jobs.patience import PatientOpener, wait_for_roles
 
 WORD = Speaker("responder").says(DECISIONS, b"k", b"{}")
 

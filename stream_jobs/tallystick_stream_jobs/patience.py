@@ -11,7 +11,7 @@ from tallystick_schemas.envelope import Opened, Opener
 from tallystick_schemas.errors import NoRole
 from tallystick_schemas.roles import Role
 
-from ..errors import RoleMissing
+from .errors import RoleMissing
 
 WAIT_S: Final = 30.0
 _LOOK_S: Final = 0.05

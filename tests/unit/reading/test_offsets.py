@@ -1,0 +1,24 @@
+"""Where a partition ends: an answer that leaves one out is an error of Kafka's, which every reader tries again, and no end of its thread."""
+
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+
+from tallystick_producers.consumer import Consumer
+
+PART = TopicPartition("events", 0)
+
+
+@pytest.mark.parametrize("ask", ["end_offsets", "beginning_offsets"])
+def test_an_answer_without_a_partition_is_a_time_out(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+    def lacking(*_: Any, **__: Any) -> dict[TopicPartition, int]:
+        return {}[PART]
+
+    consumer = Consumer.__new__(Consumer)
+    monkeypatch.setattr(KafkaConsumer, ask, lacking)
+    with pytest.raises(KafkaTimeoutError, match=r"did not say where .*topic='events', partition=0"):
+        getattr(consumer, ask)([PART])
+    monkeypatch.setattr(KafkaConsumer, ask, lambda *_, **__: {PART: 7})
+    assert getattr(consumer, ask)([PART]) == {PART: 7}
