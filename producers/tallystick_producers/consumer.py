@@ -25,7 +25,10 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no type
         self._fetcher.PartitionRecords = self._records
 
     def end_offsets(self, partitions: Iterable[TopicPartition], **settings: Any) -> dict[TopicPartition, int]:
-        """As the library's; KafkaTimeoutError where the answer leaves a partition out, which the library lets out as a KeyError."""
+        """As the library's, a topic at a time: asked for a topic that it knows and one that it does not, it forgets the second and lets a KeyError out.
+
+        KafkaTimeoutError where an answer leaves a partition out all the same.
+        """
         return self._offsets(super().end_offsets, partitions, settings)
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition], **settings: Any) -> dict[TopicPartition, int]:
@@ -35,8 +38,13 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no type
     def _offsets(
         self, ask: Callable[..., Any], partitions: Iterable[TopicPartition], settings: dict[str, Any]
     ) -> dict[TopicPartition, int]:
+        by_topic: dict[str, list[TopicPartition]] = {}
+        for partition in partitions:
+            by_topic.setdefault(partition.topic, []).append(partition)
+        found: dict[TopicPartition, int] = {}
         try:
-            found: dict[TopicPartition, int] = ask(partitions, **settings)
+            for some in by_topic.values():
+                found |= ask(some, **settings)
         except KeyError as error:
             raise KafkaTimeoutError(f"the broker did not say where {error.args[0]} begins or ends") from error
         return found

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from clickhouse_connect.driver.client import Client
 
 from ..errors import LedgerDisagrees
+from .rows import EVENT_PIECES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,14 @@ class ClickHouseLedger:
 
     def insert(self, rows: Rows) -> None:
         """Events first: if we crash between two inserts, rows without an entry are left, and the next notary writes the same again."""
-        self._insert("events", ["shard", "index", "pos", "raw"], rows.events)
+        self._insert("events", ["shard", "index", "pos", "raw"], rows.events, EVENT_PIECES)
         self._insert("rejected", ["shard", "index", "raw"], rows.rejected)
         self._insert("ledger_entries", ["shard", "index", "entry", "leaf", "chain"], rows.entries)
         # If we crash here, the history is whole; only the next restart folds a little more.
         self._insert("notary_snapshots", ["shard", "index", "epoch", "state"], rows.snapshots)
 
-    def _insert(self, table: str, columns: list[str], pieces: Sequence[bytes]) -> None:
-        for block in _blocks(pieces):
+    def _insert(self, table: str, columns: list[str], pieces: Sequence[bytes], a_row: int = 1) -> None:
+        for block in _blocks(pieces, a_row):
             self._client.raw_insert(table, columns, insert_block=block, fmt="RowBinary", settings=_INSERT)
 
     def _select(self, where: str, parameters: dict[str, object]) -> list[StoredEntry]:
@@ -122,17 +123,17 @@ class ClickHouseLedger:
         return [StoredEntry(index, *(bytes.fromhex(text) for text in texts)) for index, *texts in found]
 
 
-def _blocks(pieces: Sequence[bytes]) -> Iterator[bytes]:
-    """The pieces in order, as blocks of up to INSERT_BYTES; a larger piece is a block of its own."""
-    block, size = list[bytes](), 0
-    for piece in pieces:
-        if block and size + len(piece) > INSERT_BYTES:
-            yield b"".join(block)
-            block, size = [], 0
-        block.append(piece)
-        size += len(piece)
-    if block:
-        yield b"".join(block)
+def _blocks(pieces: Sequence[bytes], a_row: int) -> Iterator[bytes]:
+    """The rows in order, each of so many pieces, as blocks of whole rows of up to INSERT_BYTES; a larger row is a block of its own."""
+    first, size = 0, 0
+    for at in range(0, len(pieces), a_row):
+        more = sum(map(len, pieces[at : at + a_row]))
+        if at > first and size + more > INSERT_BYTES:
+            yield b"".join(pieces[first:at])
+            first, size = at, 0
+        size += more
+    if first < len(pieces):
+        yield b"".join(pieces[first:])
 
 
 def _one(shard: int, found: list[StoredEntry]) -> StoredEntry | None:

@@ -20,6 +20,10 @@ _SHORT = [varint(n) for n in range(17 * 1024)]
 """Every length that an event can have, once."""
 
 
+EVENT_PIECES = 3
+"""Of one row of `event_rows`."""
+
+
 def event_rows(shard: int, index: int, items: list[bytes]) -> list[bytes]:
     """Rows (shard, index, pos, raw) as pieces to be joined."""
     short = _SHORT

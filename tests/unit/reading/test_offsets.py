@@ -22,3 +22,20 @@ def test_an_answer_without_a_partition_is_a_time_out(monkeypatch: pytest.MonkeyP
         getattr(consumer, ask)([PART])
     monkeypatch.setattr(KafkaConsumer, ask, lambda *_, **__: {PART: 7})
     assert getattr(consumer, ask)([PART]) == {PART: 7}
+
+
+def test_topics_are_asked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[TopicPartition]] = []
+
+    def ends(_: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        asked.append(partitions)
+        return dict.fromkeys(partitions, 7)
+
+    monkeypatch.setattr(KafkaConsumer, "end_offsets", ends)
+    other = TopicPartition("locks", 0)
+    assert Consumer.__new__(Consumer).end_offsets([PART, other, TopicPartition("events", 1)]) == {
+        PART: 7,
+        TopicPartition("events", 1): 7,
+        other: 7,
+    }
+    assert asked == [[PART, TopicPartition("events", 1)], [other]]
