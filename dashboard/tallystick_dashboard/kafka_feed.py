@@ -11,7 +11,6 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
 
 from tallystick_producers.consumer import Consumer
 from tallystick_producers.keyring import ROLES, read_roles
@@ -82,7 +81,7 @@ class KafkaFeed:
                 self._read()
             except TopicAnew as error:
                 _log.error("%s", error)
-            except (KafkaError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever a client library raises: a feed that ends would show old news as if it were new
                 _log.warning("Kafka does not answer, trying again: %s", error)
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -162,3 +163,21 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(world: World) -> 
     until(lambda: len(world.topics.consumers) == 2, "everything is read anew")
     world.find("F-3")
     until(lambda: known(hub) == {"F-1", "F-2", "F-3"}, "after")
+
+
+def test_whatever_the_client_raises_the_feed_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyError of the library's ended the thread: the page stood still and looked as ever."""
+    give_roles(world)
+    say_all(world)
+    begin, failed = KafkaFeed._begin, list[KeyError]()
+
+    def once(self: KafkaFeed, consumer: Any, parts: Any) -> None:
+        if not failed:
+            failed.append(KeyError("events"))
+            raise failed[0]
+        begin(self, consumer, parts)
+
+    monkeypatch.setattr(KafkaFeed, "_begin", once)
+    hub = world.console()
+    until(lambda: hears_all(hub), "everything is shown")
+    assert failed
