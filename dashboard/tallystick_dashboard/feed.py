@@ -16,6 +16,8 @@ from tallystick_schemas.probes import is_probe
 from tallystick_schemas.shown import shown
 
 _RATE_SECONDS: Final = 10
+_LOOKED_S: Final = 5.0
+"""So long after the last look somebody still counts as looking: a page that was left for a moment finds its rows again."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,23 @@ class Tail:
         self._keep, self._held = keep, 0
         self._segments: deque[_Held] = deque()
         self._seconds: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
-        self.total = 0
+        self._looked = self._began = 0.0
+        self.total = self.beginnings = 0
+
+    def look(self, now: float) -> None:
+        """Somebody has the tail before his eyes."""
+        self._looked = now
+
+    def wanted(self, now: float) -> bool:
+        """Whether anybody looks: what nobody sees is not read, for each message costs a signature's check."""
+        return now - self._looked < _LOOKED_S
+
+    def begin(self, now: float) -> None:
+        """Empty: what comes next does not follow what is here. The rate counts from the next whole second on."""
+        self._segments.clear()
+        self._seconds.clear()
+        self._held, self._began = 0, float(int(now) + 1)
+        self.beginnings += 1
 
     def add(self, batch: VerifiedBatch, now: float) -> None:
         """Take a batch of the topic `verified`. A segment costs the same whatever it holds: rows are made for who looks."""
@@ -82,10 +100,12 @@ class Tail:
             for at in range(len(held.events) - 1, -1, -1):
                 yield TailRow(held.first + at, held.shard, held.index, *held.events[at])
 
-    def rate(self, now: float) -> float:
-        """Events a second over the last ten whole seconds."""
-        first = int(now) - _RATE_SECONDS
-        return sum(count for second, count in self._seconds.copy() if first <= second < int(now)) / _RATE_SECONDS
+    def rate(self, now: float) -> float | None:
+        """Events a second over the last ten whole seconds, or as many as were read; None where that is not one."""
+        first = max(int(now) - _RATE_SECONDS, int(self._began))
+        if not self.wanted(now) or first >= int(now):
+            return None
+        return sum(count for second, count in self._seconds.copy() if first <= second < int(now)) / (int(now) - first)
 
 
 def tail_cells(rows: Iterable[TailRow]) -> list[list[str | int]]:

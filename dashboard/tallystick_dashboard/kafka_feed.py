@@ -1,4 +1,4 @@
-"""Shell: one thread that reads Kafka into the hub. Topic `verified` from its end (the tail), the others from the beginning.
+"""Shell: one thread that reads Kafka into the hub. Topic `verified` near its end while somebody looks at the tail, the others from the beginning.
 
 No consumer group: every console reads everything, and nothing is committed. The thread starts again after any failure of Kafka.
 Who has which role is read first, to the end of topic `locks`: a word is judged once, by what is known then. What is refused for want of a role is
@@ -31,6 +31,8 @@ _GATHER_S: Final = 0.1
 _FETCH: Final = 16 * 1024 * 1024
 _WAIT_FOR_TOPICS_S: Final = 2.0
 _MEASURE_EVERY_S: Final = 2.0
+_BEFORE: Final = 30
+"""Messages of each partition of `verified` that whoever comes to the tail sees at once."""
 
 
 class TopicAnew(Exception):
@@ -62,6 +64,7 @@ class KafkaFeed:
         self._known = ""
         """The keyring's digest when words were last judged."""
         self._places: dict[TopicPartition, int] = {}
+        self._tailing = False
         self._measured = 0.0
         self._thread = Thread(target=self._run, name="console-kafka", daemon=True)
 
@@ -95,6 +98,7 @@ class KafkaFeed:
             self._begin(consumer, parts)
             self.ready.set()
             while not self._stop.is_set():
+                self._follow_tail(consumer)
                 found = consumer.poll(timeout_ms=_POLL_MS)
                 self._judge(consumer, found)
                 self._measure(consumer)
@@ -111,7 +115,26 @@ class KafkaFeed:
         consumer.seek_to_end(*[p for p in parts if p.topic == VERIFIED])
         # seek_to_end is lazy: ask, or what is sent before the first poll would be missed.
         self._places = {part: consumer.position(part) for part in parts}
+        consumer.pause(*[p for p in parts if p.topic == VERIFIED])
+        self._tailing = False
         self._known, self._unheard = self._hub.opener.keyring.digest(), Unheard()
+
+    def _follow_tail(self, consumer: Any) -> None:
+        """Read `verified` while somebody looks: what came last, then what comes."""
+        now = self._hub.clock()
+        if (wanted := self._hub.tail.wanted(now)) == self._tailing:
+            return
+        self._tailing = wanted
+        parts = [part for part in self._places if part.topic == VERIFIED]
+        if not wanted:
+            consumer.pause(*parts)
+            return
+        self._hub.tail.begin(now)
+        first, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
+        for part in parts:
+            self._places[part] = max(first[part], ends[part] - _BEFORE)
+            consumer.seek(part, self._places[part])
+        consumer.resume(*parts)
 
     def _judge(self, consumer: Any, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """What one poll brought, roles first. A partition that is read again from an earlier place is left at that: the rest of it comes again, in order."""

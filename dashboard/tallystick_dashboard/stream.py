@@ -30,8 +30,14 @@ class Streams:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
         self.cursors: dict[str, int] = {}
-        self.boot = token_hex(4)
-        """Running numbers begin again with the process: a page that outlives it must notice."""
+        self._process, self._beginnings = token_hex(4), 0
+
+    def boot(self, beginnings: int) -> str:
+        """Another one after each beginning of the tail, and with the process: what a page shows of before is not followed by what comes, and it must notice."""
+        if beginnings != self._beginnings:
+            self._beginnings = beginnings
+            self.cursors.clear()
+        return f"{self._process}-{beginnings}"
 
     def take_over(self, client: str) -> int:
         """Number of this beat; every earlier one of the page has to end."""
@@ -83,6 +89,8 @@ def _push_changes(hub: Hub, sent: dict[str, int]) -> None:
 
 def _push_tail(hub: Hub, streams: Streams, client: str) -> None:
     tail = hub.tail
+    tail.look(hub.clock())
+    boot = streams.boot(tail.beginnings)
     cursor = streams.cursors.get(client, 0)
     part = tail.since(cursor, _ROWS)
     # What stood in the ring before this page looked was not missed by it.
@@ -90,12 +98,13 @@ def _push_tail(hub: Hub, streams: Streams, client: str) -> None:
     if client in streams.cursors and part.cursor == cursor:
         return
     streams.cursors[client] = part.cursor
-    set_props("tail-push", {"data": {"boot": streams.boot, "rows": tail_cells(part.rows), "missed": missed}})
+    set_props("tail-push", {"data": {"boot": boot, "rows": tail_cells(part.rows), "missed": missed}})
 
 
 def _push_health(hub: Hub) -> None:
     now = hub.clock()
     items = [[i.key, i.label, shown(i.value), i.level, shown(i.hint)] for i in health_strip(hub.seen, now)]
-    push = {"items": items, "rate": round(hub.tail.rate(now), 1), "total": hub.tail.total, "now": now}
+    rate = hub.tail.rate(now)
+    push = {"items": items, "rate": rate if rate is None else round(rate, 1), "now": now}
     push["open"] = len(hub.findings.newest())
     set_props("health-push", {"data": push})

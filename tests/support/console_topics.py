@@ -34,12 +34,20 @@ class TwinConsumer:
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
         self._at: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
 
     def partitions_for_topic(self, _topic: str) -> set[int]:
         return {0}
 
     def assign(self, parts: Iterable[TopicPartition]) -> None:
         self._at = dict.fromkeys(parts, 0)
+        self.paused = set()
+
+    def pause(self, *parts: TopicPartition) -> None:
+        self.paused |= set(parts)
+
+    def resume(self, *parts: TopicPartition) -> None:
+        self.paused -= set(parts)
 
     def seek_to_beginning(self, *parts: TopicPartition) -> None:
         self._at.update(dict.fromkeys(parts, 0))
@@ -57,8 +65,11 @@ class TwinConsumer:
     def end_offsets(self, parts: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return {part: len(self._topics.records[part.topic]) for part in parts}
 
+    def beginning_offsets(self, parts: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(parts, 0)
+
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
-        for part in sorted(self._at, key=lambda one: one.topic == LOCKS):
+        for part in sorted(self._at.keys() - self.paused, key=lambda one: one.topic == LOCKS):
             records = self._topics.records[part.topic]
             if self._at[part] > len(records):
                 self._at[part] = 0  # its place is gone: a client begins anew by itself

@@ -209,6 +209,9 @@ class SiteSources:
         except IndexError as error:
             raise ParseError(f"no record at {offset}") from error
 
+    def warm(self) -> None:
+        """Nothing to connect to."""
+
 
 def entry_of(record: bytes, index: int) -> bytes:
     """The accepted entry of a segment."""

@@ -198,7 +198,7 @@
       node.setAttribute("aria-label", label + ": " + value + ". " + hint);
       node.querySelector(".health-value").textContent = value;
     });
-    put("tail-rate", push.rate.toLocaleString("en"));
+    put("tail-rate", push.rate === null ? "\u2013" : push.rate.toLocaleString("en"));
   }
 
   /* ---------- titles: tabs and histories are read by them ---------- */

@@ -33,7 +33,7 @@ from .policy import Verdict, Weighing, decide
 from .protected import Protected
 from .proving import Proving
 from .seen import SeenNames, named_in_history
-from .sources import RealSources, RecordReader, Sources
+from .sources import RealSources, RecordReader, Sources, Store
 from .watching import Watching
 
 log: Final = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Responder:
         self._proving = Proving(self._sources, keyring)
         missed = Missed(self._sources, keyring, self._known, time.time())
         self._watching = Watching(own, self._sources, self._proving.confirming, missed)
+        self._sources.warm()
         self._own = own
 
     def lose(self) -> None:
@@ -347,7 +348,7 @@ def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
     outlet = Outlet(settings.kafka)
     with Recorder.open(agent) as recorder:
         opener = opener_of(settings.log)
-        sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka))
+        sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka), Store(settings.clickhouse))
         responder = Responder(settings, outlet, recorder, signer_of(agent), sources)
         mirror = Mirror(opener, lambda: connect(settings.kafka))
         try:

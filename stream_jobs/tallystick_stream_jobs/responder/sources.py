@@ -1,5 +1,6 @@
 """Where the responder's knowledge comes from: the topic, the ledger, its spool, and single records of `events`. Everything here blocks."""
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import clickhouse_connect
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from tallystick_producers import Recorder
 from tallystick_producers.consumer import Consumer
@@ -18,7 +19,7 @@ from tallystick_schemas.evidence import Ask
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import Decision
 from tallystick_schemas.roles import Keyring
-from tallystick_schemas.settings import JobSettings, KafkaSettings
+from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings
 from tallystick_schemas.topics import EVENTS
 
 from ..shell.fence import claim_fence
@@ -28,6 +29,7 @@ from .order_history import Found, Ordered, read_acting, read_decided, read_order
 from .stored import read_entries
 from .topics import read_decisions
 
+log: Final = logging.getLogger(__name__)
 _RECORD_S: Final = 5.0
 _STORE_S: Final = 10
 _FETCH_BYTES: Final = 64 << 10
@@ -46,6 +48,7 @@ class Sources(Protocol):
     def decisions(self, opener: Opener) -> list[Decision]: ...
     def fence(self, above: int) -> int: ...
     def record_at(self, shard: int, offset: int) -> bytes: ...
+    def warm(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,31 +59,32 @@ class RealSources:
     recorder: Recorder
     opener: Opener
     reader: "RecordReader"
+    store: "Store"
 
     def topic(self) -> ReadTopic:
         return read_lock_topic(self.settings.kafka, self.opener)
 
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words:
-        with self._store() as ask:
+        with self.store.asking() as ask:
             return read_words(ask, keyring, self.settings.log.shards, marks)
 
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
-        with self._store() as ask:
+        with self.store.asking() as ask:
             return read_orders(ask, keyring, self.settings.log.shards, marks, since)
 
     def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
-        with self._store() as ask:
+        with self.store.asking() as ask:
             return read_acting(ask, keyring, self.settings.log.shards, marks, since)
 
     def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
-        with self._store() as ask:
+        with self.store.asking() as ask:
             return read_decided(ask, keyring, self.settings.log.shards, commands)
 
     def spooled(self, keyring: Keyring) -> list[Held]:
         return words_in(self.recorder.unconfirmed(), keyring)
 
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        with self._store() as ask:
+        with self.store.asking() as ask:
             return read_entries(ask, segments)
 
     def decisions(self, opener: Opener) -> list[Decision]:
@@ -92,14 +96,31 @@ class RealSources:
     def record_at(self, shard: int, offset: int) -> bytes:
         return self.reader.read(shard, offset)
 
+    def warm(self) -> None:
+        self.reader.warm(self.settings.log.shards)
+
+
+class Store:
+    """One client of the store for whoever asks next; made at the first question, and anew after any error. A new one reads all of the store's settings."""
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self._settings = settings
+        self._guard = threading.Lock()
+        self._client: Any = None
+
     @contextmanager
-    def _store(self) -> Iterator[Ask]:
-        kwargs = self.settings.clickhouse.client_kwargs()
-        client = clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
-        try:
-            yield asking(client)
-        finally:
-            client.close()
+    def asking(self) -> Iterator[Ask]:
+        """For one caller at a time."""
+        with self._guard:
+            if self._client is None:
+                kwargs = self._settings.client_kwargs()
+                self._client = clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
+            try:
+                yield asking(self._client)
+            except BaseException:
+                client, self._client = self._client, None
+                client.close()
+                raise
 
 
 class RecordReader:
@@ -121,11 +142,26 @@ class RecordReader:
                 consumer.close()
                 raise
 
+    def warm(self, shards: int) -> None:
+        """Have a connection that stands before a record is wanted: making one takes 0.3 s, for which a lock would wait. Nothing while one is being read."""
+        if not self._guard.acquire(blocking=False):
+            return
+        try:
+            self._consumer = self._consumer or _consumer(self._kafka)
+            self._consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
+        except KafkaError as error:
+            log.warning("%s cannot be read (%s: %s)", EVENTS, type(error).__name__, error)
+            consumer, self._consumer = self._consumer, None
+            if consumer is not None:
+                consumer.close()
+        finally:
+            self._guard.release()
+
 
 def _consumer(kafka: KafkaSettings) -> Consumer:
-    """One that fetches little: a single record is wanted, and what stands behind it is not."""
+    """One that fetches little and waits for nothing: a single record is wanted, it is there, and what stands behind it is not wanted."""
     return Consumer(
-        **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=100, max_partition_fetch_bytes=_FETCH_BYTES
+        **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=1, max_partition_fetch_bytes=_FETCH_BYTES
     )
 
 

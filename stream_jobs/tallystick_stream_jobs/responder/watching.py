@@ -48,6 +48,7 @@ class Watching:
         if now < self._ledger_at:
             return Looked(found, [])
         self._ledger_at = now + (_LEDGER_EVERY_S if self._own.certain else _LEDGER_FIRST_S)
+        await asyncio.to_thread(self._sources.warm)
         asked = await self._ask(now)
         return Looked(found + asked.findings, asked.orders)
 

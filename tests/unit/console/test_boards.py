@@ -80,8 +80,24 @@ def test_the_rate_is_over_whole_seconds() -> None:
     tail = Tail(10)
     for second in range(20):
         tail.add(batch(3), NOW + second)
+    assert tail.rate(NOW + 20) is None, "nobody looks, so nobody reads on"
+    tail.look(NOW + 20)
     assert tail.rate(NOW + 20) == 3.0
+    tail.look(NOW + 60)
     assert tail.rate(NOW + 60) == 0.0
+
+
+def test_a_tail_that_begins_anew_knows_no_rate_at_first_and_keeps_no_row() -> None:
+    tail = Tail(10)
+    tail.add(batch(3), NOW)
+    tail.look(NOW)
+    tail.begin(NOW)
+    assert (tail.since(0, 9).rows, tail.rate(NOW)) == ((), None)
+    tail.add(batch(9), NOW)  # what stood before
+    tail.add(batch(4), NOW + 1)
+    tail.add(batch(2), NOW + 2)
+    assert [tail.rate(NOW + at) for at in (1, 2, 3)] == [None, 4.0, 3.0]
+    assert [row.number for row in tail.since(0, 99).rows] == list(range(9, 19))
 
 
 def test_cells_of_what_is_no_event_say_so() -> None:
