@@ -1,14 +1,17 @@
 """The envelope of every message that makes somebody act (SPEC section 12): who made it, its number, and a signature over where it belongs.
 
-    "TSM1" || u64 fence || u64 n || LP(agent) || LP(key id) || u32 size || SHA-256 of body || 64 bytes of signature || body
+    head = u64 fence || u64 n || LP(agent) || LP(key id) || u32 size || SHA-256 of body
+    "TSM1" || head || 64 bytes of signature || body
+    "TSM2" || head || u8 count || SHA-256 of each head that is signed together || 64 bytes of signature || body
 
 Deployment, topic and the message's Kafka key are signed and not written: a message that lies elsewhere has a signature that does not fit.
 The body is signed by its size and hash: what a stranger sends costs one signature check over a few hundred bytes, however long it is.
+Messages for one place that are made at the same time share one signature, which costs who reads them all one check.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
@@ -21,7 +24,10 @@ from .roles import SIGNERS, Holder, Keyring
 from .times import seconds_of
 
 MAGIC: Final = b"TSM1"
+TOGETHER: Final = b"TSM2"
 PAYLOAD: Final = "application/vnd.tallystick.message.v1"
+PAYLOAD_TOGETHER: Final = "application/vnd.tallystick.messages.v1"
+MOST_TOGETHER: Final = 16
 MAX_MESSAGE_BYTES: Final = 8 << 20
 _MAX_AGENT: Final = 128
 _MAX_KEY: Final = 16
@@ -71,17 +77,38 @@ class Signer:
     agent: str
     private_key: Ed25519PrivateKey
 
-    @property
+    @cached_property
     def key(self) -> str:
+        """The id of the key that it signs with."""
         return key_id(self.private_key.public_key().public_bytes_raw())
 
     def sign(self, topic: str, key: bytes | None, number: Number, body: bytes) -> bytes:
         """The value to send under this key of the topic."""
-        names = lp(self.agent.encode()) + lp(self.key.encode())
-        said = len(body).to_bytes(4, "big") + digest(body)
-        head = number.fence.to_bytes(8, "big") + number.n.to_bytes(8, "big") + names + said
-        signature = self.private_key.sign(_signed(self.deployment, (topic, key), head))
+        head = self._head(number, body)
+        signature = self.private_key.sign(_signed(self.deployment, (topic, key), lp(head)))
         return b"".join((MAGIC, head, signature, body))
+
+    def sign_together(self, topic: str, key: bytes | None, messages: Sequence[tuple[Number, bytes]]) -> list[bytes]:
+        """The values of several messages under this key of the topic, with one signature for up to 16 of them."""
+        values: list[bytes] = []
+        for first in range(0, len(messages), MOST_TOGETHER):
+            some = messages[first : first + MOST_TOGETHER]
+            if len(some) == 1:
+                values.append(self.sign(topic, key, *some[0]))
+                continue
+            heads = [self._head(number, body) for number, body in some]
+            listed = bytes((len(heads),)) + b"".join(map(digest, heads))
+            signature = self.private_key.sign(_signed(self.deployment, (topic, key), listed, PAYLOAD_TOGETHER))
+            values += [b"".join((TOGETHER, head, listed, signature, body)) for head, (_, body) in zip(heads, some, strict=True)]
+        return values
+
+    def _head(self, number: Number, body: bytes) -> bytes:
+        numbers = number.fence.to_bytes(8, "big") + number.n.to_bytes(8, "big")
+        return b"".join((numbers, self._names, len(body).to_bytes(4, "big"), digest(body)))
+
+    @cached_property
+    def _names(self) -> bytes:
+        return lp(self.agent.encode()) + lp(self.key.encode())
 
     def own(self, topic: str, key: bytes | None, raw: bytes) -> "Claim":
         """What this key itself signed for this place, read back; ParseError for everybody else's word. Needs no keyring: one's own word is known."""
@@ -92,11 +119,11 @@ class Signer:
         return claim
 
 
-def _signed(deployment: str, place: tuple[str, bytes | None], head: bytes) -> bytes:
+def _signed(deployment: str, place: tuple[str, bytes | None], said: bytes, payload: str = PAYLOAD) -> bytes:
     topic, key = place
     # A message without a key is another one than a message with an empty key.
     named = b"\0" if key is None else b"\1" + lp(key)
-    return pae(PAYLOAD, b"".join((lp(deployment.encode()), lp(topic.encode()), named, lp(head))))
+    return pae(payload, b"".join((lp(deployment.encode()), lp(topic.encode()), named, said)))
 
 
 class Claim(NamedTuple):
@@ -106,28 +133,37 @@ class Claim(NamedTuple):
     key: str
     number: Number
     head: bytes
+    listed: bytes
+    """Of messages signed together: how many, and the hashes of their heads. Empty where the head alone is signed."""
     raw: bytes
 
     @property
     def signature(self) -> bytes:
-        at = len(MAGIC) + len(self.head)
+        at = len(MAGIC) + len(self.head) + len(self.listed)
         return self.raw[at : at + _SIGNATURE]
 
     @property
     def body(self) -> bytes:
         """A copy: not made before it is known whose it is."""
-        return self.raw[len(MAGIC) + len(self.head) + _SIGNATURE :]
+        return self.raw[len(MAGIC) + len(self.head) + len(self.listed) + _SIGNATURE :]
+
+    def signed(self, deployment: str, place: tuple[str, bytes | None]) -> bytes:
+        """The bytes that the signature is over, if this is the place."""
+        return _signed(deployment, place, self.listed, PAYLOAD_TOGETHER) if self.listed else _signed(deployment, place, lp(self.head))
 
 
 def parse_claim(raw: bytes) -> Claim:
     """The parts of an envelope; ParseError when it is none. Looks at no byte of the body."""
-    if raw[:4] != MAGIC:
-        raise ParseError("not signed: it does not begin with TSM1")
+    if raw[:4] not in (MAGIC, TOGETHER):
+        raise ParseError("not signed: it begins neither with TSM1 nor with TSM2")
     if len(raw) > MAX_MESSAGE_BYTES:
         raise ParseError(f"a message has {len(raw)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
     agent, at = read_lp(raw, _NUMBERS_END, _MAX_AGENT, "the message's agent")
     key, at = read_lp(raw, at, _MAX_KEY, "the message's key id")
     size, at = int.from_bytes(raw[at : at + 4], "big"), at + _BODY
+    head = raw[4:at]
+    listed = _listed(raw, at, head) if raw[:4] == TOGETHER else b""
+    at += len(listed)
     if len(raw) < at + _SIGNATURE:
         raise ParseError("the message's signature is cut off")
     if len(raw) != at + _SIGNATURE + size:
@@ -137,12 +173,32 @@ def parse_claim(raw: bytes) -> Claim:
         names = agent.decode("ascii"), key.decode("ascii")
     except UnicodeError as error:
         raise ParseError("the message's agent is not ASCII") from error
-    return Claim(*names, number, raw[4:at], raw)
+    return Claim(*names, number, head, listed, raw)
+
+
+def _listed(raw: bytes, at: int, head: bytes) -> bytes:
+    """The count and the hashes of what is signed together, of which this head must be one: ParseError."""
+    count = raw[at] if at < len(raw) else 0
+    listed = raw[at : at + 1 + 32 * count]
+    if not 1 <= count <= MOST_TOGETHER or len(listed) != 1 + 32 * count:
+        raise ParseError(f"{count} messages are signed together, or their hashes are cut off; 1 to {MOST_TOGETHER} may be")
+    if digest(head) not in (listed[first : first + 32] for first in range(1, len(listed), 32)):
+        raise ParseError("this message is none of those that are signed together")
+    return listed
 
 
 @lru_cache(maxsize=256)
 def _public_key(raw: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _verify(public: bytes, signature: bytes, signed: bytes) -> None:
+    """InvalidSignature when it does not fit."""
+    _public_key(public).verify(signature, signed)
+
+
+_verify_once: Final = lru_cache(maxsize=64)(_verify)
+"""What was found to fit fits again. What does not is never remembered, so a stranger drives nothing out."""
 
 
 class Opener:
@@ -171,7 +227,8 @@ class Opener:
 
     def _is_signed(self, holder: Holder, claim: Claim, topic: str, key: bytes | None) -> bool:
         try:
-            _public_key(holder.public).verify(claim.signature, _signed(self.deployment, (topic, key), claim.head))
+            verify = _verify_once if claim.listed else _verify
+            verify(holder.public, claim.signature, claim.signed(self.deployment, (topic, key)))
         except InvalidSignature:
             return False
         return True

@@ -4,7 +4,7 @@ import json
 
 from tallystick_schemas.directives import AGENT
 from tallystick_schemas.encoding import digest, lp, to_base64
-from tallystick_schemas.envelope import MAGIC, Number, Opener, Signer, parse_claim
+from tallystick_schemas.envelope import MAGIC, TOGETHER, Number, Opener, Signer, parse_claim
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Directive
 from tallystick_schemas.locks import LockTopic
@@ -41,6 +41,15 @@ def said(name: str, topic: str = "locks", key: bytes | None = EVE, *, number: Nu
 
 
 GOOD_ONE = said("responder")
+TURN = [(Number(7, 4), b"\x93\x01"), (Number(7, 5), b""), (Number(7, 6), b"\x93\x02")]
+"""Bodies of one turn of the notary, for partitions of one topic."""
+
+
+def together(name: str = "notary", topic: str = "verified", deployment: str = DEPLOYMENT) -> list[bytes]:
+    return Signer(deployment, name, KEYS[name].private).sign_together(topic, None, TURN)
+
+
+GOOD_SECOND = together()[1]
 
 
 def _row(name: str, value: bytes, topic: str = "locks", key: bytes | None = EVE) -> Json:
@@ -50,6 +59,12 @@ def _row(name: str, value: bytes, topic: str = "locks", key: bytes | None = EVE)
 def _good(name: str, agent: str, topic: str, key: bytes | None, number: Number, body: bytes) -> Json:
     row = _row(name, said(agent, topic, key, number=number, body=body), topic, key)
     return row | {"agent": agent, "fence": number.fence, "n": number.n, "body": body.hex()}
+
+
+def _good_together(name: str, at: int) -> Json:
+    number, body = TURN[at]
+    row = _row(name, together()[at], "verified", None)
+    return row | {"agent": "notary", "fence": number.fence, "n": number.n, "body": body.hex()}
 
 
 def _bad(name: str, step: int, value: bytes, topic: str = "locks", key: bytes | None = EVE) -> Json:
@@ -62,6 +77,7 @@ def _goods() -> list[Json]:
         _good("no-kafka-key", "notary", "acts", None, Number(0, 0), b"\x93\x01"),
         _good("an-empty-kafka-key", "notary", "acts", b"", Number(0, 1), b"\x93\x01"),
         _good("an-empty-body", "notary", "receipts", b"trainer", Number(1, 0), b""),
+        *(_good_together(f"signed-together-{at + 1}-of-3", at) for at in range(3)),
         _good("the-highest-number", "gateway", "enforcement", b"gateway", Number(2**64 - 1, 2**64 - 1), b"{}"),
     ]
 
@@ -73,7 +89,7 @@ def _no_envelopes() -> list[Json]:
     return [
         _bad("nothing", 1, b""),
         _bad("unsigned", 1, BODY),
-        _bad("another-magic", 1, b"TSM2" + GOOD_ONE[4:]),
+        _bad("another-magic", 1, b"TSM3" + GOOD_ONE[4:]),
         _bad("magic-alone", 1, MAGIC),
         _bad("cut-in-the-numbers", 1, GOOD_ONE[:19]),
         _bad("cut-in-the-agent", 1, GOOD_ONE[:26]),
@@ -120,6 +136,37 @@ def _elsewhere() -> list[Json]:
     ]
 
 
+def _not_together() -> list[Json]:
+    """The second of three messages, changed: its body is empty, so it ends with the signature."""
+    claim = parse_claim(GOOD_SECOND)
+    head, listed, signature = claim.head, claim.listed, claim.signature
+    alone = Signer(DEPLOYMENT, "notary", KEYS["notary"].private).sign("verified", None, *TURN[1])
+    other = parse_claim(together()[0])
+
+    def bad(name: str, step: int, value: bytes, topic: str = "verified") -> Json:
+        return _bad(f"together-{name}", step, value, topic, None)
+
+    return [
+        bad("no-count", 1, TOGETHER + head),
+        bad("none", 1, TOGETHER + head + b"\0" + signature),
+        bad("seventeen", 1, TOGETHER + head + b"\x11" + listed[1:33] * 17 + signature),
+        bad("hashes-cut-off", 1, TOGETHER + head + listed[:-1]),
+        bad("signature-cut-off", 1, GOOD_SECOND[:-1]),
+        bad("another-magic", 1, MAGIC + GOOD_SECOND[4:]),
+        bad("none-of-those", 1, TOGETHER + head + b"\2" + listed[1:33] + listed[65:] + signature),
+        bad("another-number", 1, TOGETHER + head[:15] + b"\x09" + head[16:] + listed + signature),
+        bad("key-without-a-directive", 2, together("strange operator")[1]),
+        bad("role-of-another-topic", 4, together("responder")[1]),
+        bad("one-left-out", 5, TOGETHER + head + b"\2" + listed[1:65] + signature),
+        bad("another-order", 5, TOGETHER + head + listed[:1] + listed[33:65] + listed[1:33] + listed[65:] + signature),
+        bad("signature-of-one-alone", 5, TOGETHER + head + listed + parse_claim(alone).signature),
+        bad("signature-of-all-for-one-alone", 5, MAGIC + head + signature),
+        bad("of-another-deployment", 5, together(deployment="other")[1]),
+        bad("of-another-topic", 5, GOOD_SECOND, "acts"),
+        bad("body-of-another", 6, TOGETHER + other.head + listed + signature + TURN[2][1]),
+    ]
+
+
 def _locks() -> Json:
     """A topic from its beginning, and the heartbeat that its writer would sign then."""
     topic = LockTopic(Opener(DEPLOYMENT, Keyring({OPERATOR.id: OPERATOR.public})))
@@ -161,6 +208,6 @@ def build() -> Json:
         "directives": [raw.hex() for raw in DIRECTIVES],
         "forged_directives": [raw.hex() for raw in FORGED],
         "good": _goods(),
-        "bad": [*_no_envelopes(), *_nobodys(), *_elsewhere()],
+        "bad": [*_no_envelopes(), *_nobodys(), *_elsewhere(), *_not_together()],
         "locks": _locks(),
     }

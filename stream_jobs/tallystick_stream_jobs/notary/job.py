@@ -95,13 +95,13 @@ class NotaryJob:
         for message in messages:
             by_shard.setdefault(message.partition, []).append((message.offset, message.timestamp_ms, message.value or b""))
         batches = [self._shards[shard].process(records) for shard, records in by_shard.items() if shard in self._shards]
-        sends: list[Awaitable[Any]] = []
-        for batch in batches:
-            for partition, body in batch.outbound.messages(batch.shard):
-                sends.append((await self._voice.send_counted(self._outlet, VERIFIED, body, partition)).sent)
-            act = batch.outbound.act_message(batch.shard)
-            if act is not None:
-                sends.append((await self._voice.send_counted(self._outlet, ACTS, act, 0)).sent)
+        verified = [message for batch in batches for message in batch.outbound.messages(batch.shard)]
+        acts = [(0, act) for batch in batches if (act := batch.outbound.act_message(batch.shard)) is not None]
+        said = [
+            *await self._voice.send_counted(self._outlet, VERIFIED, verified),
+            *await self._voice.send_counted(self._outlet, ACTS, acts),
+        ]
+        sends = [one.sent for one in said]
         pending = Pending(batches, sends, len(messages))
         self._pending.append(pending)
         self._flying += pending.records

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tallystick_schemas.envelope import Number, Numbers, Signer
@@ -52,8 +52,11 @@ class Voice:
             value = self._signer.sign(topic, key if signed_as is None else signed_as, number, body)
             return Said(number, await outlet.send(topic, key, value, partition))
 
-    async def send_counted(self, outlet: Sending, topic: str, body: bytes, partition: int) -> Said:
-        """The same without a key, counted in each partition by itself: whoever reads it sees when a message is missing."""
+    async def send_counted(self, outlet: Sending, topic: str, messages: Sequence[tuple[int, bytes]]) -> list[Said]:
+        """The same without a key, (partition, body) each, signed together and counted in each partition by itself: who reads it sees when one is missing."""
         async with self._turn:
-            number = self._counted.setdefault((topic, partition), Numbers(self.fence)).next()
-            return Said(number, await outlet.send(topic, None, self._signer.sign(topic, None, number, body), partition))
+            numbers = [self._counted.setdefault((topic, partition), Numbers(self.fence)).next() for partition, _ in messages]
+            bodies = [body for _, body in messages]
+            values = self._signer.sign_together(topic, None, list(zip(numbers, bodies, strict=True)))
+            placed = zip(numbers, values, messages, strict=True)
+            return [Said(number, await outlet.send(topic, None, value, partition)) for number, value, (partition, _) in placed]

@@ -184,7 +184,7 @@ def test_the_tail_is_read_while_somebody_looks_and_from_shortly_before(world: Wo
     assert hub.tail.total == kafka_feed._BEFORE + 1
     hub.tail.look(hub.clock() + 60)
     until(lambda: hub.tail.total == 2 * kafka_feed._BEFORE + 1, "the newest again, and not what came between")
-    assert [row.number for row in hub.tail.since(0, 500).rows][0] == kafka_feed._BEFORE + 2, (
+    assert next(row.number for row in hub.tail.since(0, 500).rows) == kafka_feed._BEFORE + 2, (
         "rows of before do not stand beside what came later"
     )
 

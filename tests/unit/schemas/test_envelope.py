@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.signing import DEPLOYMENT, Speaker, directive, key_of, keyring, opener, public_of, role_key
 
-from tallystick_schemas.envelope import Number, Opener, parse_claim
+from tallystick_schemas import envelope
+from tallystick_schemas.envelope import Number, Opener, _public_key, parse_claim
 from tallystick_schemas.errors import ParseError, RevokedWord
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import SIGNERS, Keyring, Scope
-from tallystick_schemas.topics import DECISIONS, LOCKS
+from tallystick_schemas.topics import DECISIONS, LOCKS, VERIFIED
 
 SAID = Speaker("responder").says(LOCKS, b"principal:eve", b"{}")
 
@@ -120,12 +121,75 @@ def test_others_words_are_not_ones_own() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_claim_or_a_parse_error(raw: bytes) -> None:
-    for candidate in (raw, b"TSM1" + raw):
+    for candidate in (raw, b"TSM1" + raw, b"TSM2" + raw):
         try:
             parse_claim(candidate)
         except ParseError:
             continue
-        assert candidate.startswith(b"TSM1")
+        assert candidate.startswith((b"TSM1", b"TSM2"))
+
+
+BODIES = [(Number(1, n), bytes([n]) * n) for n in range(5)]
+
+
+def test_messages_signed_together_are_opened_each_by_itself_and_in_any_order() -> None:
+    values = Speaker("notary").signer.sign_together(VERIFIED, None, BODIES)
+    opening = opener()
+    for (number, body), value in reversed(list(zip(BODIES, values, strict=True))):
+        opened = opening.open(VERIFIED, None, value)
+        assert (opened.number, opened.body, opened.holder.agent) == (number, body, "notary")
+
+
+def test_no_byte_of_what_was_signed_together_can_be_changed() -> None:
+    values, opening = Speaker("notary").signer.sign_together(VERIFIED, None, BODIES), opener()
+    for value in values:
+        opening.open(VERIFIED, None, value)  # what is remembered of true ones lets no other one in
+    for at in range(len(values[3])):
+        changed = values[3][:at] + bytes([values[3][at] ^ 1]) + values[3][at + 1 :]
+        with pytest.raises(ParseError):
+            opening.open(VERIFIED, None, changed)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 40])
+def test_any_number_of_messages_may_be_signed_at_once(count: int) -> None:
+    bodies = [(Number(1, n), b"%d" % n) for n in range(count)]
+    values = Speaker("notary").signer.sign_together(VERIFIED, None, bodies)
+    assert [opener().open(VERIFIED, None, value).body for value in values] == [body for _, body in bodies]
+    assert len({parse_claim(value).signature for value in values}) == -(-count // 16)
+
+
+def test_one_check_for_all_that_are_signed_together_and_one_for_each_forged_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's message is checked each time, and what he sends makes nobody check a true one twice."""
+    checks: list[bytes] = []
+
+    class Counting:
+        def __init__(self, raw: bytes) -> None:
+            self._key = _public_key(raw)
+
+        def verify(self, signature: bytes, signed: bytes) -> None:
+            checks.append(signature)
+            self._key.verify(signature, signed)
+
+    monkeypatch.setattr(envelope, "_public_key", Counting)
+    envelope._verify_once.cache_clear()
+    values, opening = Speaker("notary").signer.sign_together(VERIFIED, None, BODIES), opener()
+    at = values[0].index(parse_claim(values[0]).signature)
+    for value in values:
+        opening.open(VERIFIED, None, value)
+        for n in range(70):
+            with pytest.raises(ParseError, match="did not sign"):
+                opening.open(VERIFIED, None, value[:at] + bytes([n]) * 64 + value[at + 64 :])
+    assert len(checks) == 1 + 70 * len(values)
+
+
+def test_what_is_signed_together_is_revoked_and_told_as_any_other() -> None:
+    value = Speaker("notary").signer.sign_together(VERIFIED, None, BODIES)[2]
+    ring = keyring()
+    opening = Opener(DEPLOYMENT, ring)
+    opening.open(VERIFIED, None, value)
+    ring.take(directive("notary", n=2, revoked=True))
+    with pytest.raises(RevokedWord):
+        opening.open(VERIFIED, None, value)
 
 
 def test_scopes() -> None:

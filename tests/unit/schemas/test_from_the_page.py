@@ -120,35 +120,46 @@ def test_the_state_with_directives_of_section_6() -> None:
     assert json.loads(written[written.rindex(b'{"chain"') :])["state"] == shard["state_digest"]
 
 
-def envelope(value: bytes) -> tuple[bytes, int, int, str, str, bytes, bytes]:
-    """head, fence, n, agent, key id, signature, body of section 12; the body is the one that the head names."""
-    assert value[:4] == b"TSM1"
+def envelope(value: bytes) -> tuple[bytes, bytes, int, int, str, str, bytes, bytes]:
+    """What is signed after the place, and the type it is signed as; fence, n, agent, key id, signature, body of section 12."""
     fence, n, length = unpack_from(">QQI", value, 4)
     at = 24 + length
     agent, (length,) = value[24:at].decode(), unpack_from(">I", value, at)
     end = at + 4 + length
-    (size,), head, body = unpack_from(">I", value, end), value[4 : end + 36], value[end + 100 :]
+    (size,), head, after = unpack_from(">I", value, end), value[4 : end + 36], end + 36
+    kind, said = b"message", lp(head)
+    if value[:4] == b"TSM2":
+        hashes = [value[after + 1 + 32 * one :][:32] for one in range(value[after])]
+        assert sha256(head).digest() in hashes
+        kind, said = b"messages", bytes([len(hashes)]) + b"".join(hashes)
+        after += len(said)
+    else:
+        assert value[:4] == b"TSM1"
+    signature, body = value[after : after + 64], value[after + 64 :]
     assert (size, sha256(body).digest()) == (len(body), head[-32:])
-    return head, fence, n, agent, value[at + 4 : end].decode(), value[end + 36 : end + 100], body
+    return said, kind, fence, n, agent, value[at + 4 : end].decode(), signature, body
 
 
-def signed_in(place: tuple[str, str, bytes | None], head: bytes) -> bytes:
+def signed_in(place: tuple[str, str, bytes | None], said: bytes, what: bytes) -> bytes:
     deployment, topic, key = place
     named = b"\0" if key is None else b"\1" + lp(key)
-    said = lp(deployment.encode()) + lp(topic.encode()) + named + lp(head)
-    kind = b"application/vnd.tallystick.message.v1"
+    said = lp(deployment.encode()) + lp(topic.encode()) + named + said
+    kind = b"application/vnd.tallystick." + what + b".v1"
     return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(said)).encode(), said])
 
 
 def test_envelopes_of_section_12() -> None:
     public = {key["id"]: Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["public"])) for key in MESSAGES["keys"]}
+    kinds = set()
     for case in MESSAGES["good"]:
         place = (MESSAGES["deployment"], case["topic"], None if case["key"] is None else bytes.fromhex(case["key"]))
-        head, fence, n, agent, key, signature, body = envelope(bytes.fromhex(case["value"]))
+        said, kind, fence, n, agent, key, signature, body = envelope(bytes.fromhex(case["value"]))
+        kinds.add(kind)
         assert (fence, n, agent, body.hex()) == (case["fence"], case["n"], case["agent"], case["body"])
-        public[key].verify(signature, signed_in(place, head))
+        public[key].verify(signature, signed_in(place, said, kind))
         with pytest.raises(InvalidSignature):
-            public[key].verify(signature, signed_in(("other", *place[1:]), head))
+            public[key].verify(signature, signed_in(("other", *place[1:]), said, kind))
+    assert kinds == {b"message", b"messages"}
 
 
 def test_digests_of_the_heartbeat_of_section_12() -> None:
@@ -162,7 +173,7 @@ def test_digests_of_the_heartbeat_of_section_12() -> None:
         if key.startswith("_role/"):
             roles[key] = row["value"]
             continue
-        _, fence, n, _, _, _, body = envelope(bytes.fromhex(row["value"]))
+        _, _, fence, n, _, _, _, body = envelope(bytes.fromhex(row["value"]))
         if (fence, n) > max(((one[0], one[1]) for one in held.values()), default=(-1, -1)):
             held[key] = (fence, n, json.loads(body)["state"])
     lines = sorted(b"%d %d %b\n" % (f, n, sha256(key.encode()).digest()) for key, (f, n, state) in held.items() if state == "locked")
