@@ -142,6 +142,7 @@ def _not_together() -> list[Json]:
     head, listed, signature = claim.head, claim.listed, claim.signature
     alone = Signer(DEPLOYMENT, "notary", KEYS["notary"].private).sign("verified", None, *TURN[1])
     other = parse_claim(together()[0])
+    seventeen, place = b"\x11" + digest(head) * 17, (DEPLOYMENT, ("verified", None))
 
     def bad(name: str, step: int, value: bytes, topic: str = "verified") -> Json:
         return _bad(f"together-{name}", step, value, topic, None)
@@ -149,7 +150,7 @@ def _not_together() -> list[Json]:
     return [
         bad("no-count", 1, TOGETHER + head),
         bad("none", 1, TOGETHER + head + b"\0" + signature),
-        bad("seventeen", 1, TOGETHER + head + b"\x11" + listed[1:33] * 17 + signature),
+        bad("seventeen", 1, TOGETHER + head + seventeen + KEYS["notary"].private.sign(claim._replace(listed=seventeen).signed(*place))),
         bad("hashes-cut-off", 1, TOGETHER + head + listed[:-1]),
         bad("signature-cut-off", 1, GOOD_SECOND[:-1]),
         bad("another-magic", 1, MAGIC + GOOD_SECOND[4:]),

@@ -1,5 +1,6 @@
 """`bench signing`: what envelopes cost whoever writes, reads and refuses them, by size of the body. No broker and no store."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -41,9 +42,16 @@ def _works(body: bytes) -> dict[str, Callable[[], object]]:
     said = signer.sign(VERIFIED, None, Number(1, 1), body)
     renumbered, other = said[:19] + b"\x02" + said[20:], said[:-1] + _ONE_BYTE
     nobodys = Signer("bench", "notary", stranger).sign(VERIFIED, None, Number(1, 1), body)
+    turn, counter = [body[: len(body) // 4]] * 4, itertools.count()
+
+    def together() -> list[bytes]:
+        return signer.sign_together(VERIFIED, None, [(Number(2, next(counter)), part) for part in turn])
+
     return {
         "sign": lambda: signer.sign(VERIFIED, None, Number(1, 1), body),
         "open": lambda: opener.open(VERIFIED, None, said),
+        "sign four of a quarter together": together,
+        "sign four of a quarter together and open each": lambda: [opener.open(VERIFIED, None, one) for one in together()],
         "refuse: the signature does not fit": lambda: _refused(opener, renumbered),
         "refuse: a true message with another body": lambda: _refused(opener, other),
         "refuse: a key without a role": lambda: _refused(opener, nobodys),
