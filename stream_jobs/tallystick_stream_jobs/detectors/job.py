@@ -20,9 +20,9 @@ from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
 from ..errors import SnapshotFenced
+from ..fence import claim_fence
 from ..patience import wait_for_role
 from ..shell import BatchJob, Message, Outlet, Voice, run_jobs
-from ..shell.fence import claim_fence
 from ..triage.desk import Desk, open_desk
 from ..triage.feedback import FeedbackLane, Told, store_books
 from . import COMPILED

@@ -28,11 +28,11 @@ from tallystick_schemas.topics import ACTS, DECISIONS, ENFORCEMENT, FINDINGS, OU
 
 from ..connectors.base import Connector
 from ..errors import NotTheOwner
+from ..fence import claim_fence
 from ..patience import PatientOpener, wait_for_roles
 from ..responder.proven import prove
-from ..responder.sources import RecordReader
+from ..responder.record_reader import RecordReader
 from ..responder.topics import Told, read_told
-from ..shell.fence import claim_fence
 from ..triage.record import record_told
 from .asking import Asker
 from .core import Outbox

@@ -32,8 +32,9 @@ from .people import Ruling, Situation, rule, waiting
 from .policy import Verdict, Weighing, decide
 from .protected import Protected
 from .proving import Proving
+from .record_reader import RecordReader
 from .seen import SeenNames, named_in_history
-from .sources import RealSources, RecordReader, Sources, Store
+from .sources import RealSources, Sources, Store
 from .watching import Watching
 
 log: Final = logging.getLogger(__name__)

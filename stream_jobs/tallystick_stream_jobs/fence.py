@@ -17,7 +17,7 @@ from tallystick_schemas.records import parse_record
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS
 
-from ..errors import NoFence
+from .errors import NoFence
 
 _WAIT_S: Final = 30.0
 

@@ -1,0 +1,72 @@
+"""Single records of `events`, read where they stand: what a finding or an order rests on."""
+
+import logging
+import threading
+import time
+from typing import Any, Final
+
+from kafka import TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from tallystick_producers.consumer import Consumer
+from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.topics import EVENTS
+
+log: Final = logging.getLogger(__name__)
+_RECORD_S: Final = 5.0
+_FETCH_BYTES: Final = 64 << 10
+
+
+class RecordReader:
+    """Reads single records of `events` over one connection; made at the first question, and anew after any error."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._guard = threading.Lock()
+        self._consumer: Consumer | None = None
+
+    def read(self, shard: int, offset: int) -> bytes:
+        """The record at one place; KafkaTimeoutError when it does not come, as for a place that no longer is or never was."""
+        with self._guard:
+            consumer = self._consumer = self._consumer or _consumer(self._kafka)
+            try:
+                return _read(consumer, TopicPartition(EVENTS, shard), offset)
+            except BaseException:
+                self._consumer = None
+                consumer.close()
+                raise
+
+    def warm(self, shards: int) -> None:
+        """Have a connection that stands before a record is wanted: making one takes 0.3 s, for which a lock would wait. Nothing while one is being read."""
+        if not self._guard.acquire(blocking=False):
+            return
+        try:
+            self._consumer = self._consumer or _consumer(self._kafka)
+            self._consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
+        except KafkaError as error:
+            log.warning("%s cannot be read (%s: %s)", EVENTS, type(error).__name__, error)
+            consumer, self._consumer = self._consumer, None
+            if consumer is not None:
+                consumer.close()
+        finally:
+            self._guard.release()
+
+
+def _consumer(kafka: KafkaSettings) -> Consumer:
+    """One that fetches little and waits for nothing: a single record is wanted, it is there, and what stands behind it is not wanted."""
+    return Consumer(
+        **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=1, max_partition_fetch_bytes=_FETCH_BYTES
+    )
+
+
+def _read(consumer: Any, partition: TopicPartition, offset: int) -> bytes:
+    if consumer.assignment() != {partition}:
+        consumer.assign([partition])
+    consumer.seek(partition, offset)
+    deadline = time.monotonic() + _RECORD_S
+    while time.monotonic() < deadline:
+        for record in consumer.poll(timeout_ms=200, max_records=1).get(partition, []):
+            if record.offset != offset:  # the place is gone, or never was: the client went to the beginning
+                raise KafkaTimeoutError(f"{EVENTS} has no offset {offset} in partition {partition.partition}")
+            return bytes(record.value or b"")
+    raise KafkaTimeoutError(f"no answer to what {EVENTS} has at offset {offset} of partition {partition.partition}")
