@@ -65,5 +65,6 @@ def summary(topic: Keyring, unscoped: Sequence[str]) -> str:
     more = f" and {len(unscoped) - _NAMED} more" if len(unscoped) > _NAMED else ""
     named = f"{', '.join(unscoped[:_NAMED])}{more}"
     return (
-        f"{roles}; without a scope, so that findings which rest on {noun(len(unscoped), 'it', 'them')} are recommendations alone: {named}"
+        f"{roles}; without a scope, so that findings which rest on {noun(len(unscoped), 'it', 'them')} are recommendations alone: {named} "
+        f"(`tallystick agent scope {unscoped[0]} --may-action …` gives one)"
     )

@@ -99,14 +99,21 @@ def _title(finding: Finding) -> Component:
     return html.Div([badge(finding.severity, finding.severity), html.Span(finding.title)], className="drawer-title")
 
 
+def _bar(finding: Finding) -> list[Component]:
+    """How far the measure is over the threshold; nothing where it is not over it, as where something is missing."""
+    if finding.value <= 0 or finding.value < finding.threshold:
+        return []
+    mark = html.Div(className="bar-mark", style={"left": f"{finding.threshold / finding.value:.1%}"})
+    return [html.Div(mark, className=f"bar tone-{finding.severity}")]
+
+
 def _body(hub: Hub, finding: Finding) -> Component:
-    share = min(1.0, finding.threshold / finding.value) if finding.value else 1.0
     measure = html.Div(
         [
             html.Div(
                 [html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}, over {_window(finding)}")]
             ),
-            html.Div(html.Div(className="bar-mark", style={"left": f"{share:.1%}"}), className=f"bar tone-{finding.severity}"),
+            *_bar(finding),
             html.Div([html.Span(text, className="quiet") for text in _compared(finding)], className="compared"),
         ],
         className="measure",

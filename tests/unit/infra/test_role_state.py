@@ -72,4 +72,6 @@ def test_agents_without_a_scope_are_named() -> None:
     agents = [enrolled("scoped"), enrolled("bare"), enrolled("never"), enrolled("gone", revoked=True), enrolled("console")]
     assert unscoped_agents(topic, agents) == ["bare", "never"]
     assert summary(topic, []) == "2 keys have a role"
-    assert summary(topic, list("abcdefg")).endswith("recommendations alone: a, b, c, d, e and 2 more")
+    assert summary(topic, list("abcdefg")).endswith(
+        "recommendations alone: a, b, c, d, e and 2 more (`tallystick agent scope a --may-action …` gives one)"
+    )
