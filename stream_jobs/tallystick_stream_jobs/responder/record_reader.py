@@ -14,7 +14,8 @@ from tallystick_schemas.topics import EVENTS
 
 log: Final = logging.getLogger(__name__)
 _RECORD_S: Final = 5.0
-_FETCH_BYTES: Final = 64 << 10
+_FETCH_BYTES: Final = 1
+"""A broker sends the batch at the place whole, whatever its size (KIP-74), and with this none behind it: they would be unpacked and checked for nothing."""
 
 
 class RecordReader:

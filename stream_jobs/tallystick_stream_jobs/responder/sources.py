@@ -1,6 +1,7 @@
 """Where the responder's knowledge comes from: the topic, the ledger, its spool, and single records of `events`. Everything here blocks."""
 
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from .stored import read_entries
 from .topics import read_decisions
 
 _STORE_S: Final = 10
+_FRESH_S: Final = 1.0
+"""So long after an answer a connection is not asked whether it still is one."""
 
 
 class Sources(Protocol):
@@ -93,23 +96,35 @@ class RealSources:
 
 
 class Store:
-    """One client of the store for whoever asks next; made at the first question, and anew after any error. A new one reads all of the store's settings."""
+    """One client of the store for whoever asks next, one at a time. Anew after any error, and where the store was started again meanwhile."""
 
     def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._guard = threading.Lock()
         self._client: Any = None
+        self._asked_at = 0.0
 
     @contextmanager
     def asking(self) -> Iterator[Ask]:
-        """For one caller at a time."""
+        """Whatever the client raises goes to who asks."""
         with self._guard:
-            if self._client is None:
-                kwargs = self._settings.client_kwargs()
-                self._client = clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
             try:
-                yield asking(self._client)
+                yield asking(self._ready())
+                self._asked_at = time.monotonic()
             except BaseException:
-                client, self._client = self._client, None
-                client.close()
+                self._drop()
                 raise
+
+    def _ready(self) -> Any:
+        """The client of before when it still has a connection; a new one reads all of the store's settings, which costs more than a question."""
+        if self._client is not None and time.monotonic() - self._asked_at > _FRESH_S and not self._client.ping():
+            self._drop()
+        if self._client is None:
+            kwargs = self._settings.client_kwargs()
+            self._client = clickhouse_connect.get_client(**kwargs, connect_timeout=_STORE_S, send_receive_timeout=_STORE_S)
+        return self._client
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()

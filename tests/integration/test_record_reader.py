@@ -1,0 +1,54 @@
+"""Single records of `events` on a real broker: what a finding or an order rests on is read where it stands, whatever lies beside it."""
+
+from collections.abc import Iterator
+
+import pytest
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
+from tests.support.recorder_kafka import Broker, broker
+
+from tallystick_schemas.topics import EVENTS
+from tallystick_stream_jobs.responder import record_reader
+from tallystick_stream_jobs.responder.record_reader import RecordReader
+
+pytestmark = pytest.mark.embedded
+VALUES = [*(b"%d of one batch" % n for n in range(40)), b"large" * 180_000, b"small", *(b"%d" % n * 3000 for n in range(20))]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("kafka")) as started:
+        producer = KafkaProducer(**started.kafka.client_kwargs(), linger_ms=300, batch_size=1 << 20, max_request_size=1 << 20, acks="all")
+        for group in (VALUES[:40], VALUES[40:41], VALUES[41:]):
+            for value in group:
+                producer.send(EVENTS, value, partition=1)
+            producer.flush()
+        producer.close()
+        yield started
+
+
+def test_each_record_is_read_where_it_stands_in_any_order(one: Broker) -> None:
+    reader = RecordReader(one.kafka)
+    reader.warm(4)
+    places = [*range(len(VALUES)), *reversed(range(len(VALUES))), 7, 7, 40, 3]
+    assert [reader.read(1, offset) for offset in places] == [VALUES[offset] for offset in places]
+
+
+def test_a_place_that_is_not_there_is_said_and_the_next_is_read(one: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_reader, "_RECORD_S", 1.0)
+    reader = RecordReader(one.kafka)
+    for shard, offset in ((1, len(VALUES)), (1, 10**9), (2, 0)):
+        with pytest.raises(KafkaTimeoutError, match=f"offset {offset}"):
+            reader.read(shard, offset)
+        assert reader.read(1, 5) == VALUES[5]
+
+
+def test_a_broker_that_is_away_costs_a_reader_its_connection_and_no_more(one: Broker) -> None:
+    reader = RecordReader(one.kafka)
+    reader.warm(4)
+    one.kill()
+    try:
+        reader.warm(4)
+    finally:
+        one.start()
+    assert reader.read(1, 2) == VALUES[2]
