@@ -57,7 +57,11 @@ class Tail:
         self._keep, self._held = keep, 0
         self._segments: deque[_Held] = deque()
         self._seconds: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
-        self._looked = self._began = 0.0
+        self._looked = 0.0
+        self._began: float | None = None
+        """From which second on the rate counts; None while nothing is read."""
+        self._indexes: dict[tuple[int, int], int] = {}
+        """(partition, shard) -> the newest segment of it: they rise, so what does not is a copy."""
         self.total = self.beginnings = 0
 
     def look(self, now: float) -> None:
@@ -68,22 +72,36 @@ class Tail:
         """Whether anybody looks: what nobody sees is not read, for each message costs a signature's check."""
         return now - self._looked < _LOOKED_S
 
+    def end(self) -> None:
+        """Nothing is read any more: what is here stays, and there is no rate."""
+        self._began = None
+
     def begin(self, now: float) -> None:
         """Empty: what comes next does not follow what is here. The rate counts from the next whole second on."""
         self._segments.clear()
         self._seconds.clear()
+        self._indexes.clear()
         self._held, self._began = 0, float(int(now) + 1)
         self.beginnings += 1
 
-    def add(self, batch: VerifiedBatch, now: float) -> None:
-        """Take a batch of the topic `verified`. A segment costs the same whatever it holds: rows are made for who looks."""
+    def add(self, batch: VerifiedBatch, now: float, *, live: bool = True) -> None:
+        """Take a batch of the topic `verified`. A segment costs the same whatever it holds: rows are made for who looks.
+
+        `live`: it came while we read, and counts for the rate. A segment that was here before, as after a stranger's copy or a notary's second try,
+        is not taken again.
+        """
         before = self.total
         for segment in batch.segments:
+            if segment.index <= self._indexes.get(place := (batch.partition, batch.shard), -1):
+                continue
+            self._indexes[place] = segment.index
             self._segments.append(_Held(self.total + 1, batch.shard, segment.index, segment.events))
             self.total += len(segment.events)
             self._held += len(segment.events)
         while self._segments and self._held - len(self._segments[0].events) >= self._keep:
             self._held -= len(self._segments.popleft().events)
+        if not live:
+            return
         count, second = self.total - before, int(now)
         if self._seconds and self._seconds[-1][0] == second:
             count += self._seconds.pop()[1]
@@ -102,8 +120,7 @@ class Tail:
 
     def rate(self, now: float) -> float | None:
         """Events a second over the last ten whole seconds, or as many as were read; None where that is not one."""
-        first = max(int(now) - _RATE_SECONDS, int(self._began))
-        if not self.wanted(now) or first >= int(now):
+        if self._began is None or (first := max(int(now) - _RATE_SECONDS, int(self._began))) >= int(now):
             return None
         return sum(count for second, count in self._seconds.copy() if first <= second < int(now)) / (int(now) - first)
 

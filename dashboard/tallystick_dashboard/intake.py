@@ -1,10 +1,11 @@
 """What a message of Kafka, or a look at the store, does to the hub. Pure but for the hub it changes: the shells call it."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from tallystick_schemas.errors import OldMessage, ParseError
 from tallystick_schemas.locks import Held, Lost
-from tallystick_schemas.messages import Decision, LockHeartbeat, parse_batch, parse_finding, parse_message
+from tallystick_schemas.messages import Decision, LockHeartbeat, VerifiedBatch, parse_batch, parse_finding, parse_message
 from tallystick_schemas.notices import breaker_held, withdrawn
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
 
@@ -14,13 +15,21 @@ from .ports import HistoryView
 _FORGOTTEN_S = 86_400.0
 
 
-def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float | None = None) -> ParseError | None:
+class Origin(NamedTuple):
+    """Of a message: its partition, the broker's time of it in seconds since 1970, and whether it came while we read."""
+
+    partition: int | None = None
+    append_s: float | None = None
+    live: bool = True
+
+
+def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, origin: Origin = Origin()) -> ParseError | None:  # noqa: B008 - frozen
     """Put one message where it belongs; why it is nobody's word, if no part with that role signed it (the shell counts and logs that).
 
-    `append_s`: the broker's time of it, in seconds since 1970; now by default. What was taken before and comes again is no stranger's.
+    What was taken before and comes again is no stranger's.
     """
     try:
-        _take(hub, topic, key, value, hub.clock() if append_s is None else append_s)
+        _take(hub, topic, key, value, origin)
     except OldMessage:
         return None
     except ParseError as error:
@@ -28,21 +37,27 @@ def take_message(hub: Hub, topic: str, key: bytes | None, value: bytes | None, a
     return None
 
 
-def _take(hub: Hub, topic: str, key: bytes | None, value: bytes | None, append_s: float) -> None:
+def _take(hub: Hub, topic: str, key: bytes | None, value: bytes | None, origin: Origin) -> None:
     if topic == LOCKS:
         _take_lock(hub, key, value)
         return
     if topic == ENFORCEMENT:
-        hub.points.take(key, value, append_s)
+        hub.points.take(key, value, hub.clock() if origin.append_s is None else origin.append_s)
         _note_points(hub)
         return
     body = hub.opener.open(topic, key, value or b"").body
     if topic == VERIFIED:
-        hub.tail.add(parse_batch(body), hub.clock())
+        _take_verified(hub, parse_batch(body), origin)
     elif topic == FINDINGS:
         hub.findings.add(parse_finding(body))
     elif topic == DECISIONS:
         _take_decision(hub, parse_message(Decision, body))
+
+
+def _take_verified(hub: Hub, batch: VerifiedBatch, origin: Origin) -> None:
+    if origin.partition is not None and batch.partition != origin.partition:
+        raise ParseError(f"made for partition {batch.partition}, and it lies in partition {origin.partition}")
+    hub.tail.add(batch, hub.clock(), live=origin.live)
 
 
 def _take_lock(hub: Hub, key: bytes | None, value: bytes | None) -> None:

@@ -20,7 +20,7 @@ from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import DECISIONS, ENFORCEMENT, EVENTS, FINDINGS, LOCKS, VERIFIED
 
 from .hub import Hub
-from .intake import take_message
+from .intake import Origin, take_message
 from .unheard import Unheard
 
 _log = logging.getLogger(__name__)
@@ -28,8 +28,10 @@ _TOPICS: Final = (VERIFIED, FINDINGS, LOCKS, DECISIONS, ENFORCEMENT)
 _POLL_MS: Final = 200
 _GATHER_S: Final = 0.1
 """While events flow they are fetched ten times a second: a page hears of them five times."""
+_POLL_RECORDS: Final = 500
 _FETCH: Final = 16 * 1024 * 1024
 _WAIT_FOR_TOPICS_S: Final = 2.0
+_MOST_GATHERED: Final = 2_000
 _MEASURE_EVERY_S: Final = 2.0
 _BEFORE: Final = 30
 """Messages of each partition of `verified` that whoever comes to the tail sees at once."""
@@ -48,6 +50,7 @@ def consumer_of(settings: KafkaSettings) -> Any:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH,
+        max_poll_records=_POLL_RECORDS,
         fetch_max_wait_ms=500,
     )
 
@@ -65,6 +68,9 @@ class KafkaFeed:
         """The keyring's digest when words were last judged."""
         self._places: dict[TopicPartition, int] = {}
         self._tailing = False
+        self._ends: dict[TopicPartition, int] = {}
+        """Of partitions of `verified` that are not read up to where they ended when somebody came to look."""
+        self._gathered: list[Any] = []
         self._measured = 0.0
         self._thread = Thread(target=self._run, name="console-kafka", daemon=True)
 
@@ -86,6 +92,7 @@ class KafkaFeed:
                 _log.error("%s", error)
             except Exception as error:  # noqa: BLE001  # whatever a client library raises: a feed that ends would show old news as if it were new
                 _log.warning("Kafka does not answer, trying again: %s", error)
+                self._hub.tail.end()
                 self._stop.wait(_WAIT_FOR_TOPICS_S)
 
     def _read(self) -> None:
@@ -102,7 +109,8 @@ class KafkaFeed:
                 found = consumer.poll(timeout_ms=_POLL_MS)
                 self._judge(consumer, found)
                 self._measure(consumer)
-                if any(part.topic == VERIFIED for part in found):
+                # A poll that is full leaves more behind, of locks and findings perhaps.
+                if any(part.topic == VERIFIED for part in found) and sum(map(len, found.values())) < _POLL_RECORDS:
                     self._stop.wait(_GATHER_S)
         finally:
             consumer.close()
@@ -117,6 +125,7 @@ class KafkaFeed:
         self._places = {part: consumer.position(part) for part in parts}
         consumer.pause(*[p for p in parts if p.topic == VERIFIED])
         self._tailing = False
+        self._hub.tail.end()
         self._known, self._unheard = self._hub.opener.keyring.digest(), Unheard()
 
     def _follow_tail(self, consumer: Any) -> None:
@@ -125,8 +134,10 @@ class KafkaFeed:
         if (wanted := self._hub.tail.wanted(now)) == self._tailing:
             return
         self._tailing = wanted
+        self._unheard.forget_tail()
         parts = [part for part in self._places if part.topic == VERIFIED]
         if not wanted:
+            self._hub.tail.end()
             consumer.pause(*parts)
             return
         self._hub.tail.begin(now)
@@ -134,7 +145,19 @@ class KafkaFeed:
         for part in parts:
             self._places[part] = max(first[part], ends[part] - _BEFORE)
             consumer.seek(part, self._places[part])
+        self._gathered, self._ends = [], {part: ends[part] for part in parts if self._places[part] < ends[part]}
         consumer.resume(*parts)
+
+    def _gather(self, part: TopicPartition, record: Any) -> None:
+        """What was there before somebody looked is shown in the order of its times: partitions come one after the other."""
+        self._gathered.append(record)
+        if record.offset + 1 >= self._ends.get(part, 0):
+            self._ends.pop(part, None)
+        if self._ends and len(self._gathered) < _MOST_GATHERED:
+            return
+        self._ends, gathered, self._gathered = {}, sorted(self._gathered, key=lambda one: int(one.timestamp)), []
+        for one in gathered:
+            self._put(TopicPartition(VERIFIED, one.partition), one, live=False)
 
     def _judge(self, consumer: Any, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """What one poll brought, roles first. A partition that is read again from an earlier place is left at that: the rest of it comes again, in order."""
@@ -152,7 +175,14 @@ class KafkaFeed:
         self._hub.seen.unheard = self._unheard.count
 
     def _take(self, part: TopicPartition, record: Any) -> None:
-        error = take_message(self._hub, record.topic, record.key, record.value, record.timestamp / 1000)
+        if part.topic == VERIFIED and self._ends:
+            self._gather(part, record)
+        else:
+            self._put(part, record, live=True)
+
+    def _put(self, part: TopicPartition, record: Any, *, live: bool) -> None:
+        origin = Origin(part.partition, record.timestamp / 1000, live)
+        error = take_message(self._hub, record.topic, record.key, record.value, origin)
         if error is None:
             return
         self.refused[part.topic].note(record.key, error)

@@ -16,6 +16,10 @@ class Unheard:
         first, count = self._parts.get(part, (offset, 0))
         self._parts[part] = min(first, offset), count + 1
 
+    def forget_tail(self) -> None:
+        """Nothing of `verified` any more: what was refused there is not read again, and whoever looks anew sees what came since."""
+        self._parts = {part: kept for part, kept in self._parts.items() if part.topic != VERIFIED}
+
     @property
     def count(self) -> int:
         """All of them."""
@@ -23,6 +27,7 @@ class Unheard:
 
     def again(self) -> dict[TopicPartition, int]:
         """Where to read on to hear them again; they count from there anew. The tail shows what comes, not what was: it is not read again."""
-        places = {part: first for part, (first, _) in self._parts.items() if part.topic != VERIFIED}
-        self._parts = {part: kept for part, kept in self._parts.items() if part not in places}
+        self.forget_tail()
+        places = {part: first for part, (first, _) in self._parts.items()}
+        self._parts = {}
         return places

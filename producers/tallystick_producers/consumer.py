@@ -19,7 +19,13 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no type
     """Replaces what the fetcher takes the records of one fetch from, and an error that no caller waits for."""
 
     def __init__(self, *topics: str, **settings: Any) -> None:
-        super().__init__(*topics, **settings)
+        try:
+            super().__init__(*topics, **settings)
+        except BaseException:
+            # The library starts a thread before it looks for a broker, and leaves it behind, with its sockets, when there is none.
+            if (client := getattr(self, "_client", None)) is not None:
+                client.close()
+            raise
         self._refused: dict[str, Refused] = {}
         # The fetcher asks itself for the class, so its own attribute comes first. A test with a broker fails when it no longer does.
         self._fetcher.PartitionRecords = self._records

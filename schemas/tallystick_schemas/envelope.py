@@ -28,6 +28,8 @@ TOGETHER: Final = b"TSM2"
 PAYLOAD: Final = "application/vnd.tallystick.message.v1"
 PAYLOAD_TOGETHER: Final = "application/vnd.tallystick.messages.v1"
 MOST_TOGETHER: Final = 16
+MAX_KAFKA_KEY: Final = 8_192
+"""Bytes. It is signed with the rest, and whoever writes to a topic chooses it; the longest of ours name a point and a principal."""
 MAX_MESSAGE_BYTES: Final = 8 << 20
 _MAX_AGENT: Final = 128
 _MAX_KEY: Final = 16
@@ -198,7 +200,7 @@ def _verify(public: bytes, signature: bytes, signed: bytes) -> None:
 
 
 _verify_once: Final = lru_cache(maxsize=64)(_verify)
-"""What was found to fit fits again. What does not is never remembered, so a stranger drives nothing out."""
+"""What was found to fit fits again. What does not is never remembered; who copies true messages can have others forgotten, which costs their check again."""
 
 
 class Opener:
@@ -209,6 +211,8 @@ class Opener:
 
     def open(self, topic: str, key: bytes | None, raw: bytes) -> Opened:
         """The message under `key` of `topic`; ParseError says whose it is not, NoRole that it may become somebody's. One look-up before one signature check."""
+        if key is not None and len(key) > MAX_KAFKA_KEY:
+            raise ParseError(f"its Kafka key has {len(key)} bytes, at most {MAX_KAFKA_KEY} are allowed")
         claim = parse_claim(raw)
         holder = self.keyring.holder(claim.agent, claim.key)
         if holder is None:

@@ -1,12 +1,17 @@
 """Single records of `events` on a real broker: what a finding or an order rests on is read where it stands, whatever lies beside it."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaProducer
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from tests.support.recorder_kafka import Broker, broker
 
+from tallystick_infra.kafka.broker import free_port
+from tallystick_producers.consumer import Consumer
+from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS
 from tallystick_stream_jobs.responder import record_reader
 from tallystick_stream_jobs.responder.record_reader import RecordReader
@@ -41,6 +46,31 @@ def test_a_place_that_is_not_there_is_said_and_the_next_is_read(one: Broker, mon
         with pytest.raises(KafkaTimeoutError, match=f"offset {offset}"):
             reader.read(shard, offset)
         assert reader.read(1, 5) == VALUES[5]
+
+
+def test_a_consumer_that_finds_no_broker_leaves_no_thread_behind() -> None:
+    """The library starts one before it looks for a broker, with sockets that it holds: an outage of two hours took all descriptors of a part."""
+    kafka, before = KafkaSettings(f"127.0.0.1:{free_port()}"), threading.active_count()
+    for _ in range(3):
+        with pytest.raises(KafkaError):
+            Consumer(**kafka.client_kwargs(), bootstrap_timeout_ms=200)
+    assert threading.active_count() == before
+
+
+def test_who_warms_holds_up_nobody_who_reads(one: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that does not answer held it for 30 s, and each lock waited."""
+    monkeypatch.setattr(record_reader, "_RECORD_S", 0.5)
+    reader = RecordReader(one.kafka)
+    with reader._guard:
+        reader.warm(4)
+        began = time.monotonic()
+        with pytest.raises(KafkaTimeoutError, match="others still wait"):
+            reader.read(1, 0)
+    assert time.monotonic() - began >= 0.5
+    monkeypatch.setattr(record_reader, "_consumer", lambda _: 1 / 0)
+    reader.warm(4)
+    with pytest.raises(ZeroDivisionError):
+        reader.read(1, 0)
 
 
 def test_a_broker_that_is_away_costs_a_reader_its_connection_and_no_more(one: Broker) -> None:

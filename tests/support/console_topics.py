@@ -21,7 +21,7 @@ class Topics:
 
     def put(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         offset = len(self.records[topic])
-        self.records[topic].append(SimpleNamespace(topic=topic, offset=offset, key=key, value=value, timestamp=0))
+        self.records[topic].append(SimpleNamespace(topic=topic, partition=0, offset=offset, key=key, value=value, timestamp=0))
 
     def connect(self, _settings: Any) -> "TwinConsumer":
         self.consumers.append(TwinConsumer(self))

@@ -1,12 +1,13 @@
 """Single records of `events`, read where they stand: what a finding or an order rests on."""
 
+import contextlib
 import logging
 import threading
 import time
 from typing import Any, Final
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError
 
 from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
@@ -14,6 +15,8 @@ from tallystick_schemas.topics import EVENTS
 
 log: Final = logging.getLogger(__name__)
 _RECORD_S: Final = 5.0
+_WARM_MS: Final = 1_000
+"""A reader waits for it at the most so long, or as long as for a connection."""
 _FETCH_BYTES: Final = 1
 """A broker sends the batch at the place whole, whatever its size (KIP-74), and with this none behind it: they would be unpacked and checked for nothing."""
 
@@ -28,43 +31,59 @@ class RecordReader:
 
     def read(self, shard: int, offset: int) -> bytes:
         """The record at one place; KafkaTimeoutError when it does not come, as for a place that no longer is or never was."""
-        with self._guard:
-            consumer = self._consumer = self._consumer or _consumer(self._kafka)
-            try:
-                return _read(consumer, TopicPartition(EVENTS, shard), offset)
-            except BaseException:
-                self._consumer = None
-                consumer.close()
-                raise
+        deadline = time.monotonic() + _RECORD_S
+        if not self._guard.acquire(timeout=_RECORD_S):
+            raise KafkaTimeoutError(
+                f"others still wait for what {EVENTS} has elsewhere; offset {offset} of partition {shard} was not asked for"
+            )
+        try:
+            self._consumer = self._consumer or _consumer(self._kafka)
+            return _read(self._consumer, TopicPartition(EVENTS, shard), offset, deadline)
+        except BaseException:
+            self._drop()
+            raise
+        finally:
+            self._guard.release()
 
     def warm(self, shards: int) -> None:
-        """Have a connection that stands before a record is wanted: making one takes 0.3 s, for which a lock would wait. Nothing while one is being read."""
+        """Have a connection that stands before a record is wanted: making one takes 0.3 s, for which a lock would wait. Nothing while one is being read.
+
+        It helps and no more, so nothing that goes wrong here is anybody's error.
+        """
         if not self._guard.acquire(blocking=False):
             return
         try:
             self._consumer = self._consumer or _consumer(self._kafka)
-            self._consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
-        except KafkaError as error:
+            self._consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)], timeout_ms=_WARM_MS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, who reads next makes a new one and hears of it
             log.warning("%s cannot be read (%s: %s)", EVENTS, type(error).__name__, error)
-            consumer, self._consumer = self._consumer, None
-            if consumer is not None:
-                consumer.close()
+            self._drop()
         finally:
             self._guard.release()
+
+    def _drop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(Exception):
+                consumer.close()
 
 
 def _consumer(kafka: KafkaSettings) -> Consumer:
     """One that fetches little and waits for nothing: a single record is wanted, it is there, and what stands behind it is not wanted."""
     return Consumer(
-        **kafka.client_kwargs(), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=1, max_partition_fetch_bytes=_FETCH_BYTES
+        **kafka.client_kwargs(),
+        group_id=None,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=1,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        bootstrap_timeout_ms=round(_RECORD_S * 1000),
     )
 
 
-def _read(consumer: Any, partition: TopicPartition, offset: int) -> bytes:
+def _read(consumer: Any, partition: TopicPartition, offset: int, deadline: float) -> bytes:
     if consumer.assignment() != {partition}:
         consumer.assign([partition])
     consumer.seek(partition, offset)
-    deadline = time.monotonic() + _RECORD_S
     while time.monotonic() < deadline:
         for record in consumer.poll(timeout_ms=200, max_records=1).get(partition, []):
             if record.offset != offset:  # the place is gone, or never was: the client went to the beginning

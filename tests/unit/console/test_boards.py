@@ -1,6 +1,7 @@
 """The console's state: tail, findings, locks, orders, health, and the messages that change them."""
 
 import asyncio
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.console import LOG, Simulator, make_event
-from tests.support.signing import Speaker, opener
+from tests.support.signing import Speaker, directive, opener
 
 from tallystick_dashboard.acts import give_order, make_order, order_attrs
 from tallystick_dashboard.boards import FindingBoard, LockBoard, OrderBoard
@@ -19,7 +20,7 @@ from tallystick_dashboard.feed import Tail, tail_cells
 from tallystick_dashboard.grid import plain, table
 from tallystick_dashboard.health import Observed, Waiting, age_text, health_strip
 from tallystick_dashboard.hub import Hub
-from tallystick_dashboard.intake import take_message
+from tallystick_dashboard.intake import Origin, take_message
 from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, lift_button, plan_view
 from tallystick_dashboard.ports import Closing
 from tallystick_dashboard.sessions import Session
@@ -27,7 +28,7 @@ from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.ui import html
 from tallystick_schemas.blast_radius import Hit, Plan
 from tallystick_schemas.locks import UNREADABLE, LockTopic
-from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_json
+from tallystick_schemas.messages import Decision, Finding, Lock, Point, VerifiedBatch, VerifiedSegment, encode_batch, encode_json
 from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
@@ -58,9 +59,12 @@ LOCK = Lock(
 SESSION = Session("s1", "ana", NOW, NOW)
 
 
-def batch(count: int, index: int = 0) -> VerifiedBatch:
+INDEXES = itertools.count()
+
+
+def batch(count: int) -> VerifiedBatch:
     events = [(pos, make_event(NOW, "ana", "artifact.read")) for pos in range(count)]
-    return VerifiedBatch(1, 0, [VerifiedSegment(index, "gateway", "0" * 32, 0, 0, events)], [])
+    return VerifiedBatch(1, 0, [VerifiedSegment(next(INDEXES), "gateway", "0" * 32, 0, 0, events)], [])
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30), st.integers(1, 12), st.integers(1, 12))
@@ -78,26 +82,43 @@ def test_a_viewer_sees_or_misses_every_event_once(steps: list[tuple[int, bool]],
 
 def test_the_rate_is_over_whole_seconds() -> None:
     tail = Tail(10)
+    tail.begin(NOW - 1)
     for second in range(20):
         tail.add(batch(3), NOW + second)
-    assert tail.rate(NOW + 20) is None, "nobody looks, so nobody reads on"
-    tail.look(NOW + 20)
     assert tail.rate(NOW + 20) == 3.0
-    tail.look(NOW + 60)
     assert tail.rate(NOW + 60) == 0.0
+    tail.end()
+    assert tail.rate(NOW + 60) is None, "nothing is read any more"
 
 
 def test_a_tail_that_begins_anew_knows_no_rate_at_first_and_keeps_no_row() -> None:
     tail = Tail(10)
     tail.add(batch(3), NOW)
-    tail.look(NOW)
     tail.begin(NOW)
     assert (tail.since(0, 9).rows, tail.rate(NOW)) == ((), None)
-    tail.add(batch(9), NOW)  # what stood before
+    tail.add(batch(9), NOW + 1, live=False)  # what stood before, however late it comes
     tail.add(batch(4), NOW + 1)
     tail.add(batch(2), NOW + 2)
     assert [tail.rate(NOW + at) for at in (1, 2, 3)] == [None, 4.0, 3.0]
     assert [row.number for row in tail.since(0, 99).rows] == list(range(9, 19))
+
+
+def test_a_copy_of_what_was_taken_is_no_row() -> None:
+    """A true message copied 500 times was 501 rows, and as much of the rate."""
+    tail, true = Tail(100), [batch(2), batch(3)]
+    tail.begin(NOW - 1)
+    for one in (true[0], true[0], true[1], true[0], true[1]):
+        tail.add(one, NOW)
+    assert (tail.total, tail.rate(NOW + 1)) == (5, 5.0)
+
+
+def test_what_was_made_for_another_partition_is_nobodys_word_here() -> None:
+    hub = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, Simulator(), Simulator())
+    hub.opener.keyring.take(directive("notary"))
+    body = encode_batch(VerifiedBatch(2, 0, [VerifiedSegment(1, "gateway", "0" * 32, 0, 0, [(0, b"{}")])], [], 2))
+    value = Speaker("notary", deployment=LOG.deployment).says(VERIFIED, None, body)
+    assert take_message(hub, VERIFIED, None, value, Origin(0)) is not None
+    assert (take_message(hub, VERIFIED, None, value, Origin(2)), hub.tail.total) == (None, 1)
 
 
 def test_cells_of_what_is_no_event_say_so() -> None:
