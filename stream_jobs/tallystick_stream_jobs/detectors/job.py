@@ -21,7 +21,7 @@ from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
 from ..errors import SnapshotFenced
 from ..fence import claim_fence
-from ..patience import wait_for_role
+from ..patience import PatientOpener, wait_for_role
 from ..shell import BatchJob, Message, Outlet, Voice, run_jobs
 from ..triage.desk import Desk, open_desk
 from ..triage.feedback import FeedbackLane, Told, store_books
@@ -268,7 +268,7 @@ def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     outlet = Outlet(settings.kafka)
     with closing(LiveRoles(settings.kafka, settings.log)) as roles, Recorder.open(agent) as recorder:
         wait_for_role(roles, "notary")
-        claim, opener = partial(claim_fence, settings.kafka, recorder, PART), roles.opener
+        claim, opener = partial(claim_fence, settings.kafka, recorder, PART), PatientOpener(roles.opener)
         voice = Voice(signer_of(agent), claim(-1))
         desk = open_desk(settings.policy_file, settings.state_dir, recorder, told_by(opener.keyring))
         with closing(StateTopic(settings.kafka)) as topic:
