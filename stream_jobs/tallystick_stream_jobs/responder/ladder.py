@@ -25,7 +25,6 @@ _ALONE: Final[dict[str, Rung]] = {
     "D13": "suspend",
     "D14": "recommend",
     "D15": "step-up",
-    **dict.fromkeys(("R01", "R02", "R04", "R05", "R06", "R07"), "recommend"),
 }
 _TOGETHER: Final[dict[str, Rung]] = {
     **_ALONE,
@@ -49,8 +48,10 @@ _FAMILIES: Final[dict[str, str]] = {
     "D13": "decoys",
     "D14": "other findings",
 }
-_NEVER_SECOND: Final = frozenset({"D12", "D14", "R01", "R02", "R04", "R05", "R06", "R07"})
-"""About agents, made of other findings, or about our own work: no witness against a principal."""
+_NEVER_SECOND: Final = frozenset({"D12", "D14"})
+"""About agents, or made of other findings: no witness against a principal."""
+_OUR_WORK: Final = "R"
+"""So begin findings of the responder and the outbox, about what they did, whatever comes after it: they tell people, and lock nobody."""
 _SIGNALS_THAT_COUNT: Final[dict[str, frozenset[str]]] = {"D04": frozenset({"D06", "D07a", "D07b"})}
 """A signal is no second voice, except where the table of detectors says so."""
 
@@ -67,6 +68,8 @@ def asked(finding: Finding) -> Rung:
 
 def most(detector: str, *, seconded: bool) -> Rung:
     """The highest rung that a detector reaches. One that the table does not name is somebody's own rule: at most step-up."""
+    if detector.startswith(_OUR_WORK):
+        return "recommend"
     return (_TOGETHER if seconded else _ALONE).get(detector, "step-up")
 
 
@@ -77,7 +80,7 @@ def family(detector: str) -> str:
 
 def seconds(finding: Finding, detector: str, act: str, shared: bool) -> bool:
     """Whether what `detector` said (`act`) backs a finding: another kind of evidence, and for own rules not the very same events (`shared`)."""
-    if detector in _NEVER_SECOND or family(detector) == family(finding.detector):
+    if detector in _NEVER_SECOND or detector.startswith(_OUR_WORK) or family(detector) == family(finding.detector):
         return False
     if shared and "own rules" in (family(detector), family(finding.detector)):
         return False

@@ -30,6 +30,8 @@ from tallystick_stream_jobs.responder.names import imitated, same_person
         ("D12", "signal", "note"),
         ("D14", "suspend", "recommend"),
         ("my-rule", "suspend", "step-up"),
+        ("R03", "suspend", "recommend"),
+        ("R99", "step-up", "recommend"),  # the outbox's key may sign any finding that begins so
     ],
 )
 def test_what_one_finding_does(detector: str, act: str, choice: str) -> None:
@@ -51,6 +53,8 @@ def test_what_one_finding_does(detector: str, act: str, choice: str) -> None:
         (("my-rule", "alert"), ("D01", "step-up"), "suspend"),
         (("my-rule", "alert"), ("other-rule", "step-up"), "step-up"),
         (("D01", "alert"), ("D05", "alert"), "recommend"),
+        (("R03", "alert"), ("D01", "step-up"), "step-up"),
+        (("R99", "suspend"), ("D01", "step-up"), "step-up"),
     ],
 )
 def test_what_a_second_detector_adds(first: tuple[str, str], second: tuple[str, str], choice: str) -> None:
