@@ -89,7 +89,7 @@ class LogSettings:
     sealer_keys: tuple[bytes, ...] = ()
     seal_interval_s: float = 2.0
     command_agents: tuple[str, ...] = ("console", "cli")
-    """Agents whose `credential.suspend` and `credential.resume` are orders, not just news."""
+    """Agents whose closing of a finding counts. Whose orders count is a matter of the role `commander`."""
 
     def origin(self, shard: int) -> str:
         """The name of a shard's log."""
