@@ -4,10 +4,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from kafka import TopicPartition
 from tests.support.console import LOG, Simulator, theft_finding
 from tests.support.console_topics import Topics
 from tests.support.signing import Speaker, directive, role_key
@@ -190,6 +192,20 @@ def test_the_tail_is_read_while_somebody_looks_and_from_shortly_before(world: Wo
         "rows of before do not stand beside what came later"
     )
     assert hub.tail.rate(hub.clock() + 3) == 0.0, "what was there before counts for no rate"
+
+
+def test_what_was_there_before_is_shown_by_its_times_and_not_partition_by_partition() -> None:
+    hub = Hub(ConsoleSettings(secret_file="", state_dir=""), LOG, Simulator(), Simulator())
+    hub.opener.keyring.take(directive("notary"))
+    feed, notary = KafkaFeed(hub, KafkaSettings("nowhere")), Speaker("notary", deployment=LOG.deployment)
+    feed._ends = {TopicPartition(VERIFIED, part): 2 for part in (0, 1)}
+    for part, offset, timestamp in ((0, 0, 10), (0, 1, 30), (1, 0, 20), (1, 1, 40), (0, 2, 50)):
+        assert not hub.tail.total or timestamp == 50, "nothing is shown before all partitions are read up to where they ended"
+        segment = VerifiedSegment(offset, "a", "0" * 32, 0, 0, [(0, b"%d" % timestamp)])
+        value = notary.says(VERIFIED, None, encode_batch(VerifiedBatch(2, 0, [segment], [], part)))
+        record = SimpleNamespace(topic=VERIFIED, partition=part, offset=offset, key=None, value=value, timestamp=timestamp)
+        feed._take(TopicPartition(VERIFIED, part), record)
+    assert [row.raw for row in hub.tail.since(0, 9).rows] == [b"10", b"20", b"30", b"40", b"50"]
 
 
 def test_a_topic_that_was_made_anew_is_read_from_its_beginning(world: World) -> None:
