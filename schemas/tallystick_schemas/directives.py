@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from .errors import ParseError
 from .headers import Directive, Kind
 from .records import Record, parse_record, signed_bytes
+from .signatures import fits
 
 RULES: Final = "rules"
 """Which rules the fold follows from here on; subject empty, value `{"level":2}`. Level 1, without any such record, knows no directives."""
@@ -55,8 +53,6 @@ def signed_directive(record: Record, operators: Mapping[str, bytes]) -> Directiv
         raise ParseError(f"a directive by key {header.key}, which is not pinned as an operator's")
     if record.body:
         raise ParseError("a directive with a body")
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(record.sig, signed_bytes(record.kind, record.header_raw))
-    except InvalidSignature as error:
-        raise ParseError("a directive whose signature does not fit") from error
+    if not fits(public, record.sig, signed_bytes(record.kind, record.header_raw)):
+        raise ParseError("a directive whose signature does not fit")
     return header

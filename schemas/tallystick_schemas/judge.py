@@ -1,11 +1,7 @@
 """Verdicts 5 to 0 of SPEC section 6, in its order, and what an accepted record changes. Verdicts 8 and 9 fell while parsing."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .bodies import Body, BodyRefused
 from .directives import RULES, level_of, place_of
@@ -15,6 +11,7 @@ from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, Se
 from .keys import key_id
 from .records import Record, signed_bytes
 from .segments import genesis_link, segment_link
+from .signatures import fits
 from .state import MAX_RUNS, Agent, Key, Run, Said, State, fill_gap, is_missing, open_gap
 from .verdicts import Verdict
 
@@ -37,9 +34,7 @@ def judge(pinned: Pinned, state: State, record: Record, examine: Callable[[Recor
     signer = _signer(pinned, state, record)
     if isinstance(signer, Verdict):
         return signer, None, _WHY[signer]
-    try:
-        _public_key(signer).verify(record.sig, signed_bytes(record.kind, record.header_raw))
-    except InvalidSignature:
+    if not fits(signer, record.sig, signed_bytes(record.kind, record.header_raw)):
         return Verdict.BAD_SIGNATURE, None, "the signature does not fit header and key"
     try:
         body = examine(record)
@@ -53,11 +48,6 @@ _WHY = {
     Verdict.UNKNOWN_KEY: "the key is not enrolled in this shard, or not pinned for this kind of record",
     Verdict.REVOKED_KEY: "the key was revoked",
 }
-
-
-@lru_cache(maxsize=4096)
-def _public_key(raw: bytes) -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _signer(pinned: Pinned, state: State, record: Record) -> bytes | Verdict:

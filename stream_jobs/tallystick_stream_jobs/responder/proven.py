@@ -5,9 +5,6 @@ It says that an agent with a role signed these events. It does not say that the 
 
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from tallystick_schemas.bodies import BodyRefused, examine_body
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Event
@@ -16,6 +13,7 @@ from tallystick_schemas.messages import Place
 from tallystick_schemas.orders import Order, order_of
 from tallystick_schemas.records import parse_record, signed_bytes
 from tallystick_schemas.roles import Holder, Keyring
+from tallystick_schemas.signatures import fits
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,8 @@ def prove(raw: bytes, keyring: Keyring, *, revoked: bool = False) -> Proven:
     holder = keyring.holder(header.agent, header.key)
     if holder is None or not (holder.active or revoked):
         raise ParseError(f"the segment is signed by key {header.key} of {header.agent}, to which no operator gives a role now")
-    try:
-        Ed25519PublicKey.from_public_bytes(holder.public).verify(record.sig, signed_bytes(record.kind, record.header_raw))
-    except InvalidSignature as error:
-        raise ParseError(f"{header.agent} did not sign this segment") from error
+    if not fits(holder.public, record.sig, signed_bytes(record.kind, record.header_raw)):
+        raise ParseError(f"{header.agent} did not sign this segment")
     try:
         body = examine_body(record)
     except BodyRefused as error:

@@ -5,9 +5,6 @@ from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from tallystick_schemas.entries import Entry, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Event, parse_event
@@ -16,6 +13,7 @@ from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
 from tallystick_schemas.messages import Place
 from tallystick_schemas.records import signed_bytes
 from tallystick_schemas.roles import Holder, Keyring, Role
+from tallystick_schemas.signatures import fits
 from tallystick_schemas.standing import Standing
 
 log: Final = logging.getLogger(__name__)
@@ -73,10 +71,8 @@ def _stored(place: Place, cited: Cited, entry: bytes | None, keyring: Keyring) -
     holder = keyring.holder(header.agent, header.key)
     if holder is None:
         return None
-    try:
-        Ed25519PublicKey.from_public_bytes(holder.public).verify(signed.sig, signed_bytes(Kind.SEGMENT, signed.header))
-    except InvalidSignature as error:
-        raise ParseError(f"{header.agent} did not sign its segment") from error
+    if not fits(holder.public, signed.sig, signed_bytes(Kind.SEGMENT, signed.header)):
+        raise ParseError(f"{header.agent} did not sign its segment")
     return Stored(parse_event(cited.raw), place, holder)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -76,7 +75,7 @@ def _from_the_end(before: Callable[..., Any]) -> Callable[..., Any]:
 COMMANDER: Final = Guard("a commander signed the record", wrapped(proven, "prove", _commanding))
 RECORD_SIGNATURE: Final = Guard(
     "the record's signature",
-    instead(proven, "Ed25519PublicKey", SimpleNamespace(from_public_bytes=lambda _: SimpleNamespace(verify=lambda *_: None))),
+    instead(proven, "fits", lambda *_: True),
 )
 RECORD_BODY: Final = Guard("the record's events are what it signs", instead(proven, "examine_body", _whatever_it_holds))
 ROLES_GIVEN: Final = Guard("the roles that an operator gave", wrapped(Keyring, "holder", _any_role))
