@@ -1,8 +1,10 @@
-"""The guard of one child: `guard.py PIPE COMMAND…`. Imports next to nothing, since one runs beside every part.
+"""The guard of one child: `guard.py PIPE BEHIND COMMAND…`. Imports next to nothing, since one runs beside every part.
 
-It starts the command in its own process group, hands SIGTERM and SIGINT on, and ends the group when the pipe's other end closes.
+It stands back behind other processes by BEHIND (nice(1)), starts the command in its own process group, hands SIGTERM and SIGINT on, and
+ends the group when the pipe's other end closes.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -10,7 +12,9 @@ import sys
 
 
 def main() -> int:
-    pipe, command = int(sys.argv[1]), sys.argv[2:]
+    pipe, behind, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    if behind:
+        _stand_back(behind)
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
@@ -30,6 +34,13 @@ def main() -> int:
         if pid:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
+
+
+def _stand_back(behind: int) -> None:
+    os.nice(behind)
+    # Where Linux groups processes by session (sched(7), autogroup), nice counts among those of one session alone, and this between them.
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib is more than this process is
+        group.write(str(behind))
 
 
 if __name__ == "__main__":

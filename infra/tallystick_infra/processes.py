@@ -69,14 +69,14 @@ class Child:
             self.alive = -1
 
 
-def spawn(name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Child:
-    """Start `argv` under a guard; its output goes to the end of `log` (mode 0600)."""
+def spawn(name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, behind: int = 0) -> Child:
+    """Start `argv` under a guard; its output goes to the end of `log` (mode 0600). `behind`: how far it stands back where processors are scarce (nice(1))."""
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     reader, writer = os.pipe()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_GUARD), str(reader), *argv],
+            [sys.executable, "-I", "-S", str(_GUARD), str(reader), str(behind), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -236,6 +236,16 @@ def test_a_plan_shows_whom_a_lock_would_hit(supervisor):
     assert [lock["subject"] for lock in cli(supervisor, "locks")["locks"]] == ["credential:cred-1"], "a plan locks nobody"
 
 
+def test_what_nobody_waits_for_stands_back(supervisor):
+    """On two cores the store's merges would take turns with whoever locks a thief."""
+    nice = {
+        name: psutil.Process(supervisor.children[name].pid).nice()
+        for name in ("clickhouse", "sealer", "notary", "responder", "gateway", "console")
+    }
+    assert nice["notary"] == nice["responder"] == nice["gateway"] == nice["console"] == os.nice(0)
+    assert nice["clickhouse"] == nice["sealer"] == os.nice(0) + 5
+
+
 def test_doctor_sees_what_runs(supervisor):
     """Once the ledger is sealed: the sealer may have died with the broker above, and doctor looks at how old its last checkpoint is."""
     check_history(supervisor)

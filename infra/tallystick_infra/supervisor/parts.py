@@ -4,11 +4,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 JOBS = ("notary", "detectors", "responder", "outbox")
 START_ORDER = ("kafka", "clickhouse", "notary", "detectors", "responder", "outbox", "sealer", "signals", "gateway", "console")
 STOP_ORDER = (("console", "gateway", "signals"), ("sealer", "detectors", "responder", "outbox"), ("notary",), ("clickhouse", "kafka"))
 """Doors first, then what reads the stores, then the stores: nobody loses what he was writing."""
+
+_BEHIND: Final = {"clickhouse": 5, "sealer": 5}
+"""Nobody waits for them on the way from an event to a lock, and merging takes what it gets."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,11 @@ class Part:
     name: str
     command: list[str]
     ready: Callable[[], bool] | None = None
+
+    @property
+    def behind(self) -> int:
+        """How far it stands back where processors are scarce (nice(1))."""
+        return _BEHIND.get(self.name, 0)
 
 
 def own_command(data: Path, *arguments: str) -> list[str]:

@@ -235,7 +235,7 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         self._parts[part.name] = part
-        self.children[part.name] = spawn(part.name, part.command, self.part_log(part.name), _environment())
+        self.children[part.name] = spawn(part.name, part.command, self.part_log(part.name), _environment(), part.behind)
         self._backoffs.setdefault(part.name, Backoff()).started(time.monotonic())
 
     def _restart(self, name: str) -> None:

@@ -180,3 +180,16 @@ def test_a_child_that_does_not_listen_is_ended(tmp_path: Path) -> None:
     assert child.stop(grace_s=0.2) != 0
     assert child.poll() is not None
     assert ((tmp_path / "log").stat().st_mode & 0o777) == 0o600
+
+
+def test_a_child_stands_as_far_back_as_is_said(tmp_path: Path) -> None:
+    """Among all processes: where Linux groups them by session, being nice counts within one alone."""
+    program = "import os, pathlib; g = pathlib.Path('/proc/self/autogroup'); print(os.nice(0), g.read_text() if g.exists() else 'nice 5')"
+    before = os.nice(0)
+    for behind in (0, 5):
+        child = spawn("child", [sys.executable, "-c", program], tmp_path / str(behind), behind=behind)
+        assert child.process.wait(20) == 0
+        child.close()
+    assert (tmp_path / "0").read_text().split()[0] == str(before)
+    assert (tmp_path / "5").read_text().split()[0] == str(before + 5)
+    assert (tmp_path / "5").read_text().split()[-1] == "5"
