@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from kafka import KafkaProducer
 
 from tallystick_producers.keyring import read_opener
-from tallystick_schemas.directives import ADOPT
+from tallystick_schemas.directives import ADOPT, LEVEL
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.messages import ADOPT_KEY, ROLE_KEY
 from tallystick_schemas.roles import Holder, Keyring, Mandate
@@ -20,8 +21,10 @@ from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import EVENTS, LOCKS
 
 from .built_in import BUILT_IN, mandate_of
-from .enrolment import Directives
+from .enrolment import Directives, RulesSaid
 from .operator import Operator
+
+_NO_RULES: Final = RulesSaid(-1, 1)
 
 
 def role_key(holder: Holder) -> bytes:
@@ -74,8 +77,8 @@ def newer(known: Keyring, place: Keyring) -> list[Holder]:
 class Plan:
     """What has to be sent, in this order."""
 
-    rules: list[int]
-    """Shards without rules. Theirs go first: a directive before the one about rules would be malformed."""
+    rules: list[tuple[int, int]]
+    """(shard, number) of the directives about rules: where there are none or older ones. They go first: another one before them would be malformed."""
     topic: list[Holder]
     ledger: list[Holder]
     adopts: list[tuple[str, bytes]]
@@ -107,8 +110,7 @@ class Control:
             if known.holder(name, key_id(public)) is None:
                 known.take(self.operator.give_role(name, _own_mandate(name, public), 0, self.clock()))
         adopts = [(part, self.operator.directive(ADOPT, part, {}, _next(part, topic, ledger.keyring), self.clock())) for part in self.adopt]
-        unruled = [shard for shard in range(self.log.shards) if shard not in ledger.levels]
-        return Plan(unruled, newer(known, topic), newer(known, ledger.keyring), adopts)
+        return Plan(_behind(self.log.shards, ledger), newer(known, topic), newer(known, ledger.keyring), adopts)
 
     def ensure(self, kafka: KafkaSettings, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
         """Carry the plan out; what was sent. Nobody else may give roles meanwhile."""
@@ -116,8 +118,8 @@ class Control:
         if not plan.records:
             return plan
         with sending(kafka) as send:
-            for shard in plan.rules:
-                send(EVENTS, None, self.operator.follow_rules(self.clock()), shard)
+            for shard, number in plan.rules:
+                send(EVENTS, None, self.operator.follow_rules(number, self.clock()), shard)
             for holder in plan.topic:
                 send(LOCKS, role_key(holder), holder.raw, None)
             # If we crash here, the next start finds the records on `locks` and sends the same bytes; one that came twice is "seen".
@@ -128,6 +130,12 @@ class Control:
                 send(EVENTS, part.encode(), record, None)
                 send(LOCKS, ADOPT_KEY + part.encode(), record, None)
         return plan
+
+
+def _behind(shards: int, ledger: Directives) -> list[tuple[int, int]]:
+    """(shard, next number) where rules of this version are not in force yet. Later ones stay: who put them there knows better."""
+    said = [(shard, ledger.rules.get(shard, _NO_RULES)) for shard in range(shards)]
+    return [(shard, rules.n + 1) for shard, rules in said if rules.level is not None and rules.level < LEVEL]
 
 
 def _next(part: str, *places: Keyring) -> int:

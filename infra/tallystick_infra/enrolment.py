@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from tallystick_schemas.directives import ADOPT, AGENT, RULES, open_directive
+from tallystick_schemas.directives import ADOPT, AGENT, RULES, level_of, open_directive
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
@@ -33,13 +34,20 @@ class EnrolledAgent(msgspec.Struct, frozen=True):
     """Base64 of the raw bytes."""
 
 
+class RulesSaid(NamedTuple):
+    """The newest directive about a shard's rules: its number, and the level that it puts in force (None: one that this version does not have)."""
+
+    n: int
+    level: int | None
+
+
 @dataclass
 class Directives:
     """What the operator's directives in the ledger say. `unbelieved` are entries that no pinned operator signed: the store lies, or a key is not pinned."""
 
     keyring: Keyring
-    levels: dict[int, int] = field(default_factory=dict)
-    """Shard -> number of the newest directive about rules."""
+    rules: dict[int, RulesSaid] = field(default_factory=dict)
+    """By shard that has any."""
     unbelieved: int = 0
 
 
@@ -53,7 +61,7 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
             record = frame_record(entry.kind, entry.header, entry.sig, b"")
             directive = open_directive(record, pinned)
             if directive.about == RULES:
-                found.levels[shard] = max(directive.n, found.levels.get(shard, -1))
+                found.rules[shard] = RulesSaid(directive.n, level_of(directive))  # in the order of the shard, where numbers rise
             elif directive.about in (AGENT, ADOPT):
                 found.keyring.take(record)
         except ParseError:

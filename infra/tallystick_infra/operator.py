@@ -82,9 +82,9 @@ class Operator:
             raise BadOrder(f"the directive about {subject[:140] or about!r}", str(error)) from error
         return record
 
-    def follow_rules(self, now: float) -> bytes:
-        """The first directive of a shard: from it on the shard has directives (SPEC section 5)."""
-        return self.directive(RULES, "", {"level": LEVEL}, 0, now)
+    def follow_rules(self, n: int, now: float) -> bytes:
+        """From it on a shard follows the newest rules; the one with number 0 is its first directive (SPEC section 5)."""
+        return self.directive(RULES, "", {"level": LEVEL}, n, now)
 
     def give_role(self, agent: str, mandate: Mandate, n: int, now: float) -> bytes:
         """What the mandate's key may say as `agent`; `n` is above that of every directive about the key before."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.words import counted, noun
@@ -19,8 +20,12 @@ def faults(
 ) -> list[str]:
     """One sentence a fault. `publics`: our own agents' keys as they lie here, None where one is missing; `topic`: the roles that act."""
     found = [fault for name, public in publics.items() if (fault := _of_part(name, public, topic))]
-    if unruled := [str(shard) for shard in range(shards) if shard not in ledger.levels]:
+    if unruled := [str(shard) for shard in range(shards) if shard not in ledger.rules]:
         found.append(f"{noun(len(unruled), 'shard')} {', '.join(unruled)} {noun(len(unruled), 'has', 'have')} no directives yet")
+    if older := [str(shard) for shard, rules in sorted(ledger.rules.items()) if rules.level is not None and rules.level < LEVEL]:
+        found.append(
+            f"{noun(len(older), 'shard')} {', '.join(older)} {noun(len(older), 'follows', 'follow')} rules older than level {LEVEL}"
+        )
     for one in agents:
         holder = topic.holder(one.agent, one.key)
         if one.revoked and holder is not None and holder.active:

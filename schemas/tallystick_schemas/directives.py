@@ -1,21 +1,25 @@
 """Directives (SPEC section 5): what the operator says about rules and agents. This module reads them; the fold keeps them without reading on."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-from .errors import ParseError
-from .headers import Directive, Kind
+from .errors import ParseError, RulesUnknown
+from .headers import Directive, Kind, parse_header
 from .records import Record, parse_record, signed_bytes
 from .signatures import fits
+from .state import State
 
 RULES: Final = "rules"
-"""Which rules the fold follows from here on; subject empty, value `{"level":2}`. Level 1, without any such record, knows no directives."""
+"""Which rules the fold follows from here on; subject empty, value `{"level":3}`. Level 1, without any such record, knows no directives."""
 AGENT: Final = "agent"
 """What one key of an agent may say; subject `<agent> <key id>`, value as `roles.Mandate`."""
 ADOPT: Final = "adopt"
 """State of an earlier version that may be read on, once; subject is the part's name."""
-LEVEL: Final = 2
+LEVEL: Final = 3
 """The newest rules that this version has."""
+SAID_RULES: Final = f"{RULES} "
+"""Where the directive about rules is kept: `place_of` it."""
 
 
 def place_of(directive: Directive) -> str:
@@ -27,6 +31,26 @@ def level_of(directive: Directive) -> int | None:
     """The level that a directive about rules puts in force; None where this version does not have it."""
     level = directive.value.get("level")
     return level if isinstance(level, int) and not isinstance(level, bool) and 2 <= level <= LEVEL else None
+
+
+def level_in_force(state: State) -> int:
+    """The level of the rules that a shard follows after its newest entry; RulesUnknown where this version does not have it."""
+    said = state.directives.get(SAID_RULES)
+    if said is None:
+        return 1
+    directive = _kept(said.header)
+    level = level_of(directive)
+    if level is None:
+        raise RulesUnknown(state.shard, directive.value.get("level"), LEVEL)
+    return level
+
+
+@lru_cache(maxsize=64)
+def _kept(header: str) -> Directive:
+    """A directive as the state keeps it. Asked for at each segment, so it is read once."""
+    directive = parse_header(Kind.DIRECTIVE, header.encode())
+    assert isinstance(directive, Directive)
+    return directive
 
 
 def opens_level(raw: bytes, operators: Mapping[str, bytes]) -> bool:

@@ -94,8 +94,8 @@ class OffsetsMissing(FoldError):
 class RulesUnknown(FoldError):
     """A directive asks for rules that came after this version."""
 
-    def __init__(self, shard: int, level: object) -> None:
+    def __init__(self, shard: int, level: object, known: int) -> None:
         super().__init__(
-            f"shard {shard}: the operator put the rules of level {level!r} in force, and this version has those up to level 2; "
+            f"shard {shard}: the operator put the rules of level {level!r} in force, and this version has those up to level {known}; "
             "fold this history with the version that the directive was made by, or a later one"
         )

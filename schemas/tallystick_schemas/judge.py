@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .bodies import Body, BodyRefused
-from .directives import RULES, level_of, place_of
+from .directives import LEVEL, RULES, level_of, place_of
 from .encoding import from_base64
 from .errors import RulesUnknown
 from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
@@ -146,7 +146,7 @@ def apply(state: State, record: Record) -> None:
         state.generation, state.offset = header.generation, -1
     elif isinstance(header, Directive):
         if header.about == RULES and level_of(header) is None:
-            raise RulesUnknown(state.shard, header.value.get("level"))
+            raise RulesUnknown(state.shard, header.value.get("level"), LEVEL)
         state.directives[place_of(header)] = Said(header.n, record.header_raw.decode())
     else:
         assert isinstance(header, Erase)  # erasing is the store's act; the log keeps the record and changes nothing else

@@ -16,9 +16,10 @@ from tests.support.signing import OPERATORS, directive, key_of, public_of
 from tallystick_infra import enrolling
 from tallystick_infra.cli import agents, main
 from tallystick_infra.deployment import Deployment
-from tallystick_infra.enrolment import read_directives
+from tallystick_infra.enrolment import RulesSaid, read_directives
 from tallystick_infra.errors import BadOrder
 from tallystick_infra.operator import Operator
+from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.encoding import to_base64
 from tallystick_schemas.entries import Entry, encode_entry
 from tallystick_schemas.headers import Enrol, Kind, Revoke, SegmentHeader, encode_header
@@ -57,7 +58,7 @@ HISTORY: list[tuple[Kind, Any, Verdict]] = [
 ]
 """The entry at place n was appended n seconds after START."""
 SAID = [
-    Operator(OPERATOR_KEY).follow_rules(START),
+    Operator(OPERATOR_KEY).follow_rules(0, START),
     directive("trainer", ("recorder",), scope=Scope(actions=["model.*"]), n=3, operator=OPERATOR_KEY),
     directive("trainer", ("point",), n=2, operator=OPERATOR_KEY),
     directive("trainer2", ("responder",), operator=key_of("whoever keeps the store")),
@@ -164,7 +165,7 @@ def test_directives_of_the_ledger_are_believed_for_their_signature_alone(clickho
     client = clickhouse_connect.get_client(**clickhouse.client_kwargs())
     found = read_directives(client, LOG)
     client.close()
-    assert (found.levels, found.unbelieved) == ({0: 0}, 1)
+    assert (found.rules, found.unbelieved) == ({0: RulesSaid(0, LEVEL)}, 1)
     [holder] = found.keyring
     assert (holder.agent, holder.n, holder.roles, holder.scope) == ("trainer", 3, {"recorder"}, Scope(actions=["model.*"]))
 

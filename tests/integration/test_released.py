@@ -19,13 +19,14 @@ from tallystick_infra.control import read_roles
 from tallystick_infra.deployment import Deployment, read_run
 from tallystick_infra.deployment.keyfiles import make_key
 from tallystick_infra.deployment.store_secrets import make_store_secrets
-from tallystick_infra.enrolment import read_directives
+from tallystick_infra.enrolment import RulesSaid, read_directives
 from tallystick_infra.kafka.broker import free_port
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
 from tallystick_infra.supervisor.checks import listens
 from tallystick_producers import Recorder
 from tallystick_producers.gateway.tokens import add_token
+from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.keys import key_id
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
@@ -104,7 +105,7 @@ def test_directives_follow_in_every_shard_and_the_history_still_verifies(migrate
     assert {verdict for _, verdict in directives(deployment)} == {0}
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     found = read_directives(client, deployment.log())
-    assert (found.levels, found.unbelieved) == (dict.fromkeys(range(deployment.log().shards), 0), 0)
+    assert (found.rules, found.unbelieved) == (dict.fromkeys(range(deployment.log().shards), RulesSaid(0, LEVEL)), 0)
     check_history(migrated.supervisor)
 
 

@@ -1,13 +1,15 @@
 """Laws of directives in the fold: before the rules none of them is there, after them the highest number is in force, and snapshots forget nothing."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.test_schemas import OPERATOR, OPERATOR_PUBLIC, PARAMETERS, SEALER, records
 
 from tallystick_schemas.bodies import EMPTY_BODY
-from tallystick_schemas.directives import open_directive
+from tallystick_schemas.directives import LEVEL, level_in_force, open_directive
 from tallystick_schemas.encoding import digest
 from tallystick_schemas.entries import Entry, parse_entry
+from tallystick_schemas.errors import RulesUnknown
 from tallystick_schemas.fold import NO_SIGNATURE, Fold
 from tallystick_schemas.headers import Directive
 from tallystick_schemas.keys import key_id
@@ -27,8 +29,8 @@ def directive(about, subject, n, value, key=OPERATOR, signer=OPERATOR_ID):
     return sign_record(Directive(1, signer, TIME, about, subject, n, value), key)
 
 
-def rules(n=0):
-    return directive("rules", "", n, {"level": 2})
+def rules(n=0, level=2):
+    return directive("rules", "", n, {"level": level})
 
 
 def damaged(record, how, at):
@@ -119,3 +121,27 @@ def test_the_digest_tells_any_two_sets_of_directives_apart(said):
             machine.fold(raw, offset, 1_000 + offset)
     first, second = (machine.state for machine in machines)
     assert (state_digest(first) == state_digest(second)) == (first.directives == second.directives)
+
+
+@given(st.lists(st.integers(2, LEVEL), max_size=4), st.data())
+def test_the_level_is_the_one_that_the_operators_record_put_there(levels, data):
+    """Never what a sender writes, and the same after a snapshot and for who folds the entries again."""
+    said = [rules(n, level) for n, level in enumerate(levels)]
+    others = iter(records())
+    mixed = [next(others), *(raw for one in said for raw in (one, next(others, one)))]
+    machine, again, level = Fold(PARAMETERS), Fold(PARAMETERS), 1
+    for offset, raw in enumerate(mixed):
+        step = machine.fold(raw, offset, 1_000 + offset)
+        again.refold(parse_entry(step.raw), lambda _: EMPTY_BODY)
+        if raw in said:
+            level = levels[said.index(raw)]
+        assert level_in_force(machine.state) == level_in_force(again.state) == level_in_force(copy_state(machine.state)) == level
+
+
+def test_a_state_with_rules_of_a_later_version_has_no_level_here():
+    machine = Fold(PARAMETERS)
+    machine.fold(rules(), 0, 1_000)
+    said = machine.state.directives["rules "]
+    said.header = said.header.replace('{"level":2}', f'{{"level":{LEVEL + 1}}}')
+    with pytest.raises(RulesUnknown, match=f"level {LEVEL + 1} in force, and this version has those up to level {LEVEL}"):
+        level_in_force(machine.state)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tallystick_schemas.directives import ADOPT, AGENT, LEVEL, RULES
+from tallystick_schemas.directives import ADOPT, AGENT, RULES
 from tallystick_schemas.encoding import to_base64
 from tallystick_schemas.headers import Directive, Kind, encode_header
 from tallystick_schemas.records import parse_record
@@ -22,7 +22,7 @@ def header(about: str, subject: str, value: dict[str, Any], n: int = 0, when: in
     return Directive(1, key, at(when), about, subject, n, value)
 
 
-def rules(n: int = 0, level: object = LEVEL, when: int = 1) -> bytes:
+def rules(n: int = 0, level: object = 2, when: int = 1) -> bytes:
     return sign_record(header(RULES, "", {"level": level}, n, when), OPERATOR.private)
 
 
@@ -129,9 +129,9 @@ def build() -> Json:
         "root_leaves": [data.hex() for data in root.data],
         "checkpoints": root.checkpoints,
         "stops_the_fold": [
-            _stop(first, "rules of level 3", rules(2, 3)),
+            _stop(first, "rules of level 4", rules(2, 4)),
             _stop(first, "rules whose level is true", rules(2, True)),
             _stop(first, "rules of level 1", rules(2, 1)),
-            _stop(second, "the first rules are of level 3", rules(0, 3)),
+            _stop(second, "the first rules are of level 4", rules(0, 4)),
         ],
     }

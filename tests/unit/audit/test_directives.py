@@ -73,6 +73,17 @@ def test_the_report_says_how_many_there_are_and_since_when(capsys: pytest.Captur
     assert f"3 directives; 1 of 2 shards by the rules of level 2, the last since {since[:19]}Z" in capsys.readouterr().out
 
 
+def test_a_shard_of_the_commit_before_goes_on_by_the_rules_of_level_3() -> None:
+    """Level 2 up to the record of its operator, the newest from there on; and both are folded again by who verifies."""
+    builder = made()
+    at = builder.directive(0, "rules", "", {"level": 3}, 1).index
+    builder.segment(builder.enrol("late", 0), 2)
+    builder.seal()
+    report = judged(builder.history)
+    assert (report.failures, report.exit_code) == ((), 0)
+    assert [(one.level, one.index) for one in report.rules] == [(3, at), (1, None)]
+
+
 def test_a_history_without_any_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     builder = HistoryBuilder(1)
     builder.seal()
@@ -162,11 +173,11 @@ def test_rules_of_a_later_version_are_told_and_nothing_after_them_is_judged() ->
     """No fault of the history: this verifier is too old for it."""
     history = made().history
     operator = private_key("operator")
-    header = Directive(1, key_id(public_bytes(operator)), wire_time(history.now), "rules", "", 1, {"level": 3})
+    header = Directive(1, key_id(public_bytes(operator)), wire_time(history.now), "rules", "", 1, {"level": 4})
     record = parse_record(sign_record(header, operator))
     put(history, TAKEN, entry_of(history, TAKEN)[1]._replace(header=record.header_raw, sig=record.sig))
     report = judged(history)
     [failure] = [one for one in report.failures if one.step == 5]
     assert (failure.index, failure.outcome, report.integrity, report.completeness) == (TAKEN, "unknown", "unknown", "unknown")
-    assert "the rules of level 3" in failure.reason
+    assert "the rules of level 4" in failure.reason
     assert report.exit_code == 2

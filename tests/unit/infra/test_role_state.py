@@ -4,8 +4,9 @@ import pytest
 from tests.support.signing import OPERATORS, directive, public_of
 
 from tallystick_infra.built_in import BUILT_IN
-from tallystick_infra.enrolment import Directives, EnrolledAgent
+from tallystick_infra.enrolment import Directives, EnrolledAgent, RulesSaid
 from tallystick_infra.role_state import faults, summary, unscoped_agents
+from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Keyring
 
@@ -27,9 +28,11 @@ def enrolled(agent: str, revoked: bool = False) -> EnrolledAgent:
     return EnrolledAgent(agent, key_id(public_of(agent)), 0, revoked, 0, None)
 
 
-def judged(*more: bytes, levels: int = 2, unbelieved: int = 0, agents: tuple[EnrolledAgent, ...] = ()) -> list[str]:
+def judged(
+    *more: bytes, levels: int = 2, level: int | None = LEVEL, unbelieved: int = 0, agents: tuple[EnrolledAgent, ...] = ()
+) -> list[str]:
     topic = ring(*all_roles(), *more)
-    return faults(PUBLICS, topic, Directives(ring(*all_roles()), dict.fromkeys(range(levels), 0), unbelieved), agents, 2)
+    return faults(PUBLICS, topic, Directives(ring(*all_roles()), dict.fromkeys(range(levels), RulesSaid(0, level)), unbelieved), agents, 2)
 
 
 def test_all_is_well() -> None:
@@ -50,13 +53,15 @@ def test_a_part_that_may_not_what_it_must(more: list[bytes], said: str) -> None:
 
 def test_a_part_without_a_role_or_a_key() -> None:
     publics = {"gateway": None, "outbox": public_of("outbox")}
-    assert faults(publics, ring(), Directives(ring(), {0: 0}), (), 1) == ["gateway has no key", "outbox has no role"]
+    assert faults(publics, ring(), Directives(ring(), {0: RulesSaid(0, LEVEL)}), (), 1) == ["gateway has no key", "outbox has no role"]
 
 
 def test_what_the_history_and_the_topic_differ_in() -> None:
     assert judged(levels=1) == ["shard 1 has no directives yet"]
+    assert judged(level=2) == ["shards 0, 1 follow rules older than level 3"]
+    assert judged(level=None) == [], "whoever put later rules in force has a later version"
     assert judged(unbelieved=2) == ["2 directives of the ledger are signed by no pinned operator key"]
-    ledger = Directives(ring(*all_roles(), directive("one", ("recorder",))), {0: 0})
+    ledger = Directives(ring(*all_roles(), directive("one", ("recorder",))), {0: RulesSaid(0, LEVEL)})
     assert faults(PUBLICS, ring(*all_roles()), ledger, (), 1) == ["1 role of the ledger is not on topic locks"]
 
 
