@@ -9,7 +9,19 @@ from typing import Final
 import msgspec
 
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.events import MAX_EVENT_BYTES, TIME_PATTERN, Actor, Event, Resource, Source, Usage, Why, encode_event, parse_event
+from tallystick_schemas.events import (
+    MAX_EVENT_BYTES,
+    TIME_PATTERN,
+    Actor,
+    Event,
+    Resource,
+    Source,
+    Usage,
+    Why,
+    encode_event,
+    is_day,
+    parse_event,
+)
 from tallystick_schemas.names import canonical
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.vocabulary import ACTIONS, Outcome, no_action
@@ -57,7 +69,7 @@ class Encoder:
             if type(actor) is Actor and type(resource) is Resource and {type(why), type(usage), type(source)} <= _OWN:
                 _check(raw, action, time)
             else:
-                parse_event(raw)
+                parse_event(raw, bounded=True)
         except (ParseError, TypeError, ValueError, RecursionError) as error:
             raise InvalidEvent(f"{action}: {error}") from error
         return raw
@@ -106,8 +118,8 @@ def _check(raw: bytes, action: str, time: str | None) -> None:
         raise ParseError(f"an event has {len(raw)} bytes, at most {MAX_EVENT_BYTES} are allowed")
     _decode(raw)  # structs hold whatever they were given: this is the check of types and bounds
     if b"\\u0000" in raw:
-        parse_event(raw)
+        parse_event(raw, bounded=True)
     if action not in ACTIONS:
         raise ParseError(no_action(action))
-    if time is not None and not TIME_PATTERN.fullmatch(time):
-        raise ParseError("time is not YYYY-MM-DDThh:mm:ss.ffffffZ")
+    if time is not None and not (TIME_PATTERN.fullmatch(time) and is_day(time[:10])):
+        raise ParseError("time is not YYYY-MM-DDThh:mm:ss.ffffffZ, on a day from 1900 to 2299 that a calendar has")

@@ -41,12 +41,12 @@ _erasure: Final = msgspec.json.Decoder(Erasure)
 _encode_erasure: Final = msgspec.json.Encoder().encode
 
 
-def examine_body(record: Record) -> Body:
-    """The record's body, checked against its header. BodyRefused with verdict 7 or 10."""
+def examine_body(record: Record, *, bounded: bool = False) -> Body:
+    """The record's body, checked against its header. BodyRefused with verdict 7 or 10. `bounded`: events by the rules of level 3."""
     header = record.header
     if isinstance(header, SegmentHeader):
         items = _items(record.body, header.count, header.root)
-        return Body(items, _events(items), [])
+        return Body(items, _events(items, bounded=bounded), [])
     if isinstance(header, Erase):
         items = _items(record.body, header.count, header.root)
         return Body(items, [], _erasures(items))
@@ -67,14 +67,14 @@ def _items(body: bytes, count: int, root: str) -> list[bytes]:
     return items
 
 
-def _events(items: list[bytes]) -> list[Event]:
-    together = parse_together(items)
+def _events(items: list[bytes], *, bounded: bool) -> list[Event]:
+    together = parse_together(items, bounded=bounded)
     if together is not None:
         return together
     events: list[Event] = []
     try:
         for item in items:
-            events.append(parse_event(item))
+            events.append(parse_event(item, bounded=bounded))
     except ParseError as error:
         raise BodyRefused(Verdict.MALFORMED_EVENT, f"event {len(events)} of the segment: {error}") from error
     return events

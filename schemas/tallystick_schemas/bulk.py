@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from .errors import ParseError
-from .events import MAX_EVENT_BYTES, TIME_PATTERN, Event, parse_event
+from .events import MAX_EVENT_BYTES, TIME_PATTERN, Event, is_day, parse_event
 from .vocabulary import ACTIONS
 
 CHUNK: Final = 512
@@ -25,32 +25,27 @@ _SALTS: Final = re.compile("(?:[A-Za-z0-9_-]{21}[AQgw]\n)*", re.ASCII)
 _TIME_LINE, _SALT_LINE = 28, 23
 
 
-def first_malformed(raws: Sequence[bytes]) -> tuple[int, str] | None:
-    """(position, reason) of the first event that breaks section 2, or None."""
+def first_malformed(raws: Sequence[bytes], *, bounded: bool = False) -> tuple[int, str] | None:
+    """(position, reason) of the first event that breaks section 2, or None. `bounded` as for `parse_event`."""
     for start in range(0, len(raws), CHUNK):
         chunk = raws[start : start + CHUNK]
-        if not all_in_form(chunk):
-            found = _search(chunk)
+        if parse_together(chunk, bounded=bounded) is None:
+            found = _search(chunk, bounded=bounded)
             if found is not None:
                 return start + found[0], found[1]
     return None
 
 
-def _search(raws: Sequence[bytes]) -> tuple[int, str] | None:
+def _search(raws: Sequence[bytes], *, bounded: bool) -> tuple[int, str] | None:
     for position, raw in enumerate(raws):
         try:
-            parse_event(raw)
+            parse_event(raw, bounded=bounded)
         except ParseError as error:
             return position, str(error)
     return None
 
 
-def all_in_form(raws: Sequence[bytes]) -> bool:
-    """Whether every event is certainly good. False says only that each has to be looked at."""
-    return parse_together(raws) is not None
-
-
-def parse_together(raws: Sequence[bytes]) -> list[Event] | None:
+def parse_together(raws: Sequence[bytes], *, bounded: bool = False) -> list[Event] | None:
     """The events when every one is certainly good. None says only that each has to be looked at."""
     lines = b"\n".join([*raws, b""])
     # One byte is looked for much faster than six, and most events have no escapes at all.
@@ -64,7 +59,8 @@ def parse_together(raws: Sequence[bytes]) -> list[Event] | None:
             return None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    return events if _values(events) else None
+    # A known field's number is bounded by its type; an unknown field is not written again, so it is not here.
+    return events if _values(events) and not (bounded and not all(map(is_day, {event.time[:10] for event in events}))) else None
 
 
 def _values(events: Sequence[Event]) -> bool:

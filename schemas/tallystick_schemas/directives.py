@@ -18,6 +18,8 @@ ADOPT: Final = "adopt"
 """State of an earlier version that may be read on, once; subject is the part's name."""
 LEVEL: Final = 3
 """The newest rules that this version has."""
+BOUNDED_LEVEL: Final = 3
+"""From it on numbers and times have bounds."""
 SAID_RULES: Final = f"{RULES} "
 """Where the directive about rules is kept: `place_of` it."""
 
@@ -51,6 +53,11 @@ def _kept(header: str) -> Directive:
     directive = parse_header(Kind.DIRECTIVE, header.encode())
     assert isinstance(directive, Directive)
     return directive
+
+
+def is_bounded(state: State) -> bool:
+    """Whether the rules in force bound numbers and times, so that every reader reads them alike (section 2)."""
+    return level_in_force(state) >= BOUNDED_LEVEL
 
 
 def opens_level(raw: bytes, operators: Mapping[str, bytes]) -> bool:

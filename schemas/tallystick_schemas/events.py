@@ -4,6 +4,8 @@
 """
 
 import re
+from datetime import date
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -16,6 +18,8 @@ from .vocabulary import ACTIONS, ActorKind, Outcome, Sensitivity
 MAX_EVENT_BYTES: Final = 16 * 1024
 _MAX_COUNT: Final = 2**63 - 1
 TIME_PATTERN: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII)
+_YEARS: Final = range(1900, 2300)
+"""What a DateTime64 of the store holds, and every calendar has."""
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]", re.ASCII)
 
 
@@ -106,18 +110,32 @@ def event_leaf(raw: bytes) -> bytes:
     return digest(b"\0" + raw)
 
 
-def parse_event(raw: bytes) -> Event:
-    """The event in `raw`, checked against section 2; ParseError says what is wrong. Unknown fields are allowed."""
+@lru_cache(maxsize=1024)
+def is_day(text: str) -> bool:
+    """Whether a time's first ten characters are a day that every reader's calendar has. Asked for each event, and of few days."""
+    try:
+        return date.fromisoformat(text).year in _YEARS
+    except ValueError:
+        return False
+
+
+def parse_event(raw: bytes, *, bounded: bool = False) -> Event:
+    """The event in `raw`, checked against section 2; ParseError says what is wrong. Unknown fields are allowed.
+
+    `bounded`: by the rules of level 3, under which every reader holds each number and time.
+    """
     if len(raw) > MAX_EVENT_BYTES:
         raise ParseError(f"an event has {len(raw)} bytes, at most {MAX_EVENT_BYTES} are allowed")
     try:
         event = _decoder.decode(raw)
         # Section 2 lets us skip the search for duplicate keys, lone surrogates and nesting where encoding again gives the same bytes.
         if encode_event(event) != raw or b"\\u0000" in raw:
-            check_json(raw)
+            check_json(raw, bounded=bounded)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ParseError(f"not an event: {error}") from error
     _check_values(event)
+    if bounded and not is_day(event.time[:10]):
+        raise ParseError(f"no reader's calendar has the day {event.time[:10]}")
     return event
 
 

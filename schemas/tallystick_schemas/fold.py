@@ -6,10 +6,11 @@ It leaves to the shell: reading offsets in order, the broker's append time, keep
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from .bodies import Body, examine_body
-from .directives import opens_level
+from .directives import is_bounded, opens_level
 from .encoding import digest
 from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
 from .errors import OffsetWentBack, ParseError
@@ -94,10 +95,11 @@ class Fold:
 
     def fold(self, raw: bytes, offset: int, append_ms: int) -> Step:
         """One record from the partition. OffsetWentBack when offsets start again unannounced; nothing else is ever raised."""
+        bounded = self.bounded
         try:
             if not self.knows(raw):
                 raise ParseError("a record of no known kind")
-            record = parse_record(raw)
+            record = parse_record(raw, bounded=bounded)
         except UnsupportedVersion as error:
             frame = parse_frame(raw)
             claimed = _Claimed(frame.kind, frame.header, frame.sig)
@@ -105,7 +107,12 @@ class Fold:
         except ParseError as error:
             header = b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
             return self._finish(_Claimed(0, header, NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
-        return self.fold_record(record, offset, append_ms, examine_body)
+        return self.fold_record(record, offset, append_ms, partial(examine_body, bounded=bounded))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether numbers and times of the next record must be what every reader holds (level 3)."""
+        return is_bounded(self.state)
 
     def knows(self, raw: bytes) -> bool:
         """Whether the rules in force have records of this kind: a directive is one from the operator's own that says so on (step 1)."""
@@ -123,7 +130,7 @@ class Fold:
             return self._finish(claimed, Verdict.MALFORMED, (entry.offset, entry.append_ms))
         kind = _known_kind(entry.kind)
         try:
-            header = parse_header(kind, entry.header)
+            header = parse_header(kind, entry.header, bounded=self.bounded)
         except UnsupportedVersion:
             return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (entry.offset, entry.append_ms))
         return self.fold_record(Record(kind, header, entry.header, entry.sig, b""), entry.offset, entry.append_ms, examine)

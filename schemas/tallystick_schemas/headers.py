@@ -8,7 +8,7 @@ import msgspec
 
 from .encoding import from_base64
 from .errors import ParseError
-from .events import TIME_PATTERN
+from .events import TIME_PATTERN, is_day
 from .keys import check_public_key
 from .strict_json import check_json
 
@@ -153,26 +153,32 @@ def payload_type(kind: int) -> str:
     return f"application/vnd.tallystick.{Kind(kind).name.lower()}.v1+json"
 
 
-def parse_header(kind: Kind, raw: bytes) -> Header:
-    """The header in `raw`. UnsupportedVersion when `v` is an integer other than 1, ParseError for all else that is wrong."""
+def parse_header(kind: Kind, raw: bytes, *, bounded: bool = False) -> Header:
+    """The header in `raw`. UnsupportedVersion when `v` is an integer other than 1, ParseError for all else that is wrong.
+
+    `bounded`: by the rules of level 3, under which every reader holds each number and time.
+    """
     if len(raw) > MAX_HEADER_BYTES:
         raise ParseError(f"a header has {len(raw)} bytes, at most {MAX_HEADER_BYTES} are allowed")
     try:
         header: Header = _decoders[kind].decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        _check_version(raw)
+        _check_version(raw, bounded=bounded)
         raise ParseError(f"not a header of kind {kind.name.lower()}: {error}") from error
-    if encode_header(header) != raw or b"\\u0000" in raw:
-        check_json(raw)
+    # A directive's value may hold any number, in its one form too.
+    if encode_header(header) != raw or b"\\u0000" in raw or (bounded and kind == Kind.DIRECTIVE):
+        check_json(raw, bounded=bounded)
     if header.v != 1:
         raise UnsupportedVersion(f"version {header.v} is not 1")
     _check_values(header)
+    if bounded and not is_day(header.time[:10]):
+        raise ParseError(f"no reader's calendar has the day {header.time[:10]}")
     return header
 
 
-def _check_version(raw: bytes) -> None:
+def _check_version(raw: bytes, *, bounded: bool) -> None:
     """Another version may have any other fields: what must be readable is the JSON object and its `v`."""
-    version = check_json(raw).get("v")
+    version = check_json(raw, bounded=bounded).get("v")
     if isinstance(version, int) and not isinstance(version, bool) and version != 1:
         raise UnsupportedVersion(f"version {version} is not 1")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .bodies import Body, BodyRefused
-from .directives import LEVEL, RULES, level_of, place_of
+from .directives import BOUNDED_LEVEL, LEVEL, RULES, level_in_force, level_of, place_of
 from .encoding import from_base64
 from .errors import RulesUnknown
 from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
@@ -99,9 +99,17 @@ def _place(pinned: Pinned, state: State, record: Record) -> tuple[Verdict, str]:
         if known is not None and not known.active:
             return Verdict.SEEN, "the revocation is already there"
     elif isinstance(header, Directive):
-        said = state.directives.get(place_of(header))
-        if said is not None and header.n <= said.n:
-            return Verdict.SEEN, f"directive {said.n} about the same is already there"
+        return _place_directive(state, header)
+    return Verdict.ACCEPTED, ""
+
+
+def _place_directive(state: State, header: Directive) -> tuple[Verdict, str]:
+    said = state.directives.get(place_of(header))
+    if said is not None and header.n <= said.n:
+        return Verdict.SEEN, f"directive {said.n} about the same is already there"
+    asked, now = level_of(header), level_in_force(state)
+    if header.about == RULES and asked is not None and now >= BOUNDED_LEVEL and asked <= now:
+        return Verdict.SEEN, f"the rules of level {now} are already there, and there is no way back"
     return Verdict.ACCEPTED, ""
 
 

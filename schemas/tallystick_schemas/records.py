@@ -50,10 +50,10 @@ def parse_frame(raw: bytes) -> Frame:
     return Frame(Kind(raw[4]), header, raw[at : at + SIGNATURE_BYTES], body)
 
 
-def parse_record(raw: bytes) -> Record:
-    """The record in `raw`; UnsupportedVersion or ParseError."""
+def parse_record(raw: bytes, *, bounded: bool = False) -> Record:
+    """The record in `raw`; UnsupportedVersion or ParseError. `bounded` as for `parse_header`."""
     kind, header, sig, body = parse_frame(raw)
-    return Record(kind, parse_header(kind, header), header, sig, body)
+    return Record(kind, parse_header(kind, header, bounded=bounded), header, sig, body)
 
 
 def signed_bytes(kind: int, header: bytes) -> bytes:

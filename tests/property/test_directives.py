@@ -134,7 +134,8 @@ def test_the_level_is_the_one_that_the_operators_record_put_there(levels, data):
         step = machine.fold(raw, offset, 1_000 + offset)
         again.refold(parse_entry(step.raw), lambda _: EMPTY_BODY)
         if raw in said:
-            level = levels[said.index(raw)]
+            asked = levels[said.index(raw)]
+            level = max(level, asked) if level >= 3 else asked  # from level 3 on there is no way back
         assert level_in_force(machine.state) == level_in_force(again.state) == level_in_force(copy_state(machine.state)) == level
 
 

@@ -40,6 +40,11 @@ GOOD: dict[str, bytes] = {
     "null-optional-field": _OPEN + b',"why":null}',
     "minus-zero-count": _OPEN + b',"usage":{"bytes":-0}}',
     "february-31": PLAIN.replace(b"2026-11-23", b"2026-02-31"),
+    "unknown-integers-of-64-bits": _OPEN + b',"later":[-9223372036854775808,18446744073709551615,-0]}',
+    "unknown-largest-doubles": _OPEN + b',"later":[1.7976931348623157e308,-1.7976931348623158E+308,1e-999,0e999]}',
+    "first-day": PLAIN.replace(b"2026-11-23", b"1900-01-01"),
+    "last-microsecond": PLAIN.replace(b"2026-11-23T04:00:00.000000", b"2299-12-31T23:59:59.999999"),
+    "february-29": PLAIN.replace(b"2026-11-23", b"2028-02-29"),
     "16384-bytes": _OPEN + b',"attrs":{"x":"' + b"x" * (16_384 - len(_OPEN) - 18) + b'"}}',
 }
 
@@ -91,9 +96,30 @@ BAD: dict[str, tuple[bytes, str]] = {
 }
 
 
+BAD_FROM_LEVEL_3: dict[str, tuple[bytes, str]] = {
+    "unknown-long-integer": (GOOD["unknown-long-integer"], "strict JSON, rule 6"),
+    "unknown-large-float": (GOOD["unknown-large-float"], "strict JSON, rule 6"),
+    "large-float-in-known-object": (PLAIN.replace(b'"kind":"human"', b'"kind":"human","later":{"a":[-1E+309]}'), "strict JSON, rule 6"),
+    "float-that-rounds-beyond": (_OPEN + b',"later":1.7976931348623159e308}', "strict JSON, rule 6"),
+    "integer-2-to-the-64": (_OPEN + b',"later":18446744073709551616}', "strict JSON, rule 6"),
+    "integer-below-minus-2-to-the-63": (_OPEN + b',"later":-9223372036854775809}', "strict JSON, rule 6"),
+    "february-31": (GOOD["february-31"], "the day is on no calendar"),
+    "february-29-of-1900": (PLAIN.replace(b"2026-11-23", b"1900-02-29"), "the day is on no calendar"),
+    "november-31": (PLAIN.replace(b"2026-11-23", b"2026-11-31"), "the day is on no calendar"),
+    "year-0": (PLAIN.replace(b"2026-11-23", b"0000-11-23"), "the year is not 1900 to 2299"),
+    "year-1899": (PLAIN.replace(b"2026-11-23", b"1899-12-31"), "the year is not 1900 to 2299"),
+    "year-2300": (PLAIN.replace(b"2026-11-23", b"2300-01-01"), "the year is not 1900 to 2299"),
+}
+"""Good at levels 1 and 2."""
+
+
 def build() -> Json:
     return {
-        "provenance": provenance("Events of section 2. Good ones with their leaf hash; bad ones make their segment malformed-event (10)."),
+        "provenance": provenance(
+            "Events of section 2. Good ones with their leaf hash; bad ones make their segment malformed-event (10). Those that are bad from level 3 on "
+            "are good before it, and all others are the same at every level."
+        ),
         "good": [{"name": name, "event": raw.hex(), "leaf": event_leaf(raw).hex()} for name, raw in GOOD.items()],
         "bad": [{"name": name, "event": raw.hex(), "rule": rule} for name, (raw, rule) in BAD.items()],
+        "bad_from_level_3": [{"name": name, "event": raw.hex(), "rule": rule} for name, (raw, rule) in BAD_FROM_LEVEL_3.items()],
     }

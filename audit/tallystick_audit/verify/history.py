@@ -125,6 +125,7 @@ class Verification:
             if result.stranger is not None:
                 continue  # the fold stopped before it knew what was erased; integrity fails in `_check_operator`
             _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
+            _check_bounded(result, [piece for piece in pieces if piece.shard == shard], findings)
         unjudged = sealed.stranger or self._check_operator(by_shard, findings)
         for row in [] if sealed.stranger else self._source.strangers(self._log.shards):
             reason = f"table {row.table} has rows of shard {row.shard}, which this deployment does not have"
@@ -211,6 +212,13 @@ def _check_erased(shard: ShardResult, pieces: list[PieceResult], findings: Findi
     if len(erased) > shard.erasable:
         reason = f"{counted(len(erased), 'event')} of this shard lost {noun(len(erased), 'its', 'their')} bytes, and its erase records name {shard.erasable}"
         findings.fail(6, shard.shard, erased[0], reason)
+
+
+def _check_bounded(shard: ShardResult, pieces: list[PieceResult], findings: Findings) -> None:
+    """Events that the rules of level 3 refuse stand before these rules alone."""
+    for piece in pieces:
+        if piece.unbounded is not None and shard.bounded_from is not None and piece.unbounded[0] > shard.bounded_from:
+            findings.fail(6, shard.shard, *piece.unbounded)
 
 
 def _place(failure: Failure) -> tuple[int, int, int]:

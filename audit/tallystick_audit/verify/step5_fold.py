@@ -128,13 +128,13 @@ class Refold:
             reason = f"rejected as {entry.verdict.label}, and the record was not kept: it cannot be judged again"
             self._findings.incomplete(STEP, self._shard, index, reason, Outcome.UNKNOWN)
             raise BodyRefused(entry.verdict, reason)
-        return examine_body(record._replace(body=_body_of(kept)))
+        return examine_body(record._replace(body=_body_of(kept)), bounded=self._fold.bounded)
 
     def _check_kept(self, index: int, entry: Entry, kept: bytes) -> None:
         """The kept bytes are the ones that the entry is about."""
         if entry.kind == Kind.REJECTED:
             header = b'{"length":%d,"sha256":"%b"}' % (len(kept), digest(kept).hex().encode())
-            fits = header == entry.header and not (self._fold.knows(kept) and _is_record(kept))
+            fits = header == entry.header and not (self._fold.knows(kept) and _is_record(kept, bounded=self._fold.bounded))
         else:
             try:
                 frame = parse_frame(kept)
@@ -153,9 +153,9 @@ def _body_of(kept: bytes) -> bytes:
         raise BodyRefused(Verdict.BODY_MISMATCH, f"the record that was kept is no record: {error}") from error
 
 
-def _is_record(raw: bytes) -> bool:
+def _is_record(raw: bytes, *, bounded: bool) -> bool:
     try:
-        parse_record(raw)
+        parse_record(raw, bounded=bounded)
     except ParseError:
         return False
     return True

@@ -65,6 +65,8 @@ class PieceResult:
     events: int = 0
     erased: list[int] = field(default_factory=list)
     """Indexes of segments with rows whose bytes are gone, one for each row."""
+    unbounded: tuple[int, str] | None = None
+    """The last accepted segment with an event that level 3 does not allow, and why: whether that level held is told by the shard's fold."""
 
 
 class LeafDigest:
@@ -133,6 +135,7 @@ class EventCheck:
         """(index, how many events) of each group in `_raws`, which wait for the checks of section 2."""
         self.events = 0
         self.erased: list[int] = []
+        self.unbounded: tuple[int, str] | None = None
 
     def take(self, group: Group) -> None:
         """The rows of one segment."""
@@ -209,14 +212,23 @@ class EventCheck:
             self._check_form()
 
     def _check_form(self) -> None:
-        if first_malformed(self._raws) is not None:
+        if first_malformed(self._raws, bounded=True) is not None:
             at = 0
             for index, count in self._places:
-                found = first_malformed(self._raws[at : at + count])
-                if found is not None:
-                    self._fail(index, f"the segment was accepted, and its event {found[0]} breaks the format: {found[1]}")
+                self._check_segment(index, self._raws[at : at + count])
                 at += count
         self._raws, self._places = [], []
+
+    def _check_segment(self, index: int, raws: list[bytes]) -> None:
+        """By the rules of every level; the newest that only level 3 refuses is kept, since that level never ends once it holds."""
+        found = first_malformed(raws, bounded=True)
+        if found is None:
+            return
+        reason = f"the segment was accepted, and its event {found[0]} breaks the format: {found[1]}"
+        if first_malformed(raws) is None:
+            self.unbounded = index, reason
+        else:
+            self._fail(index, reason)
 
     def _fail(self, index: int, reason: str) -> None:
         self._findings.fail(STEP, self._shard, index, reason)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
-from tallystick_schemas.directives import RULES, level_of
+from tallystick_schemas.directives import BOUNDED_LEVEL, RULES, level_of
 from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.fold import Parameters
@@ -69,6 +69,8 @@ class ShardResult:
     directives: int = 0
     rules: RulesInForce | None = None
     """None while level 1 holds."""
+    bounded_from: int | None = None
+    """The entry from which on events' numbers and times have bounds (level 3)."""
     knows_operator: bool = False
     stranger: Stranger | None = None
     whole: bool = True
@@ -152,6 +154,8 @@ class _ShardSteps:
             level = level_of(header) if header.about == RULES else None
             if level is not None and (result.rules is None or result.rules.level != level):
                 result.rules = RulesInForce(result.shard, level, step.index, wire_time(entry.append_ms / 1000))
+                if level >= BOUNDED_LEVEL and result.bounded_from is None:
+                    result.bounded_from = step.index
 
 
 def _compare_repeats(source: HistorySource, shard: int, size: int, runs: Runs) -> Iterator[Fork]:
@@ -186,7 +190,7 @@ def judge_piece(source: HistorySource, task: PieceTask, tell: Tell) -> PieceResu
     for group in groups(_told(source.events(task.shard, task.first, task.end), task.shard, tell)):
         check.take(group)
     check.close()
-    return PieceResult(task.shard, task.first, digest.take(), findings, check.events, check.erased)
+    return PieceResult(task.shard, task.first, digest.take(), findings, check.events, check.erased, check.unbounded)
 
 
 def _told(blocks: Iterator[EventRows], shard: int, tell: Tell) -> Iterator[EventRows]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.history import make_event
 
-from tallystick_schemas.bulk import CHUNK, all_in_form, first_malformed
+from tallystick_schemas.bulk import CHUNK, first_malformed, parse_together
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Usage, parse_event
 
@@ -56,8 +56,8 @@ def test_bad_event_is_named(name: str) -> None:
 def test_two_values_that_hide_a_newline_in_each_other() -> None:
     """Lines and items are counted, so that halves of one event cannot pass as two."""
     first, second = GOOD[:100], GOOD[100:]
-    assert not all_in_form([first, second])
-    assert not all_in_form([GOOD + b"\n" + GOOD, b""])
+    assert parse_together([first, second]) is None
+    assert parse_together([GOOD + b"\n" + GOOD, b""]) is None
 
 
 def test_other_writers_events_take_the_slow_way_and_pass() -> None:
@@ -65,12 +65,12 @@ def test_other_writers_events_take_the_slow_way_and_pass() -> None:
     other_order = msgspec.json.encode(dict(reversed(msgspec.json.decode(GOOD).items())))
     unknown = GOOD[:-1] + b',"added":[1,2]}'
     raws = [GOOD, spaced, other_order, unknown]
-    assert not all_in_form(raws)
+    assert parse_together(raws) is None
     assert first_malformed(raws) is None
 
 
 def test_text_that_looks_like_a_negative_number_is_fine() -> None:
-    assert all_in_form([make_event(1, attrs={"range": "bytes:-5"})])
+    assert parse_together([make_event(1, attrs={"range": "bytes:-5"})]) is not None
 
 
 @given(st.lists(st.sampled_from([GOOD, *BAD.values()]), min_size=1, max_size=4), st.data())
@@ -79,4 +79,4 @@ def test_yes_is_never_wrong(raws: list[bytes], data: st.DataObject) -> None:
     if raws[number]:
         at = data.draw(st.integers(0, len(raws[number]) - 1))
         raws[number] = raws[number][:at] + data.draw(st.binary(max_size=2)) + raws[number][at + 1 :]
-    assert not all_in_form(raws) or all(is_event(raw) for raw in raws)
+    assert parse_together(raws) is None or all(is_event(raw) for raw in raws)

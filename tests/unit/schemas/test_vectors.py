@@ -11,6 +11,7 @@ from tests.vectors.common import to_bytes
 from tests.vectors.make import FILES, FOLDER
 
 from tallystick_schemas.bodies import examine_body
+from tallystick_schemas.bulk import first_malformed
 from tallystick_schemas.checkpoints import Checkpoint, open_checkpoint, parse_checkpoint, parse_topology, sign_checkpoint
 from tallystick_schemas.entries import encode_entry, entry_leaf, genesis_chain, next_chain, parse_entry
 from tallystick_schemas.errors import OffsetWentBack, ParseError, VerificationError
@@ -30,6 +31,7 @@ VECTORS: dict[str, Any] = {name: json.loads((FOLDER / name).read_bytes()) for na
 HISTORY, EVENTS, NOTES, TREES = (VECTORS[name] for name in ("history-1.json", "events.json", "notes.json", "trees.json"))
 PUBLIC = {name: bytes.fromhex(key["public"]) for name, key in HISTORY["keys"].items()}
 SHARDS = HISTORY["shards"]
+PLAIN = bytes.fromhex(EVENTS["good"][0]["event"])
 EVERY_SHARD = [(name, shard) for name in ("history-1.json", "history-2.json") for shard in VECTORS[name]["shards"]]
 ROWS = [(shard["shard"], row) for shard in SHARDS for row in shard["records"]]
 # google/certificate-transparency, merkletree reference tests; the empty root is RFC 6962's.
@@ -83,6 +85,26 @@ def test_bad_events(case: dict[str, Any]) -> None:
         parse_event(raw)
     assert raw not in unhex([good["event"] for good in EVENTS["good"]])
     assert case["rule"]
+
+
+@named(EVENTS["bad_from_level_3"])
+def test_events_that_level_3_refuses_are_good_before_it(case: dict[str, Any]) -> None:
+    raw = bytes.fromhex(case["event"])
+    assert parse_event(raw).v == 1
+    with pytest.raises(ParseError):
+        parse_event(raw, bounded=True)
+    assert first_malformed([PLAIN, raw, PLAIN]) is None
+    found = first_malformed([PLAIN, raw, PLAIN], bounded=True)
+    assert found is not None
+    assert found[0] == 1
+
+
+def test_all_other_good_events_are_good_at_level_3() -> None:
+    others = unhex([case["event"] for case in EVENTS["good"]])
+    refused = unhex([case["event"] for case in EVENTS["bad_from_level_3"]])
+    kept = [raw for raw in others if raw not in refused]
+    assert first_malformed(kept, bounded=True) is None
+    assert len(kept) == len(others) - 3
 
 
 @named(NOTES["good"])
