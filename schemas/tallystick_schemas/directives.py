@@ -20,6 +20,10 @@ LEVEL: Final = 3
 """The newest rules that this version has."""
 BOUNDED_LEVEL: Final = 3
 """From it on numbers and times have bounds."""
+GAP_LEVEL: Final = 3
+"""From it on who fills a gap has to join what was signed around it."""
+DIGEST_LEVEL: Final = 3
+"""From it on seals bind all of the state."""
 SAID_RULES: Final = f"{RULES} "
 """Where the directive about rules is kept: `place_of` it."""
 

@@ -19,7 +19,8 @@ from .headers import Generation, Kind, Seal, UnsupportedVersion, parse_header
 from .judge import apply, judge
 from .keys import key_id
 from .records import SIGNATURE_BYTES, Record, frame_record, parse_frame, parse_record
-from .state import State, copy_state, state_digest
+from .state import State, copy_state
+from .state_digest import state_digest
 from .verdicts import Verdict
 
 NO_SIGNATURE = bytes(SIGNATURE_BYTES)
@@ -149,7 +150,9 @@ class Fold:
 
     def _facts(self, seal: Seal) -> bytes:
         state = self.state
-        return encode_facts(SealFacts(seal.epoch, state.chain.hex(), state.entries, state.first, state.last, state_digest(state).hex()))
+        return encode_facts(
+            SealFacts(seal.epoch, state.chain.hex(), state.entries, state.first, state.last, state_digest(state, seal.epoch).hex())
+        )
 
     def _check_offset(self, offset: int, announced: Record | None) -> None:
         if offset <= self.state.offset and announced is None:

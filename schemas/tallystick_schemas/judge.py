@@ -4,15 +4,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .bodies import Body, BodyRefused
-from .directives import BOUNDED_LEVEL, LEVEL, RULES, level_in_force, level_of, place_of
+from .directives import BOUNDED_LEVEL, GAP_LEVEL, LEVEL, RULES, level_in_force, level_of, place_of
 from .encoding import from_base64
 from .errors import RulesUnknown
+from .gaps import Gap, gap_with, joins, span_of
 from .headers import Directive, Enrol, Erase, Generation, Kind, Revoke, Seal, SegmentHeader
 from .keys import key_id
 from .records import Record, signed_bytes
 from .segments import genesis_link, segment_link
 from .signatures import fits
-from .state import MAX_RUNS, Agent, Key, Run, Said, State, fill_gap, is_missing, open_gap
+from .state import MAX_RUNS, Agent, Key, Run, Said, State, fill_gap, open_gap
 from .verdicts import Verdict
 
 Judgement = tuple[Verdict, Body | None, str]
@@ -132,7 +133,10 @@ def _place_segment(state: State, record: Record, header: SegmentHeader) -> tuple
         return Verdict.ACCEPTED, ""
     if header.n > expected:
         return Verdict.OUT_OF_ORDER, f"segments {expected} to {header.n - 1} are missing"
-    if run is not None and is_missing(run, header.n):
+    gap = gap_with(run.missing, header.n) if run is not None else None
+    if gap is not None:
+        if not joins(gap, span_of(header, record.header_raw)):
+            return Verdict.FORK, f"segment {header.n} fills a gap, and does not join what was signed around it"
         return Verdict.OUT_OF_ORDER, f"segment {header.n} fills a gap"
     return Verdict.SEEN, f"segment {header.n} is already there"
 
@@ -165,15 +169,17 @@ def _agent(state: State, name: str) -> Agent:
 
 
 def _apply_segment(state: State, record: Record, header: SegmentHeader) -> None:
-    runs = state.agents[header.agent].runs
+    agent, remember = state.agents[header.agent], level_in_force(state) >= GAP_LEVEL
+    runs = agent.runs
     run = runs.get(header.run)
     if run is None:
         if len(runs) >= MAX_RUNS:
             del runs[min(runs)]
-        run = runs[header.run] = Run(header.key, -1, 0, b"", [])
+        run = runs[header.run] = Run(header.key, -1, 0, genesis_link(header.agent, header.run, agent.keys[header.key].public), [])
     if header.n <= run.n:
-        fill_gap(run, header.n)
+        fill_gap(run, span_of(header, record.header_raw), remember=remember)
         return
     if header.n > run.n + 1:
-        open_gap(run, run.n + 1, header.n - 1)
+        edges = ((run.link, run.next_first), (bytes.fromhex(header.prev), header.first)) if remember else ()
+        open_gap(run, Gap(run.n + 1, header.n - 1, *edges))
     run.n, run.next_first, run.link = header.n, header.first + header.count, segment_link(record.header_raw)

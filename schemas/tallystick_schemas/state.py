@@ -1,11 +1,11 @@
-"""What the fold remembers of a shard (SPEC section 6, "State"), bounded per agent, and its digest that accepted seals carry."""
+"""What the fold remembers of a shard (SPEC section 6, "State"), bounded per agent. Its digest, which accepted seals carry, is in `state_digest`."""
 
 from typing import Final
 
 import msgspec
 
-from .encoding import digest
 from .errors import ParseError
+from .gaps import Gap, Span, filled
 
 MAX_RUNS: Final = 16
 MAX_MISSING_RANGES: Final = 64
@@ -16,14 +16,14 @@ Position = tuple[int, int]
 class Run(msgspec.Struct):
     """One run of an agent: the key it began with, its newest segment n, the next `first`, the newest link, and what is missing below n.
 
-    `missing` are ranges [a, b], both ends included, rising and disjoint.
+    `missing` rise and are disjoint.
     """
 
     key: str
     n: int
     next_first: int
     link: bytes
-    missing: list[tuple[int, int]]
+    missing: list[Gap]
 
 
 class Key(msgspec.Struct):
@@ -81,41 +81,14 @@ def copy_state(state: State) -> State:
     return parse_state(encode_state(state))
 
 
-def state_digest(state: State) -> bytes:
-    """H over the sorted lines of keys, runs and directives, each ended by one newline."""
-    lines: list[str] = []
-    for name, agent in state.agents.items():
-        lines += [f"key {name} {key_id} {'active' if key.active else 'revoked'}\n" for key_id, key in agent.keys.items()]
-        lines += [_run_line(name, run_id, run) for run_id, run in agent.runs.items()]
-    # Hashed: a subject may hold anything, also what looks like a line of its own.
-    lines += [
-        f"directive {digest(subject.encode()).hex()} {said.n} {digest(said.header.encode()).hex()}\n"
-        for subject, said in state.directives.items()
-    ]
-    return digest("".join(sorted(lines)).encode())
+def open_gap(run: Run, gap: Gap) -> None:
+    """Its segments were jumped over; the lowest range is given up when there are too many."""
+    run.missing = [*run.missing, gap][-MAX_MISSING_RANGES:]
 
 
-def _run_line(agent: str, run_id: str, run: Run) -> str:
-    missing = ",".join(f"{a}-{b}" for a, b in run.missing) or "-"
-    return f"run {agent} {run_id} {run.key} {run.n} {run.next_first} {run.link.hex()} {missing}\n"
-
-
-def is_missing(run: Run, n: int) -> bool:
-    """Whether segment n is one of those that the run still owes."""
-    return any(a <= n <= b for a, b in run.missing)
-
-
-def open_gap(run: Run, first: int, last: int) -> None:
-    """Segments first to last (both included) were jumped over; the lowest range is given up when there are too many."""
-    run.missing = [*run.missing, (first, last)][-MAX_MISSING_RANGES:]
-
-
-def fill_gap(run: Run, n: int) -> None:
-    """Segment n came after all."""
-    kept: list[tuple[int, int]] = []
-    for a, b in run.missing:
-        if a <= n <= b:
-            kept += [part for part in ((a, n - 1), (n + 1, b)) if part[0] <= part[1]]
-        else:
-            kept.append((a, b))
+def fill_gap(run: Run, span: Span, *, remember: bool) -> None:
+    """A missing segment came after all. `remember`: what it signs at both ends."""
+    kept: list[Gap] = []
+    for gap in run.missing:
+        kept += filled(gap, span, remember=remember) if gap.first <= span.n <= gap.last else [gap]
     run.missing = kept[-MAX_MISSING_RANGES:]

@@ -15,7 +15,8 @@ from tallystick_schemas.headers import Directive
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.signing import sign_record
-from tallystick_schemas.state import copy_state, encode_state, parse_state, state_digest
+from tallystick_schemas.state import copy_state, encode_state, parse_state
+from tallystick_schemas.state_digest import state_digest
 from tallystick_schemas.verdicts import Verdict
 
 TIME = "2026-11-23T04:00:00.000000Z"

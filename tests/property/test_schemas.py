@@ -21,7 +21,8 @@ from tallystick_schemas.receipts import Receipt, encode_receipts, parse_receipt,
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.segments import SegmentSigner, new_run
 from tallystick_schemas.signing import sign_record
-from tallystick_schemas.state import encode_state, parse_state, state_digest
+from tallystick_schemas.state import encode_state, parse_state
+from tallystick_schemas.state_digest import state_digest
 from tallystick_schemas.verdicts import Verdict
 
 TIME = "2026-11-23T04:00:00.000000Z"

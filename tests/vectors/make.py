@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from . import events, history, history2, messages, notes, trees
+from . import events, history, history2, history3, messages, notes, trees
 from .common import Json, to_bytes
 
 FOLDER = Path(__file__).parent
@@ -11,6 +11,7 @@ FILES: dict[str, Callable[[], Json]] = {
     "events.json": events.build,
     "history-1.json": history.build,
     "history-2.json": history2.build,
+    "history-3.json": history3.build,
     "messages.json": messages.build,
     "notes.json": notes.build,
     "trees.json": trees.build,

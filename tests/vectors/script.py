@@ -8,7 +8,7 @@ from tallystick_schemas.merkle import leaf_hash, leaf_hashes, root_of
 from tallystick_schemas.records import frame_record, pack_items, signed_bytes
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record
-from tallystick_schemas.state import state_digest
+from tallystick_schemas.state_digest import state_digest
 
 from .common import Json, NamedKey, at
 

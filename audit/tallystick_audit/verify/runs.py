@@ -1,7 +1,8 @@
-"""Completeness of agents' runs: segments that never came, and numbers that came twice with other bytes (part of step 5). Pure."""
+"""Agents' runs (part of step 5): segments that never came, gaps filled with what does not join, numbers that came twice with other bytes. Pure."""
 
 from dataclasses import dataclass, field
 
+from tallystick_schemas.gaps import Edge, Gap, filled, gap_with, joins, span_of
 from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.segments import segment_link
 
@@ -17,8 +18,10 @@ Number = tuple[str, str, int]
 @dataclass
 class _Run:
     next_n: int = 0
-    missing: list[tuple[int, int]] = field(default_factory=list)
-    """Ranges of n that were jumped over, both ends included. Not bounded as the fold's are: nothing may be given up here."""
+    end: Edge | None = None
+    """Where the newest segment ended; none before the first."""
+    missing: list[Gap] = field(default_factory=list)
+    """What was jumped over. Not bounded as the fold's are: nothing may be given up here."""
     index: int = -1
     append_ms: int = 0
 
@@ -31,17 +34,23 @@ class Runs:
         self.repeats: dict[Number, list[tuple[int, bytes]]] = {}
         """Segments whose number was there already: (index, link). They are compared with the accepted ones in a second reading."""
 
-    def accepted(self, index: int, header: SegmentHeader, append_ms: int) -> None:
+    def accepted(self, index: int, header: SegmentHeader, raw: bytes, append_ms: int) -> str:
+        """Why the segment contradicts what the run signed around it, or nothing: before level 3 a fold accepts whatever fills a gap."""
         run = self._runs.get((header.agent, header.run))
         if run is None:
             run = self._runs[(header.agent, header.run)] = _Run()
-        if header.n > run.next_n:
-            run.missing.append((run.next_n, header.n - 1))
-        if header.n >= run.next_n:
-            run.next_n = header.n + 1
-        else:
-            run.missing = _without(run.missing, header.n)
+        span, contradiction = span_of(header, raw), ""
+        if span.n > run.next_n:
+            run.missing.append(Gap(run.next_n, span.n - 1, run.end, span.begin))
+        if span.n >= run.next_n:
+            run.next_n, run.end = span.n + 1, span.end
+        elif (gap := gap_with(run.missing, span.n)) is not None:
+            at = run.missing.index(gap)
+            run.missing[at : at + 1] = filled(gap, span, remember=True)
+            if not joins(gap, span):
+                contradiction = f"segment {span.n} fills a gap, and does not join what was signed around it"
         run.index, run.append_ms = index, append_ms
+        return contradiction
 
     def seen(self, index: int, header: SegmentHeader, raw: bytes) -> None:
         self.repeats.setdefault((header.agent, header.run, header.n), []).append((index, segment_link(raw)))
@@ -50,15 +59,8 @@ class Runs:
         """One line for each run with a gap."""
         for (agent, name), run in sorted(self._runs.items()):
             if run.missing:
-                ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in run.missing[:10])
+                ranges = ", ".join(str(gap.first) if gap.first == gap.last else f"{gap.first}-{gap.last}" for gap in run.missing[:10])
                 more = f" and {len(run.missing) - 10} ranges more" if len(run.missing) > 10 else ""
                 settling = newest_seal_ms - run.append_ms < SETTLING_MS
                 outcome = Outcome.UNKNOWN if settling else Outcome.FAIL
                 findings.incomplete(STEP, shard, run.index, f"run {name} of {agent}: segments {ranges}{more} are missing", outcome)
-
-
-def _without(ranges: list[tuple[int, int]], n: int) -> list[tuple[int, int]]:
-    kept: list[tuple[int, int]] = []
-    for a, b in ranges:
-        kept += [part for part in ((a, n - 1), (n + 1, b)) if part[0] <= part[1]] if a <= n <= b else [(a, b)]
-    return kept

@@ -142,7 +142,9 @@ class _ShardSteps:
         header, verdict = step.record.header, entry.verdict
         if isinstance(header, SegmentHeader):
             if verdict.accepted:
-                self.runs.accepted(step.index, header, entry.append_ms)
+                contradiction = self.runs.accepted(step.index, header, step.record.header_raw, entry.append_ms)
+                if contradiction:
+                    result.forks.append(Fork(result.shard, step.index, f"{header.agent} run {header.run}: {contradiction}"))
             elif verdict == Verdict.SEEN:
                 self.runs.seen(step.index, header, step.record.header_raw)
             elif verdict == Verdict.FORK:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused
 from tallystick_schemas.entries import Entry, parse_entry
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.errors import FoldError, ParseError
 from tallystick_schemas.facts import parse_facts
 from tallystick_schemas.fold import Fold, Parameters
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.records import Record
-from tallystick_schemas.state import State, state_digest
+from tallystick_schemas.state import State
+from tallystick_schemas.state_digest import state_digest
 from tallystick_schemas.verdicts import Verdict
 
 from ..errors import LedgerDisagrees
@@ -22,15 +23,27 @@ OpenSnapshot = Callable[[int, bytes], State]
 
 
 def restore(ledger: Ledger, parameters: Parameters, open_snapshot: OpenSnapshot) -> Fold:
-    """The fold as it stood after the ledger's last entry. LedgerDisagrees where an entry is not what folding gives."""
+    """The fold as it stood after the ledger's last entry. LedgerDisagrees where an entry is not what folding all before it gives."""
     state = _from_snapshot(ledger, parameters, open_snapshot)
-    fold = Fold(parameters, state)
-    folded = 0
-    for row in ledger.entries(parameters.shard, fold.state.index + 1):
+    if state is not None:
+        try:
+            return _folded(ledger, Fold(parameters, state))
+        except (FoldError, LedgerDisagrees) as error:
+            _thrown_away(parameters.shard, error)
+    return _folded(ledger, Fold(parameters))
+
+
+def _folded(ledger: Ledger, fold: Fold) -> Fold:
+    shard, folded = fold.parameters.shard, 0
+    for row in ledger.entries(shard, fold.state.index + 1):
         _refold(fold, row)
         folded += 1
-    log.info("shard %d: restored to index %d, %d entries folded again", parameters.shard, fold.state.index, folded)
+    log.info("shard %d: restored to index %d, %d entries folded again", shard, fold.state.index, folded)
     return fold
+
+
+def _thrown_away(shard: int, error: Exception) -> None:
+    log.warning("shard %d: the snapshot is not used: %s; every entry is folded again", shard, error)
 
 
 def _refold(fold: Fold, row: StoredEntry) -> None:
@@ -68,8 +81,8 @@ def _from_snapshot(ledger: Ledger, parameters: Parameters, open_snapshot: OpenSn
     try:
         state = open_snapshot(parameters.shard, raw)
         _check(ledger, parameters, state)
-    except (ParseError, LedgerDisagrees) as error:
-        log.warning("shard %d: the snapshot is not used: %s; every entry is folded again", parameters.shard, error)
+    except (ParseError, FoldError, LedgerDisagrees) as error:
+        _thrown_away(parameters.shard, error)
         return None
     return state
 
@@ -79,7 +92,8 @@ def _check(ledger: Ledger, parameters: Parameters, state: State) -> None:
     if row is None or state.shard != parameters.shard:
         raise LedgerDisagrees(parameters.shard, state.index, "the snapshot's entry is not in the ledger")
     entry = parse_entry(row.entry)
-    if entry.kind != Kind.SEAL or not entry.facts or parse_facts(entry.facts).state != state_digest(state).hex():
+    facts = parse_facts(entry.facts) if entry.kind == Kind.SEAL and entry.facts else None
+    if facts is None or (facts.epoch, facts.state) != (state.epoch, state_digest(state).hex()):
         raise LedgerDisagrees(parameters.shard, state.index, "the snapshot is not the state that the seal's facts name")
     position = (max(state.generation, 0), state.offset, state.chain)
     if position != (entry.generation, entry.offset, row.chain) or (state.entries, state.first, state.last) != (0, None, None):

@@ -21,6 +21,7 @@ from tallystick_schemas import (
     records,
     roles,
     state,
+    state_digest,
     strict_json,
     topics,
 )
@@ -145,7 +146,7 @@ def test_the_state_lines() -> None:
     """The page's line about directives, made as the page says."""
     said = state.State(0, bytes(32), directives={"agent trainer 0": state.Said(7, "the header")})
     line = f"directive {sha256(b'agent trainer 0').hexdigest()} 7 {sha256(b'the header').hexdigest()}\n"
-    assert state.state_digest(said) == sha256(line.encode()).digest()
+    assert state_digest.state_digest(said) == sha256(line.encode()).digest()
     assert "    directive <H(about, a space, subject) in hex> <n> <H(header) in hex>" in PAGE.text
 
 

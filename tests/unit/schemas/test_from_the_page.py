@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 VECTORS = Path(__file__).parents[2] / "vectors"
 HISTORY: dict[str, Any] = json.loads((VECTORS / "history-1.json").read_bytes())
 DIRECTIVES: dict[str, Any] = json.loads((VECTORS / "history-2.json").read_bytes())
+LEVEL_3: dict[str, Any] = json.loads((VECTORS / "history-3.json").read_bytes())
 MESSAGES: dict[str, Any] = json.loads((VECTORS / "messages.json").read_bytes())
 NAMES = {1: "segment", 2: "enrol", 3: "revoke", 4: "erase", 5: "seal", 6: "generation", 7: "directive"}
 
@@ -35,7 +36,7 @@ def frame(record: bytes) -> tuple[int, bytes, bytes, bytes]:
 
 
 def test_entries_and_chain_of_section_6() -> None:
-    for shard in [*HISTORY["shards"], *DIRECTIVES["shards"]]:
+    for shard in [*HISTORY["shards"], *DIRECTIVES["shards"], *LEVEL_3["shards"]]:
         chain = sha256(b"tallystick/v1/shard-genesis\0" + lp(shard["origin"].encode())).digest()
         generation = 0
         for index, row in enumerate(shard["records"]):
@@ -118,6 +119,39 @@ def test_the_state_with_directives_of_section_6() -> None:
     assert shard["state_digest"] == sha256(b"".join(sorted(lines))).hexdigest()
     written = bytes.fromhex(shard["records"][-1]["entry"])
     assert json.loads(written[written.rindex(b'{"chain"') :])["state"] == shard["state_digest"]
+
+
+def test_the_state_of_level_3() -> None:
+    """Shard 1, when segments 3, 6, 1, 2 and 5 of a run of seven were accepted: 0 and 4 are missing."""
+    shard, trainer = LEVEL_3["shards"][1], LEVEL_3["agents"][0]
+    rows = {row["name"]: bytes.fromhex(row["record"]) for row in shard["records"]}
+    rule = frame(rows["rules of level 3, the first ones"])[1]
+    three, six = rows["level 3: segment 3 of a new run"], rows["level 3: segment 6"]
+    five, one = rows["level 3: segment 5 that joins"], rows["level 3: segment 1 in the midst of a gap"]
+
+    def link(record: bytes) -> str:
+        kind, header, _, _ = frame(record)
+        return base64.b64encode(sha256(b"tallystick/v1/agent-link\0" + pae(kind, header)).digest()).decode()
+
+    def prev(record: bytes) -> str:
+        return base64.b64encode(bytes.fromhex(json.loads(frame(record)[1])["prev"])).decode()
+
+    name = json.loads(frame(three)[1])["run"]
+    genesis = sha256(b"tallystick/v1/agent-genesis\0" + lp(b"trainer") + bytes.fromhex(name) + bytes.fromhex(trainer["public"])).digest()
+    missing = [[0, 0, [base64.b64encode(genesis).decode(), 0], [prev(one), 1]], [4, 4, [link(three), 4], [prev(five), 5]]]
+    run = {"key": trainer["id"], "link": link(six), "missing": missing, "n": 6, "next_first": 7}
+    key = {"active": True, "public": base64.b64encode(bytes.fromhex(trainer["public"])).decode()}
+    state = {
+        "agents": {"trainer": {"keys": {trainer["id"]: key}, "runs": {name: run}}},
+        "directives": {sha256(b"rules ").hexdigest(): [0, sha256(rule).hexdigest()]},
+        "epoch": 1,
+        "generation": 0,
+        "shard": 1,
+    }
+    found = next(row for row in shard["records"] if row["name"] == "seal of epoch 1 while segments 0 and 4 are missing")
+    written = bytes.fromhex(found["entry"])
+    facts = json.loads(written[written.rindex(b'{"chain"') :])
+    assert facts["state"] == sha256(json.dumps(state, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def envelope(value: bytes) -> tuple[bytes, bytes, int, int, str, str, bytes, bytes]:

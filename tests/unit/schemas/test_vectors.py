@@ -24,7 +24,7 @@ from tallystick_schemas.merkle import Frontier, leaf_hash, root_of, verify_consi
 from tallystick_schemas.notes import Verifier, open_note, parse_verifier
 from tallystick_schemas.records import parse_record, signed_bytes
 from tallystick_schemas.segments import genesis_link, segment_link
-from tallystick_schemas.state import state_digest
+from tallystick_schemas.state_digest import state_digest
 from tallystick_schemas.verdicts import Verdict
 
 VECTORS: dict[str, Any] = {name: json.loads((FOLDER / name).read_bytes()) for name in FILES}
@@ -32,7 +32,7 @@ HISTORY, EVENTS, NOTES, TREES = (VECTORS[name] for name in ("history-1.json", "e
 PUBLIC = {name: bytes.fromhex(key["public"]) for name, key in HISTORY["keys"].items()}
 SHARDS = HISTORY["shards"]
 PLAIN = bytes.fromhex(EVENTS["good"][0]["event"])
-EVERY_SHARD = [(name, shard) for name in ("history-1.json", "history-2.json") for shard in VECTORS[name]["shards"]]
+EVERY_SHARD = [(name, shard) for name in ("history-1.json", "history-2.json", "history-3.json") for shard in VECTORS[name]["shards"]]
 ROWS = [(shard["shard"], row) for shard in SHARDS for row in shard["records"]]
 # google/certificate-transparency, merkletree reference tests; the empty root is RFC 6962's.
 KNOWN_ROOTS = [
@@ -190,7 +190,7 @@ def test_an_auditor_folds_the_entries_again(shard: dict[str, Any]) -> None:
         entry = parse_entry(bytes.fromhex(row["entry"]))
         assert encode_entry(entry).hex() == row["entry"]
         body = b"" if entry.kind == 0 or entry.verdict == Verdict.UNSUPPORTED_VERSION else parse_record(bytes.fromhex(row["record"])).body
-        step = machine.refold(entry, lambda record, body=body: examine_body(record._replace(body=body)))  # type: ignore[misc]
+        step = machine.refold(entry, lambda record, body=body: examine_body(record._replace(body=body), bounded=machine.bounded))  # type: ignore[misc]
         assert step.raw.hex() == row["entry"], row["name"]
 
 
