@@ -24,6 +24,8 @@ GAP_LEVEL: Final = 3
 """From it on who fills a gap has to join what was signed around it."""
 DIGEST_LEVEL: Final = 3
 """From it on seals bind all of the state."""
+ERASE_LEVEL: Final = 3
+"""From it on the entry of an erasure has the places that it names."""
 SAID_RULES: Final = f"{RULES} "
 """Where the directive about rules is kept: `place_of` it."""
 

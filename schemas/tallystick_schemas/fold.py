@@ -10,15 +10,15 @@ from functools import partial
 from typing import NamedTuple
 
 from .bodies import Body, examine_body
-from .directives import is_bounded, opens_level
+from .directives import ERASE_LEVEL, is_bounded, level_in_force, opens_level
 from .encoding import digest
 from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
 from .errors import OffsetWentBack, ParseError
 from .facts import SealFacts, encode_facts
-from .headers import Generation, Kind, Seal, UnsupportedVersion, parse_header
+from .headers import Erase, Generation, Header, Kind, Seal, UnsupportedVersion, parse_header
 from .judge import apply, judge
 from .keys import key_id
-from .records import SIGNATURE_BYTES, Record, frame_record, parse_frame, parse_record
+from .records import SIGNATURE_BYTES, Record, frame_record, pack_items, parse_frame, parse_record
 from .state import State, copy_state
 from .state_digest import state_digest
 from .verdicts import Verdict
@@ -134,21 +134,36 @@ class Fold:
             header = parse_header(kind, entry.header, bounded=self.bounded)
         except UnsupportedVersion:
             return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (entry.offset, entry.append_ms))
-        return self.fold_record(Record(kind, header, entry.header, entry.sig, b""), entry.offset, entry.append_ms, examine)
+        body = b""
+        if isinstance(header, Erase) and entry.verdict.accepted and self._keeps_places:
+            body, examine = entry.facts, examine_body  # the entry has all of the record
+        return self.fold_record(Record(kind, header, entry.header, entry.sig, body), entry.offset, entry.append_ms, examine)
 
     def fold_record(self, record: Record, offset: int, append_ms: int, examine: Examine) -> Step:
         """One record whose frame and header hold."""
         verdict, body, reason = judge(self.parameters, self.state, record, examine)
         facts = b""
         if verdict.accepted:
-            # Facts speak of the state before this entry; a seal changes neither keys nor runs, so the order does not show elsewhere.
-            facts = self._facts(record.header) if isinstance(record.header, Seal) else b""
+            facts = self._facts(record.header, body)
             self._check_offset(offset, record if isinstance(record.header, Generation) else None)
             apply(self.state, record)
         claimed = _Claimed(record.kind, record.header_raw, record.sig)
         return self._finish(claimed, verdict, (offset, append_ms), facts, record, body, reason)
 
-    def _facts(self, seal: Seal) -> bytes:
+    @property
+    def _keeps_places(self) -> bool:
+        return level_in_force(self.state) >= ERASE_LEVEL
+
+    def _facts(self, header: Header, body: Body | None) -> bytes:
+        """What the entry of an accepted record says besides the record's header.
+
+        A seal's speak of the state before this entry; it changes neither keys nor runs, so the order does not show elsewhere.
+        """
+        if isinstance(header, Erase) and body is not None and self._keeps_places:
+            return pack_items(body.items)
+        return self._seal_facts(header) if isinstance(header, Seal) else b""
+
+    def _seal_facts(self, seal: Seal) -> bytes:
         state = self.state
         return encode_facts(
             SealFacts(seal.epoch, state.chain.hex(), state.entries, state.first, state.last, state_digest(state, seal.epoch).hex())
@@ -180,7 +195,7 @@ class Fold:
         state.index += 1
         state.chain = next_chain(state.chain, state.index, leaf)
         state.offset = offset
-        if facts:
+        if facts and entry.kind == Kind.SEAL:
             state.entries, state.first, state.last = 0, None, None
         else:
             state.entries += 1

@@ -143,11 +143,13 @@ class HistoryBuilder:
         header = Revoke(1, self._operator_id, wire_time(self.tick()), agent.name, key_id(public_bytes(agent.key)), "lost")
         return self.record(agent.shard, sign_record(header, self.operator))
 
-    def erase(self, shard: int, places: Sequence[tuple[int, int]]) -> Step:
-        """The record alone; tests empty the raw bytes."""
+    def erase(self, shard: int, places: Sequence[tuple[int, int]], *, about: int | None = None) -> Step:
+        """The record alone; tests empty the raw bytes. `about`: the shard that it names, when another."""
         items = [b'{"index":%d,"pos":%d}' % place for place in places]
         root = root_of(leaf_hashes(items)).hex()
-        header = Erase(1, self._operator_id, wire_time(self.tick()), shard, "alice", "asked", ["bob"], len(items), root)
+        header = Erase(
+            1, self._operator_id, wire_time(self.tick()), shard if about is None else about, "alice", "asked", ["bob"], len(items), root
+        )
         return self.record(shard, sign_record(header, self.operator, items))
 
     def directive(self, shard: int, about: str, subject: str, value: dict[str, Any], n: int = 0) -> Step:

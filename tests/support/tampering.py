@@ -312,7 +312,7 @@ CASES = (
     Tampering("a byte of an event", change_raw, (6, 0, 4)),
     Tampering("an event and its leaf", change_raw_and_leaf, (6, 0, 4)),
     Tampering("an event's leaf", change_event_leaf, (6, 1, 2)),
-    Tampering("an event's bytes emptied without a record", empty_raw, (6, 1, 8)),
+    Tampering("an event's bytes emptied without a record", empty_raw, (8, 1, 8)),
     Tampering("a byte of an entry", change_entry, (3, 0, 9)),
     Tampering("an entry and its leaf", change_entry_and_leaf, (3, 0, 9)),
     Tampering("an append time, and all hashes after it", change_append_time_and_all_hashes, (3, 0, 12)),

@@ -11,7 +11,7 @@ from tallystick_schemas.signing import sign_record
 from . import events
 from .common import Json, NamedKey, at, provenance
 from .history2 import header as directive
-from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, generation, seal, segment, signed
+from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, seal, segment, signed
 
 TRAINER, THIEF = NamedKey("trainer"), NamedKey("what the thief of the trainer's key makes up")
 ITEMS = [events.PLAIN]
@@ -64,6 +64,13 @@ def bounds(shard: Shard, level: int) -> None:
     shard.add(f"level {level}: version 2 with a number beyond every double", 8 if level == 3 else 9, signed(Kind.ENROL, version, OPERATOR))
 
 
+def erasures(shard: Shard, level: int) -> None:
+    """From level 3 on the entry of an erasure has its places."""
+    places = [b'{"index":1,"pos":0}', b'{"index":4,"pos":2}']
+    shard.add(f"level {level}: an erasure", 0, erase(shard.number, places, 30))
+    shard.add(f"level {level}: an erasure that counts wrongly", 7, erase(shard.number, places, 31, count=1))
+
+
 def gaps(shard: Shard, level: int) -> None:
     """Seven segments, of which 0, 3 and 6 come first."""
     run, wrong = Run(10 + level), 3 if level == 3 else 1
@@ -108,6 +115,7 @@ def build() -> Json:
         shard.add("enrolment", 0, enrol("trainer", TRAINER, 2))
     bounds(first, 2)
     gaps(first, 2)
+    erasures(first, 2)
     run = Run(5)
     for _ in range(7):
         run.next()
@@ -120,6 +128,7 @@ def build() -> Json:
     for shard in shards:
         bounds(shard, 3)
         gaps(shard, 3)
+        erasures(shard, 3)
     old_gap(first, run)
     first.add("rules of level 2 again", 2, rules(2, 2, 50))
     first.add("rules of level 3 again", 2, rules(3, 2, 51))

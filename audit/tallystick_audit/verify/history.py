@@ -9,7 +9,6 @@ from typing import Final
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
-from tallystick_schemas.words import counted, noun
 
 from .beyond import check_beyond
 from .clickhouse import open_source
@@ -20,6 +19,7 @@ from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report, RulesI
 from .source import HistorySource
 from .step2_root_log import SealedHistory, judge_root_log
 from .step6_events import PieceResult
+from .step8_erasures import check_erased
 from .work import PieceTask, ShardResult, ShardTask, Tell
 
 MIN_PIECE: Final = 64
@@ -27,6 +27,7 @@ MAX_PIECE: Final = 2048
 PIECES: Final = 4
 """Entries a piece, and pieces a shard: small enough that all processes end together, large enough that questions cost little."""
 FRESH_S: Final = 60.0
+"""How old a seal may be beside FRESH_INTERVALS, and how far the clocks of sealer and verifier may be apart."""
 FRESH_INTERVALS: Final = 10
 SETTLE_S: Final = 5.0
 SMALL: Final = 500
@@ -124,7 +125,7 @@ class Verification:
         for shard, result in by_shard.items():
             if result.stranger is not None:
                 continue  # the fold stopped before it knew what was erased; integrity fails in `_check_operator`
-            _check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
+            check_erased(result, [piece for piece in pieces if piece.shard == shard], findings)
             _check_bounded(result, [piece for piece in pieces if piece.shard == shard], findings)
         unjudged = sealed.stranger or self._check_operator(by_shard, findings)
         for row in [] if sealed.stranger else self._source.strangers(self._log.shards):
@@ -181,7 +182,12 @@ class Verification:
                 reason = f"the newest seal's time {result.newest_seal} is on no calendar"
                 findings.add(Failure(9, shard, sealed.sealed(shard) - 1, reason, Aspect.FRESHNESS))
                 continue
-            if age > limit:
+            if age < -FRESH_S:
+                reason = (
+                    f"the newest seal is {-age:.0f} s ahead of this clock: one of the two is wrong, so nothing says how old the seal is"
+                )
+                findings.add(Failure(9, shard, sealed.sealed(shard) - 1, reason, Aspect.FRESHNESS))
+            elif age > limit:
                 reason = (
                     f"the newest seal is {age:.0f} s old; with a seal each {self._log.seal_interval_s:g} s, at most {limit:.0f} s are fresh"
                 )
@@ -204,14 +210,6 @@ def _check_tied(shard: ShardResult, piece: PieceResult, length: int, findings: F
     number = piece.first // length
     if number >= len(shard.digests) or shard.digests[number] != piece.entries_digest:
         findings.fail(6, piece.shard, piece.first, "the entries from here on changed while they were being verified")
-
-
-def _check_erased(shard: ShardResult, pieces: list[PieceResult], findings: Findings) -> None:
-    """Rows without bytes are covered by erase records. Which record covers which row is step 8's work."""
-    erased = sorted(index for piece in pieces for index in piece.erased)
-    if len(erased) > shard.erasable:
-        reason = f"{counted(len(erased), 'event')} of this shard lost {noun(len(erased), 'its', 'their')} bytes, and its erase records name {shard.erasable}"
-        findings.fail(6, shard.shard, erased[0], reason)
 
 
 def _check_bounded(shard: ShardResult, pieces: list[PieceResult], findings: Findings) -> None:

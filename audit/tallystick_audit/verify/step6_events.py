@@ -63,8 +63,8 @@ class PieceResult:
     entries_digest: bytes
     findings: Findings
     events: int = 0
-    erased: list[int] = field(default_factory=list)
-    """Indexes of segments with rows whose bytes are gone, one for each row."""
+    erased: list[tuple[int, int]] = field(default_factory=list)
+    """(index, position) of each row whose bytes are gone."""
     unbounded: tuple[int, str] | None = None
     """The last accepted segment with an event that level 3 does not allow, and why: whether that level held is told by the shard's fold."""
 
@@ -134,7 +134,7 @@ class EventCheck:
         self._places: list[tuple[int, int]] = []
         """(index, how many events) of each group in `_raws`, which wait for the checks of section 2."""
         self.events = 0
-        self.erased: list[int] = []
+        self.erased: list[tuple[int, int]] = []
         self.unbounded: tuple[int, str] | None = None
 
     def take(self, group: Group) -> None:
@@ -194,7 +194,7 @@ class EventCheck:
         for position in sorted(rows):
             raw, stored = rows[position]
             if not raw:
-                self.erased.append(promise.index)
+                self.erased.append((promise.index, position))
                 leaves.append(stored)
                 continue
             [leaf] = leaf_hashes([raw])

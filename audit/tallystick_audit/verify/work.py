@@ -62,8 +62,10 @@ class ShardResult:
     digests: list[bytes] = field(default_factory=list)
     forks: list[Fork] = field(default_factory=list)
     unproven: int = 0
-    erasable: int = 0
-    """Events that accepted erase records of this shard name."""
+    erasable: set[tuple[int, int]] = field(default_factory=set)
+    """(index, position) of events that accepted erase records of this shard name."""
+    hidden: dict[str, int] = field(default_factory=dict)
+    """Root over the places that an accepted erase record of before level 3 names -> how many: its entry does not have them."""
     newest_seal: str | None = None
     """The signed time of the newest seal."""
     directives: int = 0
@@ -150,7 +152,10 @@ class _ShardSteps:
             elif verdict == Verdict.FORK:
                 result.forks.append(Fork(result.shard, step.index, f"{header.agent} run {header.run}: {step.reason}"))
         elif isinstance(header, Erase) and verdict.accepted and header.shard == result.shard:
-            result.erasable += header.count
+            places = step.body.erased if step.body is not None else []
+            result.erasable |= {(place.index, place.pos) for place in places}
+            if not places:
+                result.hidden[header.root] = header.count
         elif isinstance(header, Directive) and verdict.accepted:
             result.directives += 1
             level = level_of(header) if header.about == RULES else None

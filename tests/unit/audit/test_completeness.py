@@ -147,3 +147,15 @@ def test_history_without_checkpoints_is_unknown() -> None:
         Outcome.UNKNOWN,
         2,
     )
+
+
+@pytest.mark.parametrize(("ahead", "outcome"), [(50.0, "pass"), (70.0, "fail"), (86_400.0, "fail")])
+def test_a_seal_from_the_future_is_not_fresh(ahead: float, outcome: str) -> None:
+    """Clocks may differ by a minute. A sealer whose clock is ahead would be fresh for as long after it has stopped."""
+    builder = HistoryBuilder(1)
+    builder.seal()
+    report = judged(builder, -ahead)
+    assert (report.integrity, report.freshness) == ("pass", outcome)
+    if outcome == "fail":
+        assert (only(report).step, only(report).shard) == (9, 0)
+        assert f"{ahead:.0f} s ahead of this clock" in only(report).reason

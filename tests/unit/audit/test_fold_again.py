@@ -137,7 +137,7 @@ def test_more_erased_than_the_records_name() -> None:
     builder.segment(builder.enrol("gw", 0), 3)
     builder.history.events = [(*row[:3], b"", row[4]) for row in builder.history.events]
     builder.erase(0, [(2, 0)])
-    assert places(judged(builder)) == [(6, 0, 2)]
+    assert places(judged(builder)) == [(8, 0, 2)]
 
 
 def test_checkpoint_that_the_sealer_signed_beside_the_root_log() -> None:
