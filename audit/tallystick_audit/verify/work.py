@@ -110,7 +110,8 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     rejected.close(size)
     steps.runs.report(task.shard, steps.seals.newest_append_ms, findings)
     result.unproven, result.newest_seal = steps.fold.unproven, steps.seals.newest_time
-    result.knows_operator, result.stranger, result.whole = steps.fold.knows_operator, steps.fold.stranger, steps.fold.whole
+    result.knows_operator, result.stranger = steps.fold.knows_operator, steps.fold.stranger
+    result.whole = steps.fold.whole and steps.log.whole
     if steps.runs.repeats:
         result.forks += _compare_repeats(source, task.shard, size, steps.runs)
     return result

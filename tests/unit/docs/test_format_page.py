@@ -8,6 +8,7 @@ from typing import get_args
 import msgspec
 from tests.support.pages import ROOT, Page
 
+from tallystick_audit.verify import history, runs
 from tallystick_schemas import (
     bodies,
     checkpoints,
@@ -27,6 +28,7 @@ from tallystick_schemas import (
 )
 from tallystick_schemas.headers import Kind, payload_type
 from tallystick_schemas.receipts import Receipt
+from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.verdicts import Verdict
 from tallystick_schemas.vocabulary import ACTIONS
 
@@ -74,6 +76,16 @@ def test_limits() -> None:
         "message of the control plane": envelope.MAX_MESSAGE_BYTES,
         "patterns of a scope, for each of its three lists": roles._MAX_PATTERNS,
         "pattern of a scope": int(re.findall(r"\d+(?=\})", roles._PATTERN.pattern)[0]),
+    }
+
+
+def test_numbers_of_verification() -> None:
+    rows = {row[0]: [number(found) for found in re.findall(r"\d+ (?:second|seal interval)s?", row[1])] for row in PAGE.table("bound")}
+    assert rows == {
+        "wait": [history.SETTLE_S],
+        "settling time": [runs.SETTLING_MS / 1000],
+        "too old": [history.FRESH_S, history.FRESH_INTERVALS, LogSettings("d", 1).seal_interval_s],
+        "too far ahead": [history.FRESH_S],
     }
 
 
