@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from kafka.partitioner import murmur2
 
-from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
+from tallystick_schemas.checkpoints import verifiers_of
 from tallystick_schemas.errors import ParseError, VerificationError
 from tallystick_schemas.headers import Seen
 from tallystick_schemas.receipts import Receipt
@@ -16,6 +16,7 @@ from tallystick_schemas.segments import SignedSegment
 from tallystick_schemas.settings import AgentSettings
 from tallystick_schemas.topics import RECEIPT_PARTITIONS
 from tallystick_schemas.verdicts import Verdict
+from tallystick_schemas.vouching import vouch
 
 from .errors import SpoolFailed
 from .runlock import RunLock
@@ -237,15 +238,14 @@ class Sending:
         if origin != log_settings.root_origin:
             return
         try:
-            checkpoint = open_checkpoint(note, verifiers_of(log_settings, origin), origin)
+            seen = vouch(note, verifiers_of(log_settings, origin), origin)
         except (ParseError, VerificationError) as error:
             log.warning("a root checkpoint that does not verify: %s", error)
             return
-        root = checkpoint.root.hex()
-        if self.seen is None or checkpoint.size > self.seen.size:
-            self.seen = Seen(checkpoint.size, root)
-        elif checkpoint.size == self.seen.size and root != self.seen.root:
-            log.error("two root checkpoints of size %d differ: %s and %s; the history was forked", checkpoint.size, self.seen.root, root)
+        if self.seen is None or seen.size > self.seen.size:
+            self.seen = seen
+        elif seen.size == self.seen.size and seen.root != self.seen.root:
+            log.error("two root checkpoints of size %d differ: %s and %s; the history was forked", seen.size, self.seen.root, seen.root)
 
     def wait_idle(self, timeout_s: float) -> int:
         """Segments that were in the spool when this was called and still have no receipt after `timeout_s` at the most."""

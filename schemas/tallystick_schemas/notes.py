@@ -68,8 +68,22 @@ def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> bytes:
     if not text.endswith("\n") or not _NAME.fullmatch(name):
         raise ParseError("a note's text ends in a newline, and a key name has neither spaces nor plus signs")
     verifier = Verifier(name, private_key.public_key().public_bytes_raw())
-    signature = to_base64(verifier.key_hash + private_key.sign(text.encode()))
+    return join_note(text, name, to_base64(verifier.key_hash + private_key.sign(text.encode())))
+
+
+def join_note(text: str, name: str, signature: str) -> bytes:
+    """The note of a text and what stands in one signature line; nothing is checked."""
     return f"{text}\n{_DASH} {name} {signature}\n".encode()
+
+
+def signature_by(raw: bytes, verifiers: Sequence[Verifier]) -> str:
+    """What the signature line of the first of `verifiers` holds, in base64. ParseError where none has a line."""
+    signatures = parse_note(raw).signatures
+    for verifier in verifiers:
+        for signature in signatures:
+            if (signature.name, signature.key_hash) == (verifier.name, verifier.key_hash):
+                return to_base64(signature.key_hash + signature.sig)
+    raise ParseError("the note carries no signature line of a key that is trusted for it")
 
 
 def parse_note(raw: bytes) -> Note:
