@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from tests.support.clickhouse import running_clickhouse
 from tests.support.history import History, make_history
 from tests.support.history_tables import carry_over, empty_tables, insert_history, insert_rows, rows_of
+from tests.support.seeing import ATTACKS, seeing
 from tests.support.tampering import CASES, Tampering
 
 from tallystick_audit.errors import UnusableHistory
@@ -57,6 +58,18 @@ def test_is_found(clickhouse: ClickHouseSettings, client: Client, history: Histo
     report = judged(clickhouse, history)
     assert report.exit_code == case.exit_code
     assert case.found in [(failure.step, failure.shard, failure.index) for failure in report.failures]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_sealers_key_in_the_wrong_hands_is_found_by_what_agents_were_shown(
+    clickhouse: ClickHouseSettings, client: Client, name: str
+) -> None:
+    changed = seeing().after(name).builder.history
+    empty_tables(client)
+    insert_history(client, changed)
+    report = judged(clickhouse, changed, processes=2)
+    assert (report.integrity, report.exit_code) == ("fail", 1)
+    assert any(failure.step == 10 and "was shown another history" in failure.reason for failure in report.failures)
 
 
 def test_rows_that_were_inserted_twice_are_one(clickhouse: ClickHouseSettings, client: Client, history: History) -> None:

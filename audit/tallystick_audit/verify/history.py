@@ -15,11 +15,12 @@ from .clickhouse import open_source
 from .kept import Kept
 from .pinned import check_pinned, stranger_operator
 from .pool import run_in_processes, run_inline
-from .report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report, RulesInForce
+from .report import MAX_KEPT, AgentsSeen, Aspect, Failure, Findings, Outcome, Report, RulesInForce
 from .source import HistorySource
-from .step2_root_log import SealedHistory, judge_root_log
+from .step2_root_log import SealedHistory, judge_root_log, leaf_hashes_of
 from .step6_events import PieceResult
 from .step8_erasures import check_erased
+from .step10_seen import SeenBook, check_seen
 from .work import PieceTask, ShardResult, ShardTask, Tell
 
 MIN_PIECE: Final = 64
@@ -30,6 +31,7 @@ FRESH_S: Final = 60.0
 """How old a seal may be beside FRESH_INTERVALS, and how far the clocks of sealer and verifier may be apart."""
 FRESH_INTERVALS: Final = 10
 SETTLE_S: Final = 5.0
+_ABOVE: Final = 2**64 - 1
 SMALL: Final = 500
 """Entries below which starting processes takes longer than the work."""
 Progress = Callable[[int, int, int, float], None]
@@ -132,6 +134,7 @@ class Verification:
             reason = f"table {row.table} has rows of shard {row.shard}, which this deployment does not have"
             findings.fail(6 if row.table == "events" else 3, row.shard, row.index, reason)
         self._check_fresh(sealed, by_shard, findings)
+        seen = AgentsSeen() if sealed.stranger else self._check_seen(sealed, by_shard.values())
         failures = sorted(findings.kept, key=_place)
         return Report(
             integrity=findings.outcome(Aspect.INTEGRITY),
@@ -155,8 +158,21 @@ class Verification:
             root_hash=sealed.root.root.hex() if sealed.root else None,
             note=sealed.note.decode() if sealed.note else None,
             directives=sum(result.directives for result in by_shard.values()),
+            seen=seen,
             rules=tuple(result.rules or RulesInForce(shard, 1) for shard, result in sorted(by_shard.items())),
         )
+
+    def _check_seen(self, sealed: SealedHistory, shards: Iterable[ShardResult]) -> AgentsSeen:
+        """Step 10. The sealer's leaves are in the store before any agent is shown them: those that an agent saw since this began are there by now."""
+        book, leaves = SeenBook(), sealed.hashes
+        book.merge(result.seen for result in shards)
+        for shard in range(self._log.shards):
+            for block in self._source.entries(shard, sealed.sealed(shard), _ABOVE):
+                book.take_above(shard, block)
+        if book.size > len(leaves):
+            # What was judged stays what was judged, whatever the store says now.
+            leaves = [*leaves, *leaf_hashes_of(self._source.root_leaves())[len(leaves) :]]
+        return check_seen(book, leaves, self._log, self._findings)
 
     def _check_operator(self, shards: dict[int, ShardResult], findings: Findings) -> str:
         """Records of operators that are not pinned: a failure each; one, and its sentence, when no pinned operator signed anything."""

@@ -102,6 +102,31 @@ class RulesInForce:
     since: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UnfitSeen:
+    """An agent's `seen` that does not lie on the history and that no pinned sealer key signed: its word alone, which proves nothing.
+
+    Shard and index of the first segment that says so, what it says, and today's root at that size (empty where today's log is shorter).
+    `count`: how many different ones of this agent are alike.
+    """
+
+    agent: str
+    shard: int
+    index: int
+    size: int
+    root: str
+    today: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsSeen:
+    """Step 10: how many different root checkpoints that agents were shown lie on this history, and what agents say alone and does not, one an agent."""
+
+    fit: int = 0
+    unfit: tuple[UnfitSeen, ...] = ()
+
+
 @dataclass(frozen=True)
 class Report:
     """The result. `failures` has at most MAX_KEPT; `failure_count` counts all of them."""
@@ -134,6 +159,7 @@ class Report:
     """Accepted records in which the operator says something about rules or agents (kind 7)."""
     rules: tuple[RulesInForce, ...] = ()
     """By shard."""
+    seen: AgentsSeen = AgentsSeen()
 
     @property
     def exit_code(self) -> int:
@@ -150,6 +176,7 @@ class Report:
             fields |= {"error": unjudged, "exit": self.exit_code}
         fields["failures"] = [asdict(failure) for failure in self.failures]
         fields["forks"] = [asdict(fork) for fork in self.forks]
+        fields["seen"]["unfit"] = [asdict(one) for one in self.seen.unfit]
         fields["rules"] = [asdict(one) for one in self.rules]
         fields["events_per_s"] = round(self.events / self.seconds) if self.seconds else 0
         return fields

@@ -34,6 +34,8 @@ class SealedHistory:
     checkpoints: int
     stranger: str = ""
     """Why nothing of it can be judged: no checkpoint is signed by a pinned key (`pinned.stranger_sealer`)."""
+    hashes: Sequence[bytes] = ()
+    """Leaf hashes of the root log, from 0 on, up to the first leaf that is missing."""
 
     @property
     def size(self) -> int | None:
@@ -106,9 +108,10 @@ def judge_root_log(
     newest = roots[-1] if roots else None
     size = newest.size if newest else None
     whole = _contiguous(leaves, findings)
-    _check_roots(roots, whole, len(leaves), findings)
+    hashes = [leaf_hash(leaf.data) for leaf in whole]
+    _check_roots(roots, hashes, len(leaves), findings)
     checks = KeptChecks(log.root_origin, kept, (STEP, None), findings)
-    check_kept_roots(checks, [leaf_hash(leaf.data) for leaf in whole] if kept else [], newest)
+    check_kept_roots(checks, hashes, newest)
     judged = _RootLog(log, findings)
     for leaf in whole[: size or 0]:
         judged.take(leaf.index, leaf.data)
@@ -124,7 +127,12 @@ def judge_root_log(
         if roots and shard not in judged.notes:
             findings.incomplete(STEP, shard, None, "the root log holds no checkpoint of this shard yet", Outcome.UNKNOWN)
     note = note_of(newest, rows, log) if newest else None
-    return SealedHistory(newest, note, judged.notes, len(roots) + sum(map(len, judged.notes.values())))
+    return SealedHistory(newest, note, judged.notes, len(roots) + sum(map(len, judged.notes.values())), hashes=hashes)
+
+
+def leaf_hashes_of(leaves: Sequence[StoredLeaf]) -> list[bytes]:
+    """Hashes of leaves 0, 1, 2, … up to the first that is missing, of leaves that steps 1 and 2 did not judge."""
+    return [leaf_hash(leaf.data) for leaf in _contiguous(leaves, Findings())]
 
 
 def _contiguous(leaves: Sequence[StoredLeaf], findings: Findings) -> list[StoredLeaf]:
@@ -142,16 +150,16 @@ def _contiguous(leaves: Sequence[StoredLeaf], findings: Findings) -> list[Stored
     return whole
 
 
-def _check_roots(roots: Sequence[Checkpoint], whole: Sequence[StoredLeaf], stored: int, findings: Findings) -> None:
+def _check_roots(roots: Sequence[Checkpoint], hashes: Sequence[bytes], stored: int, findings: Findings) -> None:
     """The tree over the leaves has every root that was signed for it."""
     tree = Frontier()
     for checkpoint in roots:
-        if checkpoint.size > len(whole):
-            if len(whole) == stored:
-                reason = f"leaves {len(whole)} to {checkpoint.size - 1} of the root log are missing: it was cut off"
-                findings.fail(STEP, None, len(whole), reason)
+        if checkpoint.size > len(hashes):
+            if len(hashes) == stored:
+                reason = f"leaves {len(hashes)} to {checkpoint.size - 1} of the root log are missing: it was cut off"
+                findings.fail(STEP, None, len(hashes), reason)
             return
-        tree.extend([leaf_hash(leaf.data) for leaf in whole[tree.size : checkpoint.size]])
+        tree.extend(hashes[tree.size : checkpoint.size])
         if tree.root != checkpoint.root:
             reason = f"the first {checkpoint.size} leaves of the root log do not have the root that was signed"
             findings.fail(STEP, None, checkpoint.size - 1, reason)

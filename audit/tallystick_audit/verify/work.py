@@ -27,6 +27,7 @@ from .step3_shard import ShardLog
 from .step4_seals import SealBook
 from .step5_fold import Refold, RejectedRows, Stranger
 from .step6_events import EventCheck, LeafDigest, PieceResult, expectations, groups
+from .step10_seen import SeenBook
 
 Tell = Callable[[int, int, int], None]
 """(shard, index, events since the last call)."""
@@ -75,6 +76,7 @@ class ShardResult:
     """The entry from which on events' numbers and times have bounds (level 3)."""
     knows_operator: bool = False
     stranger: Stranger | None = None
+    seen: SeenBook = field(default_factory=SeenBook)
     whole: bool = True
     """Whether the fold judged every entry: behind the place where it stopped, what is missing cannot be told."""
 
@@ -148,6 +150,7 @@ class _ShardSteps:
                 contradiction = self.runs.accepted(step.index, header, step.record.header_raw, entry.append_ms)
                 if contradiction:
                     result.forks.append(Fork(result.shard, step.index, f"{header.agent} run {header.run}: {contradiction}"))
+                result.seen.take(result.shard, step.index, header)
             elif verdict == Verdict.SEEN:
                 self.runs.seen(step.index, header, step.record.header_raw)
             elif verdict == Verdict.FORK:

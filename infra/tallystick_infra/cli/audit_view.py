@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tallystick_audit.verify import Report
-from tallystick_audit.verify.report import MAX_KEPT, Failure
+from tallystick_audit.verify.report import MAX_KEPT, AgentsSeen, Failure
 from tallystick_schemas.words import counted
 
 from ..terminal import StyledText, joined, lines, styled
@@ -14,6 +14,7 @@ from .tables import Listing, framed
 
 _SHOWN: Final = 50
 """Kinds of failures that a terminal shows."""
+_AGENTS: Final = 5
 _VARYING: Final = re.compile(r"\b(?:[0-9a-f]{8,}|\d+)\b")
 _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
@@ -28,7 +29,7 @@ def show_report(report: Report) -> None:
     )
     seen = (counted(report.entries, "entry", "entries"), counted(report.events, "event"), counted(report.checkpoints, "checkpoint"))
     numbers = f"{', '.join(seen)} in {report.seconds:.1f} s"
-    console.print(framed("audit verify", lines(joined(*verdicts), numbers, _rules(report))))
+    console.print(framed("audit verify", lines(joined(*verdicts), numbers, _rules(report), *_seen(report.seen))))
     if report.failures:
         table = Listing("step", "shard", "index", "what")
         folded = fold(report.failures)
@@ -51,6 +52,17 @@ def _rules(report: Report) -> str:
     latest = max(one.since or "" for one in newer)
     levels = ", ".join(sorted({str(one.level) for one in newer}))
     return f"{said}; {len(newer)} of {counted(len(report.rules), 'shard')} by the rules of level {levels}, the last since {latest[:19]}Z"
+
+
+def _seen(seen: AgentsSeen) -> list[str]:
+    """What agents were shown; nothing where no agent says so."""
+    told = [f"{counted(seen.fit, 'root checkpoint')} that agents were shown lie on it"] if seen.fit else []
+    for one in seen.unfit[:_AGENTS]:
+        alike = f" and {one.count - 1} more like it" if one.count > 1 else ""
+        at = f"shard {one.shard}, index {one.index}"
+        told.append(f"{one.agent} says without a signature that it saw {one.size} leaves with another root ({at}{alike}): its word alone")
+    more = len(seen.unfit) - _AGENTS
+    return [*told, f"{counted(more, 'agent')} more say so; --json has each"] if more > 0 else told
 
 
 def _verdict(value: str) -> StyledText:

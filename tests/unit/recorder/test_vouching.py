@@ -9,7 +9,7 @@ from tests.support.recorder import agent_settings
 from tallystick_producers.sending import Sending
 from tallystick_producers.spool import Spool
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
-from tallystick_schemas.vouching import note_of
+from tallystick_schemas.vouching import SeenRoot, note_of
 
 
 def test_the_next_segments_carry_the_note_that_was_shown(tmp_path: Path) -> None:
@@ -23,6 +23,6 @@ def test_the_next_segments_carry_the_note_that_was_shown(tmp_path: Path) -> None
         for note in (notes[5], notes[3], forged):
             sending.take_checkpoint(log.root_origin, note)
         assert sending.seen is not None
-        assert note_of(sending.seen, log.root_origin) == notes[5]
+        assert note_of(SeenRoot.of(sending.seen), log.root_origin) == notes[5]
     finally:
         spool.close()

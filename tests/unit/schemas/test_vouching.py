@@ -11,7 +11,7 @@ from tallystick_schemas.notes import signature_by
 from tallystick_schemas.records import frame_record, pack_items, parse_record, signed_bytes
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.verdicts import Verdict
-from tallystick_schemas.vouching import is_signed, note_of, vouch
+from tallystick_schemas.vouching import SeenRoot, is_signed, note_of, vouch
 
 LOG = LogSettings("test", 1, (), (public_bytes(private_key("sealer")),))
 ORIGIN = LOG.root_origin
@@ -22,15 +22,15 @@ NOTE = sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("sealer"
 def test_what_an_agent_vouches_for_is_the_note_that_it_was_shown() -> None:
     seen = vouch(NOTE, VERIFIERS, ORIGIN)
     assert (seen.size, seen.root) == (7, "0f" * 32)
-    assert note_of(seen, ORIGIN) == NOTE
-    assert is_signed(seen, VERIFIERS, ORIGIN)
+    assert note_of(SeenRoot.of(seen), ORIGIN) == NOTE
+    assert is_signed(SeenRoot.of(seen), VERIFIERS, ORIGIN)
 
 
 def test_a_second_signature_changes_nothing() -> None:
     """A witness's line stands first."""
     witness = sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("witness")).split(b"\n\n")[1]
     head, own = NOTE.split(b"\n\n")
-    assert note_of(vouch(head + b"\n\n" + witness + own, VERIFIERS, ORIGIN), ORIGIN) == NOTE
+    assert note_of(SeenRoot.of(vouch(head + b"\n\n" + witness + own, VERIFIERS, ORIGIN)), ORIGIN) == NOTE
 
 
 def test_a_note_without_a_trusted_line_has_no_signature() -> None:
@@ -51,7 +51,7 @@ def test_what_the_sealer_did_not_sign_is_not_signed(name: str) -> None:
         "none": Seen(7, good.root),
     }
     verifiers = verifiers_of(LogSettings("test", 1, (), (public_bytes(private_key("other")),)), ORIGIN) if name == "key" else VERIFIERS
-    assert not is_signed(made.get(name, good), verifiers, "other/root" if name == "origin" else ORIGIN)
+    assert not is_signed(SeenRoot.of(made.get(name, good)), verifiers, "other/root" if name == "origin" else ORIGIN)
 
 
 def test_a_note_of_another_key_is_vouched_for_by_nobody() -> None:
@@ -98,7 +98,7 @@ def test_a_signature_stands_in_a_header_as_it_was_written() -> None:
     header = parse_header(Kind.SEGMENT, record.header_raw)
     assert isinstance(header, SegmentHeader)
     assert header.seen is not None
-    assert note_of(header.seen, ORIGIN) == NOTE
+    assert note_of(SeenRoot.of(header.seen), ORIGIN) == NOTE
     assert encode_header(header) == record.header_raw
 
 

@@ -1,0 +1,97 @@
+"""Step 10: the root checkpoints that agents were shown lie on this history. Pure.
+
+A `seen` with the sealer's signature proves itself: one that does not fit was signed over another history, and integrity fails. Without a signature it is
+the agent's word alone, which is told and fails nothing: else any agent could fail every verification for good.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from tallystick_schemas.checkpoints import verifiers_of
+from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
+from tallystick_schemas.merkle import Frontier
+from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.vouching import SeenRoot, is_signed
+
+from .report import AgentsSeen, Findings, UnfitSeen
+from .source import StoredEntry
+
+STEP: Final = 10
+
+
+class FirstSaid(NamedTuple):
+    """The first segment that says so."""
+
+    shard: int
+    place: int
+    """Index of its entry."""
+    agent: str
+
+
+@dataclass
+class SeenBook:
+    """Every different `seen` of segments, each with the first that says so. As many as root checkpoints were signed, and as agents make up."""
+
+    said: dict[SeenRoot, FirstSaid] = field(default_factory=dict)
+
+    def take(self, shard: int, index: int, header: SegmentHeader) -> None:
+        """One segment; those of a shard come in order."""
+        if header.seen is not None:
+            self.said.setdefault(SeenRoot.of(header.seen), FirstSaid(shard, index, header.agent))
+
+    def take_above(self, shard: int, rows: Iterable[StoredEntry]) -> None:
+        """Rows above the newest seal, which nobody vouches for: a note that the sealer signed needs nobody to. Others are left out."""
+        for index, header in _segments(rows):
+            if header.seen is not None and header.seen.signature is not None:
+                self.take(shard, index, header)
+
+    def merge(self, others: Iterable["SeenBook"]) -> None:
+        """What other shards say."""
+        for other in others:
+            for seen, first in other.said.items():
+                self.said.setdefault(seen, first)
+
+    @property
+    def size(self) -> int:
+        """Leaves of the longest root log that any agent was shown."""
+        return max((seen.size for seen in self.said), default=0)
+
+
+def _segments(rows: Iterable[StoredEntry]) -> Iterator[tuple[int, SegmentHeader]]:
+    for row in rows:
+        try:
+            entry = parse_entry(row.entry)
+            if entry.kind == Kind.SEGMENT and entry.verdict.accepted:
+                header = parse_header(Kind.SEGMENT, entry.header)
+                assert isinstance(header, SegmentHeader)
+                yield row.index, header
+        except ParseError:
+            continue  # once it is sealed, steps 3 and 5 tell
+
+
+def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, findings: Findings) -> AgentsSeen:
+    """Each against the root over as many of today's `leaves` (hashes, from leaf 0 on): what fits, and what nobody signed and does not."""
+    tree, verifiers = Frontier(), verifiers_of(log, log.root_origin)
+    fit, unfit = 0, dict[str, UnfitSeen]()
+    for seen, first in sorted(book.said.items()):
+        today = ""
+        if seen.size <= len(leaves):
+            tree.extend(leaves[tree.size : seen.size])
+            today = tree.root.hex()
+        if today == seen.root:
+            fit += 1
+        elif is_signed(seen, verifiers, log.root_origin):
+            findings.fail(STEP, first.shard, first.place, _sentence(seen, first, today, len(leaves)))
+        else:
+            one = UnfitSeen(first.agent, first.shard, first.place, seen.size, seen.root, today)
+            known = unfit.setdefault(first.agent, one)
+            unfit[first.agent] = replace(known, count=known.count + (known is not one))
+    return AgentsSeen(fit, tuple(unfit[agent] for agent in sorted(unfit)))
+
+
+def _sentence(seen: SeenRoot, first: FirstSaid, today: str, leaves: int) -> str:
+    has = f"the first {seen.size} leaves of today's root log have root {today}" if today else f"today's root log has {leaves} leaves"
+    return f"{first.agent} was shown another history: a pinned sealer key signed a root checkpoint of {seen.size} leaves with root {seen.root}, and {has}"
