@@ -43,10 +43,12 @@ from tallystick_stream_jobs.responder.lock_topic import ReadTopic, fold_values
 from tallystick_stream_jobs.responder.mirror import Seen
 from tallystick_stream_jobs.responder.order_history import Found, Ordered, acting_in
 from tallystick_stream_jobs.responder.proven import prove
+from tallystick_stream_jobs.responder.shown_roots import Said, Shown
 from tallystick_stream_jobs.shell import Message
 from tallystick_stream_jobs.triage.record import finding_event
 
-SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings(DEPLOYMENT, 1, OPERATORS), "")
+SEALER = key_of("sealer").public_key().public_bytes_raw()
+SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings(DEPLOYMENT, 1, OPERATORS, (SEALER,)), "")
 
 
 class StoreAway(Exception):
@@ -66,6 +68,9 @@ class Site:
     store_up: bool = True
     clock: float = 1_795_406_400.0
     fences: int = 0
+    shown: list[Said] = field(default_factory=list)
+    """What agents say that they were shown; `roots`: (size, root) of the stored root checkpoints."""
+    roots: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.locks += [(role_key(part), directive(part)) for part in PARTS]
@@ -202,6 +207,18 @@ class SiteSources:
     def fence(self, above: int) -> int:
         self.site.fences = max(self.site.fences, above) + 1
         return self.site.fences
+
+    def shown(self, marks: Mapping[int, int], since: float) -> Shown:
+        if not self.site.store_up:
+            raise StoreAway
+        return Shown(
+            [one for one in self.site.shown if one.place > marks.get(one.shard, -1)], {one.shard: one.place for one in self.site.shown}
+        )
+
+    def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]:
+        if not self.site.store_up:
+            raise StoreAway
+        return {one for one in self.site.roots if one[0] in sizes}
 
     def record_at(self, shard: int, offset: int) -> bytes:
         try:

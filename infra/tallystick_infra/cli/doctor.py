@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ _FAULTS_SHOWN = 5
 _NEEDS: Final = {
     **dict.fromkeys(("behind", "roles"), ("kafka", "clickhouse")),
     "detection": ("kafka",),
-    "sealed": ("clickhouse",),
+    **dict.fromkeys(("sealed", "shown"), ("clickhouse",)),
     **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
 }
 
@@ -69,6 +70,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _behind,
         _detection,
         _sealed,
+        _shown,
         _roles,
         _responder,
         _points,
@@ -214,6 +216,26 @@ def _sealed(deployment: Deployment) -> list[Check]:
     age = (datetime.now(UTC) - rows[0][0].replace(tzinfo=UTC)).total_seconds()
     limit = _STALE_S + 10 * deployment.log().seal_interval_s
     return [Check("sealer", age < limit, f"root checkpoint of size {rows[0][1]}, {age:.1f} s old", "see logs/sealer.log")]
+
+
+def _shown(deployment: Deployment) -> list[Check]:
+    """Root checkpoints that agents were shown lately, against those that the store has. One that is missing a moment after a restore comes back."""
+    from tallystick_stream_jobs.responder.history import asking
+    from tallystick_stream_jobs.responder.shown_roots import BEFORE_S, contradicts, read_roots, read_shown
+
+    log = deployment.log()
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
+        said = read_shown(asking(client), log.shards, {}, time.time() - BEFORE_S).said
+        sizes = sorted({one.seen.size for one in said})
+        roots = read_roots(asking(client), log.root_origin, sizes) if sizes else set()
+    if wrong := [one for one in said if contradicts(one.seen, roots, log)]:
+        first = f"{wrong[0].agent} was shown one of {counted(wrong[0].seen.size, 'leaf', 'leaves')} (shard {wrong[0].shard}, index {wrong[0].place})"
+        seen = f"the store lacks {counted(len(wrong), 'root checkpoint')} that the sealer's key signed for agents: {first}"
+        mend = "`tallystick audit verify` tells whether the store was set back, or somebody else has the sealer's key"
+        return [Check("shown roots", False, seen, mend)]
+    return [
+        Check("shown roots", True, f"{counted(len(sizes), 'root checkpoint')} shown to agents in the last hour; no signed one is missing")
+    ]
 
 
 def _roles(deployment: Deployment) -> list[Check]:

@@ -36,8 +36,8 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     "sealer": Grant(("ledger_entries", "root_leaves"), ("checkpoints", "root_leaves")),
     # What people said about findings, and whether it is stored.
     "detectors": Grant(("ledger_entries", "events", "finding_events", "findings", "dispositions")),
-    # Its book is rebuilt from signed events.
-    "responder": Grant(("ledger_entries", "events")),
+    # Its book is rebuilt from signed events; what agents were shown is held against the signed notes.
+    "responder": Grant(("ledger_entries", "events", "checkpoints")),
     # Credentials that were minted before a lock.
     "outbox": Grant(("events",)),
     "console": Grant(("ledger_entries", "events", "checkpoints", "finding_events", "dispositions")),

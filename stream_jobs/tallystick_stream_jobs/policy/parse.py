@@ -15,7 +15,7 @@ from .yaml_text import Node, read_yaml
 
 _BUILT_IN: Final = re.compile(r"[A-Z]\d+[a-z]?", re.ASCII)
 _NONE: Final[tuple[str, ...]] = ()
-_NOT_RULES: Final = frozenset({"Q01", "R01", "R02", "R03", "R04", "R05", "R06", "R07", "S01"})
+_NOT_RULES: Final = frozenset({"Q01", "R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "S01"})
 """Findings that no rule makes: a detector that was wrong too often; revocations that do not work, and what hinders response; a storm."""
 _MAX_PROTECTED: Final = 1000
 

@@ -1,5 +1,5 @@
 """What the responder finds: R05 the topic of locks was tampered with, R06 what it acted on is not in the history, R07 what the history has and
-no topic brought. Pure."""
+no topic brought, R08 agents were shown another history. Pure."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,6 +15,7 @@ _TITLES: Final = {
     "R05": "Locks were taken out of their topic",
     "R06": "Acted on what the history does not have",
     "R07": "What the history has did not arrive",
+    "R08": "Agents were shown another history",
 }
 _SHOWN: Final = 5
 
@@ -56,6 +57,15 @@ def not_heard(found: Sequence[Finding], now: float) -> Finding:
         "Nobody was locked for it; decide on each. Find out who can write to the broker, or holds messages back."
     )
     return _finding("R07", "\0".join(f"{one.id}.{one.count}" for one in first), text, now, [])
+
+
+def other_history(agent: str, place: Place, size: int, root: str, now: float) -> Finding:
+    """R08: an agent was shown a root checkpoint that a pinned sealer key signed, and the store has none of this size and root."""
+    text = (
+        f"Agent {agent} was shown a root checkpoint of {size} leaves with root {root}, signed with the sealer's key, and the store does not have it. Either "
+        "the store was set back to an older copy, or somebody else signs with that key. Run `tallystick audit verify`: step 10 names what does not fit."
+    )
+    return _finding("R08", f"{size} {root}", text, now, [place])
 
 
 def _finding(detector: str, matter: str, text: str, now: float, evidence: list[Place]) -> Finding:

@@ -34,6 +34,7 @@ from .protected import Protected
 from .proving import Proving
 from .record_reader import RecordReader
 from .seen import SeenNames, named_in_history
+from .shown_roots import ShownRoots
 from .sources import RealSources, Sources, Store
 from .watching import Watching
 
@@ -76,7 +77,8 @@ class Responder:
         keyring = own.topic.opener.keyring
         self._proving = Proving(self._sources, keyring)
         missed = Missed(self._sources, keyring, self._known, time.time())
-        self._watching = Watching(own, self._sources, self._proving.confirming, missed)
+        shown = ShownRoots(self._sources, self._settings.log, time.time())
+        self._watching = Watching(own, self._sources, self._proving.confirming, missed, shown)
         self._sources.warm()
         self._own = own
 

@@ -22,6 +22,7 @@ from .history import Words, asking, read_words, words_in
 from .lock_topic import ReadTopic, read_lock_topic
 from .order_history import Found, Ordered, read_acting, read_decided, read_orders
 from .record_reader import RecordReader
+from .shown_roots import Shown, read_roots, read_shown
 from .stored import read_entries
 from .topics import read_decisions
 
@@ -42,6 +43,8 @@ class Sources(Protocol):
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]: ...
     def decisions(self, opener: Opener) -> list[Decision]: ...
     def fence(self, above: int) -> int: ...
+    def shown(self, marks: Mapping[int, int], since: float) -> Shown: ...
+    def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]: ...
     def record_at(self, shard: int, offset: int) -> bytes: ...
     def warm(self) -> None: ...
 
@@ -87,6 +90,14 @@ class RealSources:
 
     def fence(self, above: int) -> int:
         return claim_fence(self.settings.kafka, self.recorder, "responder", above)
+
+    def shown(self, marks: Mapping[int, int], since: float) -> Shown:
+        with self.store.asking() as ask:
+            return read_shown(ask, self.settings.log.shards, marks, since)
+
+    def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]:
+        with self.store.asking() as ask:
+            return read_roots(ask, self.settings.log.root_origin, sizes)
 
     def record_at(self, shard: int, offset: int) -> bytes:
         return self.reader.read(shard, offset)

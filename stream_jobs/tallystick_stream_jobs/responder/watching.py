@@ -10,10 +10,11 @@ from tallystick_schemas.messages import Finding
 from tallystick_schemas.orders import Order
 
 from .confirming import Confirming
-from .findings import not_heard, tampered
+from .findings import not_heard, other_history, tampered
 from .mirror import Seen
 from .missed import Missed
 from .ownership import Ownership
+from .shown_roots import ShownRoots
 from .sources import Sources
 
 log: Final = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class Looked(NamedTuple):
 class Watching:
     """Of one owner. `look` is called again and again, one call at a time."""
 
-    def __init__(self, own: Ownership, sources: Sources, confirming: Confirming, missed: Missed) -> None:
-        self._own, self._sources, self._confirming, self._missed = own, sources, confirming, missed
+    def __init__(self, own: Ownership, sources: Sources, confirming: Confirming, missed: Missed, shown: ShownRoots) -> None:
+        self._own, self._sources, self._confirming, self._missed, self._shown = own, sources, confirming, missed, shown
         self._ledger_at = 0.0
 
     def restored(self, words: Sequence[Held], now: float) -> list[Finding]:
@@ -50,7 +51,7 @@ class Watching:
         self._ledger_at = now + (_LEDGER_EVERY_S if self._own.certain else _LEDGER_FIRST_S)
         await asyncio.to_thread(self._sources.warm)
         asked = await self._ask(now)
-        return Looked(found + asked.findings, asked.orders)
+        return Looked(found + asked.findings + await self._other_histories(now), asked.orders)
 
     async def _repair(self, seen: Seen | None, now: float) -> list[Finding]:
         if seen is None:
@@ -65,6 +66,15 @@ class Watching:
             log.error("somebody writes under fence %d, above ours", seen.newest.fence)
             self._own.writer.stop()
         return [tampered([held.lock.subject for held in lost], now)] if lost else []
+
+    async def _other_histories(self, now: float) -> list[Finding]:
+        """What agents were shown and the store does not have. Apart from the rest: orders must not wait for it."""
+        try:
+            said = await asyncio.to_thread(self._shown.contradicting, now)
+        except Exception as error:  # noqa: BLE001 - the store may be away for long; nothing is marked as looked at
+            log.warning("what agents were shown cannot be looked up (%s: %s)", type(error).__name__, str(error)[:200])
+            return []
+        return [other_history(one.agent, (one.shard, one.place, 0), one.seen.size, one.seen.root, now) for one in said]
 
     async def _ask(self, now: float) -> Looked:
         """Words of other instances that were killed before they wrote them onto the topic, the entries of what was acted on, and what was not."""

@@ -1,0 +1,118 @@
+"""Root checkpoints that agents were shown, held against those that the store has: somebody with the sealer's key shows agents another history.
+
+The responder asks, since it has the store, the pinned keys and a way to page. It compares with the stored notes and computes no tree: whether those notes
+are of the history that the store has is the auditor's steps 1 and 2. What it does not see, every `audit verify` does (step 10).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from tallystick_schemas.checkpoints import verifiers_of
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.evidence import Ask
+from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
+from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.vouching import SeenRoot, is_signed
+
+from .history import read_tips
+
+log: Final = logging.getLogger(__name__)
+BEFORE_S: Final = 3_600.0
+"""Segments that are at most so much older than whoever asks are looked at."""
+GRACE_S: Final = 60.0
+"""So long may the store lack a note that agents were shown: the sealer publishes again what a restored one lost."""
+_AT_ONCE: Final = 1_000
+_HEADER: Final = "substring(entry, 32, reinterpretAsUInt32(reverse(substring(entry, 28, 4))))"
+_SAID: Final = f"""
+SELECT shard, min(`index`) AS first, any({_HEADER}) FROM ledger_entries
+WHERE substring(entry, 2, 1) = char({Kind.SEGMENT.value}) AND reinterpretAsUInt8(substring(entry, 27, 1)) < 2
+    AND `index` > arrayElement({{marks:Array(Int64)}}, shard + 1) AND append_time >= fromUnixTimestamp64Milli({{since:Int64}})
+    AND JSONHas({_HEADER}, 'seen', 'sig')
+GROUP BY shard, JSONExtractRaw({_HEADER}, 'seen') ORDER BY shard, first LIMIT {_AT_ONCE} BY shard
+"""  # noqa: S608 - parameters are the store's
+_ROOTS: Final = "SELECT size, lower(hex(root)) FROM checkpoints WHERE origin = {origin:String} AND size IN {sizes:Array(UInt64)}"
+
+
+class Said(NamedTuple):
+    """A root checkpoint, and the first segment seen that says it was shown."""
+
+    seen: SeenRoot
+    shard: int
+    place: int
+    """Index of its entry."""
+    agent: str
+
+
+class Shown(NamedTuple):
+    """What segments above the marks say, and the highest index of each shard that was looked at."""
+
+    said: list[Said]
+    marks: dict[int, int]
+
+
+class ShownSource(Protocol):
+    """What is asked of the store. Each raises what the store's client raises."""
+
+    def shown(self, marks: Mapping[int, int], since: float) -> Shown: ...
+    def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]: ...
+
+
+def read_shown(ask: Ask, shards: int, marks: Mapping[int, int], since: float) -> Shown:
+    """Different `seen` of segments above the marks, from `since` on (seconds since 1970): at most 1,000 of a shard, the mark then being the last of them."""
+    tips = read_tips(ask)
+    rows = ask(_SAID, {"marks": [marks.get(shard, -1) for shard in range(shards)], "since": int(since * 1000)})
+    said = [one for row in rows if (one := _said(int(row[0]), int(row[1]), row[2])) is not None]
+    for shard in range(shards):
+        firsts = [int(row[1]) for row in rows if int(row[0]) == shard]
+        if len(firsts) >= _AT_ONCE:
+            tips[shard] = max(firsts)
+    return Shown(said, tips)
+
+
+def read_roots(ask: Ask, origin: str, sizes: Sequence[int]) -> set[tuple[int, str]]:
+    """(size, root in hex) of the stored checkpoints of these sizes."""
+    return {(int(size), str(root)) for size, root in ask(_ROOTS, {"origin": origin, "sizes": list(sizes)})}
+
+
+def _said(shard: int, index: int, header: str | bytes) -> Said | None:
+    raw = header if isinstance(header, bytes) else header.encode()
+    try:
+        parsed = parse_header(Kind.SEGMENT, raw)
+    except ParseError:
+        return None  # the auditor's steps 3 and 5 tell
+    if not isinstance(parsed, SegmentHeader) or parsed.seen is None:
+        return None
+    return Said(SeenRoot.of(parsed.seen), shard, index, parsed.agent)
+
+
+def contradicts(seen: SeenRoot, roots: set[tuple[int, str]], log_settings: LogSettings) -> bool:
+    """Whether a pinned sealer key signed what `seen` says, and no stored root checkpoint says it."""
+    origin = log_settings.root_origin
+    return (seen.size, seen.root) not in roots and is_signed(seen, verifiers_of(log_settings, origin), origin)
+
+
+class ShownRoots:
+    """Of one owner, which began at `now`. Notes without the sealer's signature are an agent's word: they alarm nobody."""
+
+    def __init__(self, source: ShownSource, log_settings: LogSettings, now: float) -> None:
+        self._source, self._log = source, log_settings
+        self._since = now - BEFORE_S
+        self._marks: dict[int, int] = {}
+        self._waiting: dict[SeenRoot, tuple[float, Said]] = {}
+        self._told: set[SeenRoot] = set()
+
+    def contradicting(self, now: float) -> list[Said]:
+        """Signed root checkpoints that agents were shown and that the store has not had for a minute; each once."""
+        shown = self._source.shown(self._marks, self._since)
+        for one in shown.said:
+            if one.seen not in self._told:
+                self._waiting.setdefault(one.seen, (now, one))
+        roots = self._source.roots(sorted({seen.size for seen in self._waiting})) if self._waiting else set()
+        self._marks |= shown.marks
+        self._waiting = {seen: kept for seen, kept in self._waiting.items() if contradicts(seen, roots, self._log)}
+        late = [said for first, said in self._waiting.values() if now - first >= GRACE_S]
+        for said in late:
+            del self._waiting[said.seen]
+            self._told.add(said.seen)
+        return late
