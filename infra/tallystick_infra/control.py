@@ -15,8 +15,8 @@ from kafka import KafkaProducer
 from tallystick_producers.keyring import read_opener
 from tallystick_schemas.directives import ADOPT, LEVEL
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.messages import ADOPT_KEY, ROLE_KEY
-from tallystick_schemas.roles import Holder, Keyring, Mandate
+from tallystick_schemas.messages import ADOPT_KEY, RETIRE_KEY, ROLE_KEY
+from tallystick_schemas.roles import Holder, Keyring, Mandate, Retirement
 from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import EVENTS, LOCKS
 
@@ -41,8 +41,8 @@ def merged(log: LogSettings, *places: Keyring) -> Keyring:
     """What all places know together; of one number, the first place's record."""
     ring = Keyring.of(log.operator_keys)
     for place in places:
-        for holder in place:
-            ring.take(holder.raw)
+        for one in (*place, *place.retirements()):
+            ring.take(one.raw)
     return ring
 
 
@@ -60,11 +60,13 @@ def sending(kafka: KafkaSettings) -> Iterator[Send]:
         producer.close(timeout=5)
 
 
-def publish(kafka: KafkaSettings, holders: Iterable[Holder]) -> None:
-    """Put directives on `locks`, where everybody learns of them."""
+def publish(kafka: KafkaSettings, holders: Iterable[Holder], retired: Iterable[Retirement] = ()) -> None:
+    """Put directives on `locks`, where everybody learns of them; retirements last, since they take away what was not said again."""
     with sending(kafka) as send:
         for holder in holders:
             send(LOCKS, role_key(holder), holder.raw, None)
+        for one in retired:
+            send(LOCKS, RETIRE_KEY + one.key.encode(), one.raw, None)
 
 
 def newer(known: Keyring, place: Keyring) -> list[Holder]:
@@ -81,13 +83,15 @@ class Plan:
     """(shard, number) of the directives about rules: where there are none or older ones. They go first: another one before them would be malformed."""
     topic: list[Holder]
     ledger: list[Holder]
+    retired: list[tuple[int | None, Retirement]]
+    """(shard, retirement) that a shard lacks, or topic `locks` where the shard is None. After the roles, some of which they take away."""
     adopts: list[tuple[str, bytes]]
     """(part, record): state of an earlier version that may be read on, once. Needed on `locks` before the part starts; nothing is taken over later."""
 
     @property
     def records(self) -> int:
         """How many are sent."""
-        return len(self.rules) + len(self.topic) + len(self.ledger) + len(self.adopts)
+        return len(self.rules) + len(self.topic) + len(self.ledger) + len(self.retired) + len(self.adopts)
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,13 @@ class Control:
             if known.holder(name, key_id(public)) is None:
                 known.take(self.operator.give_role(name, _own_mandate(name, public), 0, self.clock()))
         adopts = [(part, self.operator.directive(ADOPT, part, {}, _next(part, topic, ledger.keyring), self.clock())) for part in self.adopt]
-        return Plan(_behind(self.log.shards, ledger), newer(known, topic), newer(known, ledger.keyring), adopts)
+        return Plan(
+            _behind(self.log.shards, ledger),
+            newer(known, topic),
+            newer(known, ledger.keyring),
+            _unretired(known, topic, ledger, self.log.shards),
+            adopts,
+        )
 
     def ensure(self, kafka: KafkaSettings, ledger: Directives, publics: Mapping[str, bytes]) -> Plan:
         """Carry the plan out; what was sent. Nobody else may give roles meanwhile."""
@@ -125,6 +135,9 @@ class Control:
             # If we crash here, the next start finds the records on `locks` and sends the same bytes; one that came twice is "seen".
             for holder in plan.ledger:
                 send(EVENTS, holder.agent.encode(), holder.raw, None)
+            for place, one in plan.retired:
+                key = RETIRE_KEY + one.key.encode() if place is None else None
+                send(LOCKS if place is None else EVENTS, key, one.raw, place)
             for part, record in plan.adopts:
                 # Into the history first: what is read on without its saying so would be nobody's act.
                 send(EVENTS, part.encode(), record, None)
@@ -136,6 +149,12 @@ def _behind(shards: int, ledger: Directives) -> list[tuple[int, int]]:
     """(shard, next number) where rules of this version are not in force yet. Later ones stay: who put them there knows better."""
     said = [(shard, ledger.rules.get(shard, _NO_RULES)) for shard in range(shards)]
     return [(shard, rules.n + 1) for shard, rules in said if rules.level is not None and rules.level < LEVEL]
+
+
+def _unretired(known: Keyring, topic: Keyring, ledger: Directives, shards: int) -> list[tuple[int | None, Retirement]]:
+    """Where each retirement is missing yet: on the topic, and in shards."""
+    lacking: list[tuple[int | None, Retirement]] = [(None, one) for one in known.retirements() if not topic.retired(one.key)]
+    return lacking + [(shard, one) for shard in range(shards) for one in known.retirements() if (shard, one.key) not in ledger.retired]
 
 
 def _next(part: str, *places: Keyring) -> int:

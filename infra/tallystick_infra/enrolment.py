@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from tallystick_schemas.directives import ADOPT, AGENT, RULES, level_of, open_directive
+from tallystick_schemas.directives import ADOPT, AGENT, RETIRE, RULES, level_of, open_directive
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
@@ -49,6 +49,8 @@ class Directives:
     rules: dict[int, RulesSaid] = field(default_factory=dict)
     """By shard that has any."""
     unbelieved: int = 0
+    retired: set[tuple[int, str]] = field(default_factory=set)
+    """(shard, id of an operator's or a sealer's key) of each retirement."""
 
 
 def read_directives(client: Client, log: LogSettings) -> Directives:
@@ -62,8 +64,10 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
             directive = open_directive(record, pinned)
             if directive.about == RULES:
                 found.rules[shard] = RulesSaid(directive.n, level_of(directive))  # in the order of the shard, where numbers rise
-            elif directive.about in (AGENT, ADOPT):
+            elif directive.about in (AGENT, ADOPT, RETIRE):
                 found.keyring.take(record)
+                if directive.about == RETIRE:
+                    found.retired.add((shard, directive.subject))
         except ParseError:
             found.unbelieved += 1
     return found

@@ -16,6 +16,10 @@ AGENT: Final = "agent"
 """What one key of an agent may say; subject `<agent> <key id>`, value as `roles.Mandate`."""
 ADOPT: Final = "adopt"
 """State of an earlier version that may be read on, once; subject is the part's name."""
+RETIRE: Final = "retire"
+"""A key of an operator or a sealer that is believed no longer, for good; subject is its key id. It has this meaning from level 3 on."""
+RETIRING: Final = 3
+"""The level from which on keys of operators and sealers can be retired."""
 LEVEL: Final = 3
 """The newest rules that this version has."""
 BOUNDED_LEVEL: Final = 3
@@ -64,6 +68,27 @@ def _kept(header: str) -> Directive:
 def is_bounded(state: State) -> bool:
     """Whether the rules in force bound numbers and times, so that every reader reads them alike (section 2)."""
     return level_in_force(state) >= BOUNDED_LEVEL
+
+
+def may_retire(operators: Mapping[str, bytes], signer: str, key: str) -> bool:
+    """Whether `signer` may end `key`: any operator a sealer's key, and an operator's key itself and those pinned after it.
+
+    So whoever stole one cannot end the key that follows it. `operators` are in the order of the pins.
+    """
+    order = list(operators)
+    return key not in operators or (signer in operators and order.index(signer) >= order.index(key))
+
+
+def is_retired(state: State, operators: Mapping[str, bytes], key: str) -> bool:
+    """Whether an operator's or a sealer's key was retired in this shard, by one who may."""
+    said = state.directives.get(f"{RETIRE} {key}")
+    return said is not None and level_in_force(state) >= RETIRING and may_retire(operators, _kept(said.header).key, key)
+
+
+def said_by(state: State, key: str) -> list[str]:
+    """Where directives are kept that this operator's key signed, rules and retirements aside: those stand whoever said them."""
+    kept = {place: _kept(said.header) for place, said in state.directives.items()}
+    return [place for place, one in kept.items() if one.key == key and one.about not in (RULES, RETIRE)]
 
 
 def opens_level(raw: bytes, operators: Mapping[str, bytes]) -> bool:

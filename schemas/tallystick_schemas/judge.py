@@ -4,7 +4,20 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .bodies import Body, BodyRefused
-from .directives import BOUNDED_LEVEL, GAP_LEVEL, LEVEL, RULES, level_in_force, level_of, place_of
+from .directives import (
+    BOUNDED_LEVEL,
+    GAP_LEVEL,
+    LEVEL,
+    RETIRE,
+    RETIRING,
+    RULES,
+    is_retired,
+    level_in_force,
+    level_of,
+    may_retire,
+    place_of,
+    said_by,
+)
 from .encoding import from_base64
 from .errors import RulesUnknown
 from .gaps import Gap, gap_with, joins, span_of
@@ -63,11 +76,19 @@ def _signer(pinned: Pinned, state: State, record: Record) -> bytes | Verdict:
     public = (pinned.sealers if record.kind == Kind.SEAL else pinned.operators).get(header.key)
     if public is None:
         return Verdict.UNKNOWN_KEY
+    if is_retired(state, pinned.operators, header.key):
+        return Verdict.REVOKED_KEY
+    if isinstance(header, Directive) and _retires(state, header) and not may_retire(pinned.operators, header.key, header.subject):
+        return Verdict.UNKNOWN_KEY
     if isinstance(header, Enrol):
         known = _key_of(state, header.agent, _enrolled_id(header))
         if known is not None and not known.active:
             return Verdict.REVOKED_KEY
     return public
+
+
+def _retires(state: State, header: Directive) -> bool:
+    return header.about == RETIRE and level_in_force(state) >= RETIRING
 
 
 def _enrolled_id(header: Enrol) -> str:
@@ -159,6 +180,9 @@ def apply(state: State, record: Record) -> None:
     elif isinstance(header, Directive):
         if header.about == RULES and level_of(header) is None:
             raise RulesUnknown(state.shard, header.value.get("level"), LEVEL)
+        if _retires(state, header):
+            for place in said_by(state, header.subject):
+                del state.directives[place]
         state.directives[place_of(header)] = Said(header.n, record.header_raw.decode())
     else:
         assert isinstance(header, Erase)  # erasing is the store's act; the log keeps the record and changes nothing else

@@ -107,7 +107,8 @@ class LockTopic:
             return self._tombstone(key)
         if key.startswith(ROLE_KEY):
             before = self.opener.keyring.digest()
-            if (holder := self.opener.keyring.take(value)) is not None:
+            holder = self.opener.keyring.take(value)
+            if self.opener.keyring.digest() != before:
                 self._roles.append(before)
             return holder
         opened = self.opener.open(LOCKS, key, value)

@@ -240,6 +240,8 @@ class LockHeartbeat(msgspec.Struct, frozen=True):
 HEARTBEAT_KEY: Final = b"_heartbeat"
 ROLE_KEY: Final = b"_role/"
 """How the Kafka key of an operator's directive about an agent's key begins on `locks`; agent and key id follow, with a slash between them."""
+RETIRE_KEY: Final = ROLE_KEY + b"retire/"
+"""With the key's id behind it: the directive that retires an operator's or a sealer's key."""
 ADOPT_KEY: Final = ROLE_KEY + b"adopt/"
 """How it begins for a directive that lets a part read on state of an earlier version; the part's name follows."""
 

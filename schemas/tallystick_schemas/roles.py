@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from .directives import ADOPT, AGENT, open_directive
+from .directives import ADOPT, AGENT, RETIRE, may_retire, open_directive
 from .encoding import digest, from_base64
 from .errors import ParseError
 from .headers import AGENT_PATTERN, KEY_ID_PATTERN, Directive
@@ -72,6 +72,8 @@ class Holder:
     n: int
     raw: bytes
     time: str = ""
+    signer: str = ""
+    """Id of the operator's key that said so."""
 
 
 def subject_of(agent: str, key: str) -> str:
@@ -99,7 +101,18 @@ def holder_of(directive: Directive, raw: bytes) -> Holder:
     if key_id(public) != key:
         raise ParseError(f"the directive about {agent} names key {key} and holds another")
     check_scope(mandate.scope)
-    return Holder(agent, key, public, frozenset(mandate.roles), mandate.state == "active", mandate.scope, directive.n, raw, directive.time)
+    return Holder(
+        agent,
+        key,
+        public,
+        frozenset(mandate.roles),
+        mandate.state == "active",
+        mandate.scope,
+        directive.n,
+        raw,
+        directive.time,
+        directive.key,
+    )
 
 
 def check_scope(scope: Scope | None) -> None:
@@ -109,13 +122,28 @@ def check_scope(scope: Scope | None) -> None:
             raise ParseError(f"a scope has at most {_MAX_PATTERNS} patterns of 1 to 256 printable characters each")
 
 
+@dataclass(frozen=True)
+class Retirement:
+    """An operator's or a sealer's key that is believed no longer, and the signed record that says so."""
+
+    key: str
+    n: int
+    raw: bytes
+
+
 class Keyring:
-    """Every key that an operator gave a role. `take` is the only way in, so that the same records give the same keyring in any order."""
+    """Every key that an operator gave a role. `take` is the only way in, so that the same records give the same keyring in any order.
+
+    What an operator's key said is forgotten with its retirement: the operator who retires it says again what shall stand.
+    """
 
     def __init__(self, operators: Mapping[str, bytes]) -> None:
         self._operators = dict(operators)
+        self._said: dict[tuple[str, str], dict[str, Holder]] = {}
+        """By agent and key: the newest of each operator's key."""
         self._holders: dict[tuple[str, str], Holder] = {}
-        self._adopts: dict[str, int] = {}
+        self._retired: dict[str, Retirement] = {}
+        self._adopts: dict[str, dict[str, int]] = {}
         self._version = 0
         self._digest = (-1, "")
         """Of a version: one thread may take a record in while another asks."""
@@ -126,18 +154,55 @@ class Keyring:
         return cls({key_id(public): public for public in operator_keys})
 
     def take(self, raw: bytes) -> Holder | None:
-        """One signed record; the holder if it is news, None for an older one than is known. ParseError when no pinned operator signed it."""
+        """One signed record; the holder if it is news, None for an older one than is known or by a retired key. ParseError when no pinned operator
+        signed it, or its signer may not say this."""
         directive = open_directive(raw, self._operators)
+        if directive.about == RETIRE:
+            self._retire(directive, raw)
+            return None
+        if directive.key in self._retired:
+            return None
         if directive.about == ADOPT:
-            self._adopts[directive.subject] = max(directive.n, self._adopts.get(directive.subject, -1))
+            numbers = self._adopts.setdefault(directive.subject, {})
+            numbers[directive.key] = max(directive.n, numbers.get(directive.key, -1))
             return None
         holder = holder_of(directive, raw)
-        known = self._holders.get((holder.agent, holder.key))
-        if known is not None and known.n >= holder.n:
+        said = self._said.setdefault((holder.agent, holder.key), {})
+        if (mine := said.get(holder.signer)) is not None and mine.n >= holder.n:
             return None
-        self._holders[holder.agent, holder.key] = holder
+        said[holder.signer] = holder
+        self._settle((holder.agent, holder.key))
+        return holder if self._holders[holder.agent, holder.key] is holder else None
+
+    def _settle(self, place: tuple[str, str]) -> None:
+        """The newest of what is said of one key is in force, whoever said it."""
+        said, before = self._said[place], self._holders.pop(place, None)
+        if said:
+            self._holders[place] = max(said.values(), key=lambda holder: (holder.n, holder.signer))
+        self._version += self._holders.get(place) is not before
+
+    def _retire(self, directive: Directive, raw: bytes) -> None:
+        """ParseError when its signer may not. Of several records about one key the highest number is kept, as on the topic."""
+        if not may_retire(self._operators, directive.key, directive.subject):
+            raise ParseError(f"key {directive.key} may not retire key {directive.subject}, which is pinned after it")
+        known = self._retired.get(directive.subject)
+        if known is not None and (known.n, known.raw) >= (directive.n, raw):
+            return
+        self._retired[directive.subject] = Retirement(directive.subject, directive.n, raw)
+        for place, said in self._said.items():
+            said.pop(directive.subject, None)
+            self._settle(place)
+        for numbers in self._adopts.values():
+            numbers.pop(directive.subject, None)
         self._version += 1
-        return holder
+
+    def retired(self, key: str) -> bool:
+        """Whether an operator's or a sealer's key was retired."""
+        return key in self._retired
+
+    def retirements(self) -> list[Retirement]:
+        """Every key that was."""
+        return list(self._retired.values())
 
     def holder(self, agent: str, key: str) -> Holder | None:
         """What is known of one key."""
@@ -149,7 +214,7 @@ class Keyring:
 
     def adopts(self, part: str) -> int | None:
         """The number of the newest directive that lets a part read on state of an earlier version; None without one."""
-        return self._adopts.get(part)
+        return max(self._adopts.get(part, {}).values(), default=None)
 
     def with_role(self, role: Role) -> list[Holder]:
         """Active holders of a role."""
@@ -175,6 +240,6 @@ class Keyring:
         version, known = self._digest
         now = self._version
         if version != now:
-            known = digest(b"".join(sorted(digest(holder.raw) for holder in self))).hex()
+            known = digest(b"".join(sorted(digest(one.raw) for one in (*self, *self.retirements())))).hex()
             self._digest = (now, known)
         return known

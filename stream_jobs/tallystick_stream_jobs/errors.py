@@ -63,6 +63,15 @@ class SealerStateBroken(JobError):
         super().__init__(f"the sealer's state {path} cannot be used: {reason}; restore it from a copy, it must not be made anew")
 
 
+class SealerKeyRetired(JobError):
+    """The operator said that this key seals no longer: nobody would believe what it signs."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the sealer's key {key} was retired by an operator, so nobody believes what it signs; put the next key into keys/sealer.key and start again"
+        )
+
+
 class ParametersRefused(JobError):
     """All that is wrong with the thresholds that were given, at once."""
 

@@ -14,8 +14,8 @@ from tallystick_producers.refused import Refused
 from tallystick_schemas.envelope import NO_NUMBER, Number, Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.locks import Held, read_word
-from tallystick_schemas.messages import HEARTBEAT_KEY, ROLE_KEY, Lock
-from tallystick_schemas.roles import Holder
+from tallystick_schemas.messages import HEARTBEAT_KEY, RETIRE_KEY, ROLE_KEY, Lock
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.topics import LOCKS
 
 log: Final = logging.getLogger(__name__)
@@ -82,10 +82,11 @@ class Seen:
         found = (last, self.believed.get(key))
         return any(one is not None and one.locks and one.number < held.number for one in found)
 
-    def lacking_roles(self, holders: Iterable[Holder]) -> list[tuple[bytes, Holder]]:
-        """(key, holder) of directives that the topic does not carry."""
-        named = ((ROLE_KEY + f"{holder.agent}/{holder.key}".encode(), holder) for holder in holders)
-        return [(key, holder) for key, holder in named if self.roles.get(key) != holder.raw]
+    def lacking_roles(self, keyring: Keyring) -> list[tuple[bytes, bytes]]:
+        """(key, record) of directives that the topic does not carry: roles first, so that no retirement takes one away that was said again."""
+        named = [(ROLE_KEY + f"{holder.agent}/{holder.key}".encode(), holder.raw) for holder in keyring]
+        named += [(RETIRE_KEY + one.key.encode(), one.raw) for one in keyring.retirements()]
+        return [(key, raw) for key, raw in named if self.roles.get(key) != raw]
 
 
 class Mirror:

@@ -56,9 +56,9 @@ class Watching:
     async def _repair(self, seen: Seen | None, now: float) -> list[Finding]:
         if seen is None:
             return []
-        for key, holder in seen.lacking_roles(self._own.topic.opener.keyring):
+        for key, record in seen.lacking_roles(self._own.topic.opener.keyring):
             log.error("the topic of locks lost the directive about %r; it is written again", key)
-            await self._own.writer.role(key, holder)
+            await self._own.writer.role(key, record)
         lost = seen.lacking(self._own.book.held.values())
         for held in lost:
             await self._own.writer.again(held)

@@ -12,7 +12,6 @@ from tallystick_producers import Actor
 from tallystick_schemas.envelope import Numbers, Signer
 from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import HEARTBEAT_KEY, Decision, Lock, encode_json
-from tallystick_schemas.roles import Holder
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import LOCKS
 
@@ -74,10 +73,10 @@ class LockWriter:
             sent = await self._send(Held(held.lock, self.numbers.next(), self._signer.agent, self._signer.key))
         await sent
 
-    async def role(self, key: bytes, holder: Holder) -> None:
+    async def role(self, key: bytes, record: bytes) -> None:
         """An operator's directive, as it was signed, on the topic again."""
         self.check()
-        await (await self._outlet.send(LOCKS, key, holder.raw))
+        await (await self._outlet.send(LOCKS, key, record))
 
     async def beat(self, now: float) -> None:
         """That everything decided before `now` is out, and what the topic holds."""

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick_producers.keyring import LiveRoles
 from tallystick_schemas.headers import Seal
 from tallystick_schemas.keys import key_id
+from tallystick_schemas.roles import Keyring as Roles
 from tallystick_schemas.settings import JobSettings, LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 
-from ..errors import SealerStateBroken
+from ..errors import SealerKeyRetired, SealerStateBroken
 from ..notary.ledger import StoredEntry
 from .core import LogState, RootLeaf, Signed, check_ends_in_seal, check_signed_part, extend, first_state, parting, sign_round
 from .kafka_link import SealerLink
@@ -53,6 +54,11 @@ class Sealer:
             raise SealerStateBroken(
                 Path("state.json"), f"it belongs to {self.state.deployment!r} with {len(self.state.shards)} shards, not to this deployment"
             )
+
+    @property
+    def key(self) -> str:
+        """Id of the key that it signs with."""
+        return self._keyring.key_id
 
     def check(self) -> None:
         """At start: does the store still hold what was signed? And what was signed of which this state does not know?"""
@@ -117,9 +123,21 @@ def run_sealer(settings: JobSettings, private_key: Ed25519PrivateKey, directory:
         try:
             if not roles.wait(_ROLES_S):
                 log.warning("nobody's role is known yet: receipts are believed once topic locks was read")
-            _run_loop(sealer, SealerLink(settings.kafka, roles.opener), settings.log, lambda: not stopping)
+            _run_loop(
+                sealer,
+                SealerLink(settings.kafka, roles.opener),
+                settings.log,
+                lambda: not stopping and may_sign(sealer, roles.opener.keyring),
+            )
         finally:
             roles.close()
+
+
+def may_sign(sealer: Sealer, roles: Roles) -> bool:
+    """True; SealerKeyRetired once an operator retired the sealer's own key. Asked before each round."""
+    if roles.retired(sealer.key):
+        raise SealerKeyRetired(sealer.key)
+    return True
 
 
 def _run_loop(sealer: Sealer, link: SealerLink, settings: LogSettings, going: Callable[[], bool]) -> None:

@@ -136,7 +136,7 @@ def test_receipts_and_topics() -> None:
 
 def test_directives() -> None:
     rows = {words(row[0])[0]: row for row in PAGE.table("about")}
-    assert list(rows) == [directives.RULES, directives.AGENT, directives.ADOPT]
+    assert list(rows) == [directives.RULES, directives.AGENT, directives.ADOPT, directives.RETIRE]
     assert json.loads(words(rows[directives.RULES][2])[0]) == {"level": directives.LEVEL}
     assert f"`{headers._ABOUT.pattern}`" in PAGE.text
     assert "an integer from 2 to the highest that the\n   reader has" in PAGE.text
@@ -185,3 +185,4 @@ def test_the_topic_of_locks() -> None:
     assert f"`{messages.HEARTBEAT_KEY.decode()}` | an envelope: `{beat}`" in PAGE.text
     assert f"`{messages.ROLE_KEY.decode()}<agent>/<key id>`" in PAGE.text
     assert f"`{messages.ADOPT_KEY.decode()}<part>`" in PAGE.text
+    assert f"`{messages.RETIRE_KEY.decode()}<key id>`" in PAGE.text
