@@ -8,7 +8,7 @@ in it (SPEC section 2).
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,37 @@ def first_malformed(raws: Sequence[bytes], *, bounded: bool = False) -> tuple[in
             if found is not None:
                 return start + found[0], found[1]
     return None
+
+
+class Malformed(NamedTuple):
+    """An event that breaks section 2. `bounds_only`: only as level 3 has it, which does not hold everywhere."""
+
+    position: int
+    reason: str
+    bounds_only: bool
+
+
+def parse_each(raws: Sequence[bytes]) -> tuple[list[Event | None], list[Malformed]]:
+    """Every event, None where one breaks section 2 at every level; and what is wrong with those and with the ones that break it at level 3."""
+    events: list[Event | None] = []
+    wrong: list[Malformed] = []
+    for start in range(0, len(raws), CHUNK):
+        chunk = raws[start : start + CHUNK]
+        events += parse_together(chunk, bounded=True) or [_parse_at(start + at, raw, wrong) for at, raw in enumerate(chunk)]
+    return events, wrong
+
+
+def _parse_at(position: int, raw: bytes, wrong: list[Malformed]) -> Event | None:
+    try:
+        return parse_event(raw, bounded=True)
+    except ParseError as error:
+        reason = str(error)
+    try:
+        event = parse_event(raw)
+    except ParseError:
+        event = None
+    wrong.append(Malformed(position, reason, bounds_only=event is not None))
+    return event
 
 
 def _search(raws: Sequence[bytes], *, bounded: bool) -> tuple[int, str] | None:

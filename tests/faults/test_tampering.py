@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from tests.support.clickhouse import running_clickhouse
 from tests.support.history import History, make_history
-from tests.support.history_tables import carry_over, empty_tables, insert_history, insert_rows, rows_of
+from tests.support.history_tables import carry_over, change_columns, empty_tables, insert_history, insert_rows, rows_of
 from tests.support.seeing import ATTACKS, seeing
 from tests.support.tampering import CASES, Tampering
 
@@ -55,6 +55,7 @@ def test_is_found(clickhouse: ClickHouseSettings, client: Client, history: Histo
     changed = deepcopy(history)
     case.change(changed)
     carry_over(client, rows_of(history), rows_of(changed))
+    change_columns(client, changed.columns)
     report = judged(clickhouse, history)
     assert report.exit_code == case.exit_code
     assert case.found in [(failure.step, failure.shard, failure.index) for failure in report.failures]

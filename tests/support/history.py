@@ -69,6 +69,8 @@ class History:
     checkpoints: list[tuple[str, int, bytes, bytes]] = field(default_factory=list)
     """(origin, size, root, note)."""
     root_leaves: list[tuple[int, bytes]] = field(default_factory=list)
+    columns: dict[tuple[int, int, int | None], dict[str, str]] = field(default_factory=dict)
+    """Derived columns that say something else than the bytes: by (shard, index, pos) of an event, and without a pos of an entry."""
     records: dict[int, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
     """What Kafka held: by shard, (record, append time in ms)."""
     now: float = START_S

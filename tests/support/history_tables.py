@@ -1,7 +1,8 @@
 """A made history in a real ClickHouse: insert it, and carry a change to its lists over into the tables by SQL, as an insider would."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,30 @@ def carry_over(client: Client, before: Rows, after: Rows) -> None:
             places = " OR ".join(f"({_is(table, row)})" for row in gone)
             client.command(f"ALTER TABLE {table} DELETE WHERE {places} SETTINGS mutations_sync = 2")
         insert_rows(client, table, list(came.elements()))
+
+
+def change_columns(client: Client, columns: Mapping[tuple[int, int, int | None], Mapping[str, str]]) -> None:
+    """As an insider would: the derived column becomes one that may be written, is written, and is derived again. Its definition is as before."""
+    for (shard, index, pos), values in columns.items():
+        table, place = ("ledger_entries", "") if pos is None else ("events", f" AND pos = {pos}")
+        for name, value in values.items():
+            with stored_column(client, table, name) as kind:
+                write = f"UPDATE {name} = CAST({{value:String}}, '{kind}') WHERE shard = {shard} AND index = {index}{place}".replace(
+                    "'UTC'", "\\'UTC\\'"
+                )
+                client.command(f"ALTER TABLE {table} {write} SETTINGS mutations_sync = 2", parameters={"value": value})
+
+
+@contextmanager
+def stored_column(client: Client, table: str, name: str) -> Iterator[str]:
+    """Its type. Inside, the column may be written."""
+    where = f"database = currentDatabase() AND table = '{table}' AND name = '{name}'"
+    [(kind, how, expression)] = client.query(f"SELECT type, default_kind, default_expression FROM system.columns WHERE {where}").result_rows
+    client.command(f"ALTER TABLE {table} MODIFY COLUMN {name} {kind} DEFAULT {expression}")
+    try:
+        yield kind
+    finally:
+        client.command(f"ALTER TABLE {table} MODIFY COLUMN {name} {kind} {how} {expression}")
 
 
 def empty_tables(client: Client) -> None:

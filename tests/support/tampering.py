@@ -308,6 +308,33 @@ def insert_forged_checkpoint(history: History) -> None:
     history.checkpoints.append((history.log.origin(0), tree.size, tree.root, note))
 
 
+def rename_a_principal(history: History) -> None:
+    history.columns[0, 4, 2] = {"principal": "somebody-else@example.org"}
+
+
+def change_a_count_and_a_time(history: History) -> None:
+    history.columns[1, 8, 0] = {"bytes": "1", "time": "2026-01-01 00:00:00.000000"}
+
+
+def rename_in_one_of_two_equal_rows(history: History) -> None:
+    """Rows that repeat one another are one, and each is shown by searches."""
+    history.events.append(history.events[_event_at(history, 0, 4, 2)])
+    rename_a_principal(history)
+
+
+def keep_columns_of_an_erased_event(history: History) -> None:
+    empty_raw(history)
+    history.columns[1, 8, 3] = {"principal": "reader-1@example.org"}
+
+
+def change_the_agent_of_an_entry(history: History) -> None:
+    history.columns[0, 9, None] = {"agent": "detectors"}
+
+
+def change_the_verdict_of_an_entry(history: History) -> None:
+    history.columns[1, 5, None] = {"verdict": "4"}
+
+
 CASES = (
     Tampering("a byte of an event", change_raw, (6, 0, 4)),
     Tampering("an event and its leaf", change_raw_and_leaf, (6, 0, 4)),
@@ -352,4 +379,10 @@ CASES = (
     Tampering("a checkpoint's root", change_checkpoint_root, (2, 0, 13)),
     Tampering("the root checkpoint's note", change_root_note, (1, None, 7)),
     Tampering("a checkpoint signed with another key", insert_forged_checkpoint, (2, 0, 10)),
+    Tampering("a principal in the column of an event", rename_a_principal, (7, 0, 4)),
+    Tampering("a count and a time in columns of an event", change_a_count_and_a_time, (7, 1, 8)),
+    Tampering("a principal in one of two equal rows", rename_in_one_of_two_equal_rows, (7, 0, 4)),
+    Tampering("columns of an event whose bytes are gone", keep_columns_of_an_erased_event, (7, 1, 8)),
+    Tampering("an agent in the column of an entry", change_the_agent_of_an_entry, (7, 0, 9)),
+    Tampering("a verdict in the column of an entry", change_the_verdict_of_an_entry, (7, 1, 5)),
 )

@@ -12,8 +12,11 @@ from urllib3.exceptions import HTTPError
 from tallystick_schemas.settings import ClickHouseSettings
 
 from ..errors import UnusableHistory
+from .columns import joined
 from .native import Column, blocks
 from .source import Beyond, EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
+from .step7_columns import EVENT_COLUMNS
+from .step7_entries import ENTRY_COLUMNS
 
 _BUFFER: Final = 1 << 20
 _BLOCK_ROWS: Final = 4096
@@ -27,6 +30,8 @@ _SETTINGS: Final = {
 _WHERE: Final = "shard = {shard:UInt32} AND index >= {first:UInt64} AND index < {end:UInt64}"
 _TABLES: Final = ("ledger_entries", "events", "rejected")
 _MOST_BEYOND: Final = 1000
+_EVENT_COLUMNS: Final = joined(EVENT_COLUMNS)
+_ENTRY_COLUMNS: Final = joined(ENTRY_COLUMNS, append_time="toUnixTimestamp64Milli(append_time)")
 
 
 def open_source(settings: ClickHouseSettings) -> "ClickHouseSource":
@@ -63,15 +68,22 @@ class ClickHouseSource:
         query = "SELECT index, toUInt32(length(leaf)), leaf FROM root_leaves ORDER BY index, leaf"
         return [StoredLeaf(*row) for indexes, leaves in self._blocks(query) for row in zip(indexes, leaves, strict=True)]
 
-    def entries(self, shard: int, first: int, end: int) -> Iterator[list[StoredEntry]]:
-        query = f"SELECT index, toUInt32(length(entry)), entry, leaf, chain FROM ledger_entries WHERE {_WHERE} ORDER BY shard, index, leaf"  # noqa: S608  # constants alone
-        for indexes, entries, leaves, chains in self._blocks(query, shard, first, end):
-            yield [StoredEntry(*row) for row in zip(indexes, entries, _hashes(leaves), _hashes(chains), strict=True)]
+    def entries(self, shard: int, first: int, end: int, *, columns: bool = False) -> Iterator[list[StoredEntry]]:
+        derived = _ENTRY_COLUMNS if columns else "''"
+        query = (
+            f"SELECT index, toUInt32(length(entry)), entry, leaf, chain, toUInt32(length({derived})), {derived} FROM ledger_entries "  # noqa: S608
+            f"WHERE {_WHERE} ORDER BY shard, index, leaf"
+        )
+        for indexes, entries, leaves, chains, texts in self._blocks(query, shard, first, end):
+            yield [StoredEntry(*row) for row in zip(indexes, entries, _hashes(leaves), _hashes(chains), texts, strict=True)]
 
     def events(self, shard: int, first: int, end: int) -> Iterator[EventRows]:
-        query = f"SELECT index, pos, leaf, toUInt32(length(raw)), raw FROM events WHERE {_WHERE} ORDER BY shard, index, pos, leaf"  # noqa: S608
-        for indexes, positions, leaves, raws in self._blocks(query, shard, first, end):
-            yield EventRows(indexes, positions, raws, leaves)
+        query = (
+            f"SELECT index, pos, leaf, toUInt32(length(raw)), raw, toUInt32(length({_EVENT_COLUMNS})), {_EVENT_COLUMNS} "  # noqa: S608
+            f"FROM events WHERE {_WHERE} ORDER BY shard, index, pos, leaf"
+        )
+        for indexes, positions, leaves, raws, columns in self._blocks(query, shard, first, end):
+            yield EventRows(indexes, positions, raws, leaves, columns)
 
     def rejected(self, shard: int, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         query = f"SELECT index, toUInt32(length(raw)), raw FROM rejected WHERE {_WHERE} ORDER BY shard, index, raw"  # noqa: S608

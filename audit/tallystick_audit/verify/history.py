@@ -47,7 +47,7 @@ def verify_history(
     settle_s: float = SETTLE_S,
     kept: Sequence[Kept] = (),
 ) -> Report:
-    """Steps 1 to 6 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read,
+    """Steps 1 to 7 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read,
     SettingsError when no key is pinned.
 
     It may run beside a deployment at work: entries above the newest seal are not judged. `settle_s` is how long to wait for a sealer that

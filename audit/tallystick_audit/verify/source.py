@@ -5,7 +5,7 @@ each other, those that agree and those that differ; nothing is left out because 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -17,16 +17,20 @@ class StoredEntry:
     entry: bytes
     leaf: bytes
     chain: bytes
+    columns: bytes = field(default=b"", compare=False)
+    """The stored derived columns as one text (`step7_entries`), where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRows:
-    """A block of rows of `events`, column by column. `leaves` are the stored leaf hashes, 32 bytes each, one after the other."""
+    """A block of rows of `events`, column by column. `leaves` are the stored leaf hashes, 32 bytes each, one after the other;
+    `columns` the derived columns of each row as one text (`step7_columns`)."""
 
     indexes: Sequence[int]
     positions: Sequence[int]
     raws: list[bytes]
     leaves: bytes
+    columns: list[bytes]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,7 +75,7 @@ class HistorySource(Protocol):
 
     def checkpoints(self) -> list[StoredCheckpoint]: ...
     def root_leaves(self) -> list[StoredLeaf]: ...
-    def entries(self, shard: int, first: int, end: int) -> Iterator[list[StoredEntry]]: ...
+    def entries(self, shard: int, first: int, end: int, *, columns: bool = False) -> Iterator[list[StoredEntry]]: ...
     def events(self, shard: int, first: int, end: int) -> Iterator[EventRows]: ...
     def rejected(self, shard: int, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
     def strangers(self, shards: int) -> list[Stranger]: ...

@@ -8,11 +8,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate
 from typing import Final
 
 import msgspec
 
-from tallystick_schemas.bulk import CHUNK, first_malformed
+from tallystick_schemas.bulk import CHUNK, parse_each
 from tallystick_schemas.entries import entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import MAX_SEGMENT_EVENTS, Kind
@@ -21,6 +22,7 @@ from tallystick_schemas.words import counted
 
 from .report import Findings
 from .source import EventRows, StoredEntry
+from .step7_columns import EventColumns
 
 STEP = 6
 _ALL_POSITIONS: Final = array("H", range(MAX_SEGMENT_EVENTS))
@@ -52,6 +54,7 @@ class Group:
     positions: Sequence[int]
     raws: list[bytes]
     leaves: bytes
+    columns: list[bytes]
 
 
 @dataclass
@@ -114,14 +117,19 @@ def groups(blocks: Iterable[EventRows]) -> Iterator[Group]:
             end = bisect_right(indexes, index, at, min(at + MAX_SEGMENT_EVENTS, total))
             while end < total and indexes[end] == index:
                 end += 1
-            group = Group(index, block.positions[at:end], block.raws[at:end], block.leaves[HASH * at : HASH * end])
+            group = Group(index, block.positions[at:end], block.raws[at:end], block.leaves[HASH * at : HASH * end], block.columns[at:end])
             if held is not None and held.index == index:
-                group = Group(index, held.positions + group.positions, held.raws + group.raws, held.leaves + group.leaves)  # type: ignore[operator]  # both are arrays, or both lists
+                group = _together(held, group)
             elif held is not None:
                 yield held
             held, at = group, end
     if held is not None:
         yield held
+
+
+def _together(first: Group, second: Group) -> Group:
+    positions = first.positions + second.positions  # type: ignore[operator]  # both are arrays, or both lists
+    return Group(first.index, positions, first.raws + second.raws, first.leaves + second.leaves, first.columns + second.columns)
 
 
 class EventCheck:
@@ -130,9 +138,10 @@ class EventCheck:
     def __init__(self, shard: int, expected: Sequence[Expected], findings: Findings) -> None:
         self._shard, self._findings = shard, findings
         self._expected, self._at = expected, 0
-        self._raws: list[bytes] = []
-        self._places: list[tuple[int, int]] = []
-        """(index, how many events) of each group in `_raws`, which wait for the checks of section 2."""
+        self._waiting: list[Group] = []
+        """Rows with bytes, which wait for the checks of section 2 and of step 7."""
+        self._events_waiting = 0
+        self._columns = EventColumns(shard, findings)
         self.events = 0
         self.erased: list[tuple[int, int]] = []
         self.unbounded: tuple[int, str] | None = None
@@ -156,8 +165,9 @@ class EventCheck:
         ):
             self.events += len(raws)
         else:
-            raws = self._closer(promise, group)
-        self._queue(group.index, raws)
+            self._closer(promise, group)
+            group = self._with_bytes(group)
+        self._queue(group)
 
     def close(self) -> None:
         """No more rows."""
@@ -170,8 +180,8 @@ class EventCheck:
             self._fail(promise.index, f"none of the segment's {counted(promise.count, 'event')} is there")
             self._at += 1
 
-    def _closer(self, promise: Expected, group: Group) -> list[bytes]:
-        """What is wrong with a segment's rows, event by event; the raw bytes that are there."""
+    def _closer(self, promise: Expected, group: Group) -> None:
+        """What is wrong with a segment's rows, event by event."""
         rows: dict[int, tuple[bytes, bytes]] = {}
         for number, (position, raw) in enumerate(zip(group.positions, group.raws, strict=True)):
             row = (raw, group.leaves[HASH * number : HASH * (number + 1)])
@@ -185,9 +195,20 @@ class EventCheck:
                 f"{len(missing)} of {counted(promise.count, 'event')} missing, the first at position {missing[0]}",
             )
         self._check_leaves(promise, rows, whole=not missing)
-        present = [rows[position][0] for position in sorted(rows) if rows[position][0]]
         self.events += len(rows)
-        return present
+
+    def _with_bytes(self, group: Group) -> Group:
+        """The rows that are not erased, those that repeat another as well: each row's columns may be other ones."""
+        kept = []
+        for at, raw in enumerate(group.raws):
+            if raw:
+                kept.append(at)
+            else:
+                self._columns.erased(group.index, group.positions[at], group.columns[at])
+        # Leaves are checked by now.
+        return Group(
+            group.index, [group.positions[at] for at in kept], [group.raws[at] for at in kept], b"", [group.columns[at] for at in kept]
+        )
 
     def _check_leaves(self, promise: Expected, rows: dict[int, tuple[bytes, bytes]], *, whole: bool) -> None:
         leaves: list[bytes] = []
@@ -204,31 +225,28 @@ class EventCheck:
         if whole and root_of(leaves[: promise.count]).hex() != promise.root:
             self._fail(promise.index, "the events do not fold to the root that the agent signed")
 
-    def _queue(self, index: int, raws: list[bytes]) -> None:
+    def _queue(self, group: Group) -> None:
         """Section 2 is checked for many segments together."""
-        self._raws += raws
-        self._places.append((index, len(raws)))
-        if len(self._raws) >= CHUNK:
+        self._waiting.append(group)
+        self._events_waiting += len(group.raws)
+        if self._events_waiting >= CHUNK:
             self._check_form()
 
     def _check_form(self) -> None:
-        if first_malformed(self._raws, bounded=True) is not None:
-            at = 0
-            for index, count in self._places:
-                self._check_segment(index, self._raws[at : at + count])
-                at += count
-        self._raws, self._places = [], []
-
-    def _check_segment(self, index: int, raws: list[bytes]) -> None:
-        """By the rules of every level; the newest that only level 3 refuses is kept, since that level never ends once it holds."""
-        found = first_malformed(raws, bounded=True)
-        if found is None:
-            return
-        reason = f"the segment was accepted, and its event {found[0]} breaks the format: {found[1]}"
-        if first_malformed(raws) is None:
-            self.unbounded = index, reason
-        else:
-            self._fail(index, reason)
+        waiting, self._waiting, self._events_waiting = self._waiting, [], 0
+        events, wrong = parse_each([raw for group in waiting for raw in group.raws])
+        ends = list(accumulate(len(group.raws) for group in waiting))
+        told = set()
+        for number, reason, bounds_only in wrong:
+            group = waiting[at := bisect_right(ends, number)]
+            said = f"the segment was accepted, and its event {group.positions[number - ends[at]]} breaks the format: {reason}"
+            if bounds_only:
+                # The newest is kept: level 3 never ends once it holds.
+                self.unbounded = group.index, said
+            elif group.index not in told:
+                told.add(group.index)
+                self._fail(group.index, said)
+        self._columns.take(waiting, events)
 
     def _fail(self, index: int, reason: str) -> None:
         self._findings.fail(STEP, self._shard, index, reason)

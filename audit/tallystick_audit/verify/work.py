@@ -1,7 +1,7 @@
 """The two kinds of work that a verification consists of, each over a source and without knowing of processes.
 
-`judge_shard` takes a shard's entries from the first to the newest sealed (steps 3 to 5); it must go in order. `judge_piece` takes the
-events of a range of entries (step 6); pieces are independent of each other. A digest over the entries' leaves ties them to what was judged.
+`judge_shard` takes a shard's entries from the first to the newest sealed (steps 3 to 5, and 7 for them); it must go in order. `judge_piece` takes
+the events of a range of entries (steps 6 and 7); pieces are independent of each other. A digest over the entries' leaves ties them to what was judged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +27,7 @@ from .step3_shard import ShardLog
 from .step4_seals import SealBook
 from .step5_fold import Refold, RejectedRows, Stranger
 from .step6_events import EventCheck, LeafDigest, PieceResult, expectations, groups
+from .step7_entries import EntryColumns
 from .step10_seen import SeenBook
 
 Tell = Callable[[int, int, int], None]
@@ -95,9 +96,10 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
         Refold(parameters, rejected, findings),
         Runs(),
     )
-    digest = LeafDigest()
-    for block in source.entries(task.shard, 0, size):
+    digest, derived = LeafDigest(), EntryColumns(task.shard, findings)
+    for block in source.entries(task.shard, 0, size, columns=True):
         for row in block:
+            derived.take(row)
             if row.index == steps.last:
                 steps.log.take(row)
                 continue

@@ -161,9 +161,9 @@ def test_entries_that_change_between_two_readings() -> None:
     class Changing(MemorySource):
         readings = 0
 
-        def entries(self, shard, first, end):  # type: ignore[no-untyped-def]
+        def entries(self, shard, first, end, *, columns=False):  # type: ignore[no-untyped-def]
             self.readings += 1
-            for block in super().entries(shard, first, end):
+            for block in super().entries(shard, first, end, columns=columns):
                 yield [replace(row, entry=flip(row.entry, 25)) if self.readings == 2 else row for row in block]
 
     report = verify_source(Changing(history), history.log, history.now)
