@@ -90,7 +90,7 @@ PARTS: Final = (
         writes=(OUTBOX, PROOFS, FINDINGS, ENFORCEMENT, EVENTS),
         group=group_of("outbox"),
     ),
-    Access("sealer", reads=(RECEIPTS, LOCKS), writes=(EVENTS, CHECKPOINTS)),
+    Access("sealer", reads=(RECEIPTS, LOCKS, CHECKPOINTS), writes=(EVENTS, CHECKPOINTS)),
     Access("signals", reads=(DECISIONS, *_RECORDER), writes=(EVENTS,)),
     Access("gateway", reads=(ENFORCEMENT, *_RECORDER), writes=(ENFORCEMENT, EVENTS)),
     Access(

@@ -7,7 +7,10 @@ TallystickError
     ├── LedgerDisagrees      the store holds something else than folding gives
     ├── SealRefused          what the store holds does not extend what was signed
     ├── SealerBusy           another sealer runs on this directory
-    ├── SealerStateBroken    the sealer's own file cannot be used
+    ├── SealerStateBroken    the sealer's own files cannot be used
+    ├── SealerBehind         somebody holds a newer checkpoint of the sealer's key than its state knows
+    ├── SealerSplit          two checkpoints of one size are signed by the sealer's key
+    ├── RootLogLost          leaves of the root log are in no place that can be read
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
     ├── SnapshotFenced       another detector process owns this partition by now
@@ -57,10 +60,44 @@ class SealerBusy(JobError):
 
 
 class SealerStateBroken(JobError):
-    """Without its state a sealer cannot know what it signed."""
+    """Without its files a sealer cannot know what it signed."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"the sealer's state {path} cannot be used: {reason}; restore it from a copy, it must not be made anew")
+        super().__init__(
+            f"not signed: the sealer's file {path} cannot be used: {reason}; restore the newest copy of {path.name}, or move it aside: "
+            "the sealer then says what was signed, and `tallystick sealer adopt` lets it go on from there"
+        )
+
+
+class SealerBehind(JobError):
+    """Nothing is signed: this key signed more than the state knows, so the state is an older copy or new, or somebody else has the key."""
+
+    def __init__(self, where: str, origin: str, size: int, known: int) -> None:
+        super().__init__(
+            f"not signed: {where} holds a checkpoint of {origin} with {size} leaves that a sealer of this deployment signed, and the "
+            f"sealer's state knows a root log of {known}; if its directory was restored from a copy or made anew, `tallystick sealer adopt "
+            "--reason …` lets it go on from the newest; if not, another process signs with this key: stop it first"
+        )
+
+
+class SealerSplit(JobError):
+    """Nothing is signed: there are two histories already."""
+
+    def __init__(self, size: int, one: str, other: str) -> None:
+        super().__init__(
+            f"not signed: {one} and {other} hold different root checkpoints of size {size}, both signed by a sealer of this deployment: "
+            "two histories were signed; keep both, and find out who else has the key"
+        )
+
+
+class RootLogLost(JobError):
+    """Nothing is signed: the tree over what was signed cannot be computed any more."""
+
+    def __init__(self, first: int, end: int) -> None:
+        super().__init__(
+            f"not signed: a root checkpoint of size {end} is signed, and its leaves from {first} on are neither in the store nor in the "
+            "sealer's notes.jsonl nor whole on topic checkpoints; restore a newer copy of notes.jsonl or of the store"
+        )
 
 
 class SealerKeyRetired(JobError):

@@ -74,7 +74,20 @@ def test_select(server: EmbeddedClickHouse, role: Role) -> None:
 
 def test_the_sealer_reads_back_what_it_signed(server: EmbeddedClickHouse) -> None:
     client = clickhouse_connect.get_client(**server.settings(role="sealer").client_kwargs(), compress=False)
-    assert ClickHouseSealStore(client).root_leaves(2) == [RootLeaf(*one) for one in HISTORY.root_leaves[2:]]
+    store = ClickHouseSealStore(client)
+    assert list(store.root_leaves(2, None)) == [RootLeaf(*one) for one in HISTORY.root_leaves[2:]]
+    assert list(store.root_leaves(1, 3)) == [RootLeaf(*one) for one in HISTORY.root_leaves[1:3]]
+    root = sorted((size, note) for origin, size, _, note in HISTORY.checkpoints if origin == HISTORY.log.root_origin)
+    assert [one.note for one in store.notes(HISTORY.log.root_origin, root[0][0], root[-1][0])] == [note for _, note in root]
+    assert [one.note for one in store.notes(HISTORY.log.root_origin, root[1][0], root[1][0])] == [root[1][1]]
+    assert list(store.newest_notes(HISTORY.log.root_origin, root[1][0])) == [note for _, note in reversed(root[1:])]
+    assert list(store.directives()) == []
+
+
+def test_the_sealer_reads_on_over_the_end_of_a_page(server: EmbeddedClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick_stream_jobs.sealer.store._PAGE", 2)
+    monkeypatch.setattr("tallystick_stream_jobs.sealer.store._FEW", 2)
+    test_the_sealer_reads_back_what_it_signed(server)
 
 
 @pytest.mark.parametrize("role", OTHERS)

@@ -24,6 +24,7 @@ STEPS = [
     "ack",
     "seal",
     "checkpoint sign",
+    "keep notes",
     "publish",
 ]
 PLACES = [(step, at) for step in STEPS for at in (1, 2) if (step, at) != ("insert snapshots", 2)]

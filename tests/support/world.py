@@ -34,7 +34,8 @@ from tallystick_stream_jobs.notary.core import Batch, ShardNotary
 from tallystick_stream_jobs.notary.ledger import Rows, StoredEntry
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.sealer.core import RootLeaf, SealerState, Signed
-from tallystick_stream_jobs.sealer.job import Keyring, Sealer
+from tallystick_stream_jobs.sealer.rounds import StoredNote
+from tallystick_stream_jobs.sealer.sealer import Keyring, Sealer
 from tallystick_stream_jobs.sealer.state import StateFile
 
 SHARD = 0
@@ -189,7 +190,8 @@ class MemorySealStore:
     def __init__(self, ledger: MemoryLedger, faults: Faults) -> None:
         self._ledger, self._faults = ledger, faults
         self.leaves: dict[tuple[int, bytes], None] = {}
-        self.notes: dict[tuple[str, int, bytes, bytes], None] = {}
+        self.checkpoints: dict[tuple[str, int, bytes, bytes], None] = {}
+        self.now = wire_time(time.time())
 
     def newest_seal(self, shard: int) -> int | None:
         entries = [(row.index, parse_entry(row.entry)) for row in self._ledger.entries(shard, 0)]
@@ -198,15 +200,27 @@ class MemorySealStore:
     def entries(self, shard: int, first: int) -> Iterator[StoredEntry]:
         return self._ledger.entries(shard, first)
 
-    def root_leaves(self, first: int) -> list[RootLeaf]:
-        return [RootLeaf(index, data) for index, data in sorted(self.leaves) if index >= first]
+    def root_leaves(self, first: int, end: int | None) -> Iterator[RootLeaf]:
+        return iter([RootLeaf(index, data) for index, data in sorted(self.leaves) if first <= index and (end is None or index < end)])
+
+    def notes(self, origin: str, least: int, most: int) -> Iterator[StoredNote]:
+        found = sorted((size, note) for of, size, _, note in self.checkpoints if of == origin and least <= size <= most)
+        return iter([StoredNote(note, self.now) for _, note in found])
+
+    def newest_notes(self, origin: str, least: int) -> Iterator[bytes]:
+        found = sorted((-size, note) for of, size, _, note in self.checkpoints if of == origin and least <= size)
+        return iter([note for _, note in found])
+
+    def directives(self) -> Iterator[bytes]:
+        entries = [row.entry for row in self._ledger.stored.values()]
+        return iter([raw for raw in entries if (entry := parse_entry(raw)).kind == Kind.DIRECTIVE and entry.verdict.accepted])
 
     def publish(self, leaves: Sequence[RootLeaf], signed: Sequence[Signed]) -> None:
         self._faults.do("publish", lambda: self._publish(leaves, signed))
 
     def _publish(self, leaves: Sequence[RootLeaf], signed: Sequence[Signed]) -> None:
         self.leaves |= {(leaf.index, leaf.data): None for leaf in leaves}
-        self.notes |= {(one.origin, one.size, one.root, one.note): None for one in signed}
+        self.checkpoints |= {(one.origin, one.size, one.root, one.note): None for one in signed}
 
 
 class FaultyStateFile(StateFile):
@@ -232,6 +246,8 @@ class World:
         self.topic: list[tuple[int, bytes]] = []
         self.ledger = MemoryLedger(faults)
         self.seals = MemorySealStore(self.ledger, faults)
+        self.published: list[StoredNote] = []
+        """What topic `checkpoints` holds; tests put it there."""
         self._now = wire_time(time.time())
         operator_id = key_id(public_bytes(self.operator))
         self._append(sign_record(Generation(1, operator_id, self._now, 0, "topic-0", SHARD, -1), self.operator))
@@ -277,7 +293,10 @@ class World:
             self._file.__exit__(None, None, None)
         self._file = FaultyStateFile(self.directory / "sealer", self.faults)
         self.sealer = Sealer(self.log, self._keyring, self._file, self.seals)
-        self.sealer.check()
+        kept = self.sealer.kept
+        append = kept.append
+        kept.append = lambda rounds: self.faults.do("keep notes", lambda: append(rounds))  # type: ignore[method-assign]
+        self.sealer.check(self.published)
 
     def room(self) -> int:
         return 1 << 30
@@ -352,7 +371,7 @@ class World:
         history.entries = [(shard, row.index, row.entry, row.leaf, row.chain) for (shard, _, _), row in self.ledger.stored.items()]
         history.events = [(shard, index, pos, raw, leaf) for (shard, index, pos, leaf), raw in self.ledger.events.items()]
         history.rejected = list(self.ledger.refused)
-        history.checkpoints = list(self.seals.notes)
+        history.checkpoints = list(self.seals.checkpoints)
         history.root_leaves = list(self.seals.leaves)
         history.now = time.time()
         return history

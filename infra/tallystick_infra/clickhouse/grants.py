@@ -32,8 +32,8 @@ class Grant:
 _NOTARY: Final = ("ledger_entries", "events", "rejected", "notary_snapshots")
 GRANTS: Final[Mapping[Role, Grant]] = {
     "notary": Grant(_NOTARY, _NOTARY, ("events", "rejected")),
-    # What it signed, so that an older state of its own is seen.
-    "sealer": Grant(("ledger_entries", "root_leaves"), ("checkpoints", "root_leaves")),
+    # What it signed, so that an older state of its own is seen, and what the store lost of it is published again.
+    "sealer": Grant(("ledger_entries", "checkpoints", "root_leaves"), ("checkpoints", "root_leaves")),
     # What people said about findings, and whether it is stored.
     "detectors": Grant(("ledger_entries", "events", "finding_events", "findings", "dispositions")),
     # Its book is rebuilt from signed events; what agents were shown is held against the signed notes.

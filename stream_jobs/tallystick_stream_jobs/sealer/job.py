@@ -1,136 +1,80 @@
 """The sealer's loop: ticks out, receipts in, rows read back and signed. `tallystick sealer`."""
 
 import logging
+import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import clickhouse_connect
-import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kafka.errors import KafkaError
 
 from tallystick_producers.keyring import LiveRoles
-from tallystick_schemas.headers import Seal
-from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Keyring as Roles
 from tallystick_schemas.settings import JobSettings, LogSettings
-from tallystick_schemas.signing import sign_record, wire_time
 
-from ..errors import SealerKeyRetired, SealerStateBroken
-from ..notary.ledger import StoredEntry
-from .core import LogState, RootLeaf, Signed, check_ends_in_seal, check_signed_part, extend, first_state, parting, sign_round
-from .kafka_link import SealerLink
+from ..errors import JobError, SealerKeyRetired
+from .kafka_link import SealerLink, read_published
+from .refusal import Refusal
+from .rounds import Notes
+from .sealer import Keyring, Sealer
 from .state import StateFile
-from .store import ClickHouseSealStore, SealStore
+from .store import ClickHouseSealStore
 from .ticks import Ticks
 
 log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _ROLES_S = 10.0
-
-
-@dataclass(frozen=True)
-class Keyring:
-    """The sealer's own key, and nobody else's."""
-
-    private_key: Ed25519PrivateKey
-
-    @property
-    def key_id(self) -> str:
-        return key_id(self.private_key.public_key().public_bytes_raw())
-
-
-class Sealer:
-    """Everything but Kafka: the state, and how it advances."""
-
-    def __init__(self, settings: LogSettings, keyring: Keyring, file: StateFile, store: SealStore) -> None:
-        self._settings, self._keyring, self._file, self._store = settings, keyring, file, store
-        self.state = file.load() or first_state(settings)
-        self._ahead: list[RootLeaf] = []
-        if self.state.deployment != settings.deployment or len(self.state.shards) != settings.shards:
-            raise SealerStateBroken(
-                Path("state.json"), f"it belongs to {self.state.deployment!r} with {len(self.state.shards)} shards, not to this deployment"
-            )
-
-    @property
-    def key(self) -> str:
-        """Id of the key that it signs with."""
-        return self._keyring.key_id
-
-    def check(self) -> None:
-        """At start: does the store still hold what was signed? And what was signed of which this state does not know?"""
-        self._ahead = self._store.root_leaves(self.state.root.size)
-        for shard, known in enumerate(self.state.shards):
-            check_signed_part(shard, known, self._store.entries(shard, 0) if known.size else ())
-
-    def seal_record(self, epoch: int, now: float) -> bytes:
-        """A tick for any shard."""
-        return sign_record(Seal(1, self._keyring.key_id, wire_time(now), epoch), self._keyring.private_key)
-
-    def advance(self, shards: set[int], epochs: list[int], now: float) -> list[Signed]:
-        """Sign the shards that have a newer seal in the store; what was signed, for whoever else wants to know it."""
-        advanced = {shard: reached for shard in sorted(shards) if (reached := self._reached(shard)) is not None}
-        if advanced:
-            state = sign_round(self.state, self._settings, advanced, self._keyring.private_key, wire_time(now))
-            self._check_root_log(state.leaves)
-            # Saved before anybody sees a signature: if we crash here, `pending` is published at the next start.
-            self.state = self._file.save(msgspec.structs.replace(state, epochs=list(epochs)))
-        return self.publish()
-
-    def _check_root_log(self, leaves: list[RootLeaf]) -> None:
-        """A state of before the newest rounds would sign them as one, into a second root log; the same leaves once more are harmless."""
-        if (at := parting(leaves, self._ahead)) is not None:
-            raise SealerStateBroken(Path("state.json"), f"the store holds leaf {at} of the root log, signed after this state was saved")
-
-    def _reached(self, shard: int) -> LogState | None:
-        known, newest = self.state.shards[shard], self._store.newest_seal(shard)
-        if newest is None or newest < known.size:
-            return None
-        rows = list(_up_to(self._store.entries(shard, known.size), newest))
-        reached = extend(shard, known, rows)
-        check_ends_in_seal(shard, rows[-1])
-        return reached
-
-    def publish(self) -> list[Signed]:
-        """Into the store whatever may not be there yet. If we crash after it, the same rows are written again, and collapse."""
-        signed = list(self.state.pending)
-        if signed or self.state.leaves:
-            self._store.publish(self.state.leaves, signed)
-            self.state = self._file.save(msgspec.structs.replace(self.state, pending=[], leaves=[]))
-        return signed
-
-
-def _up_to(rows: Iterator[StoredEntry], last: int) -> Iterator[StoredEntry]:
-    for row in rows:
-        yield row
-        if row.index >= last:
-            return
+_LOOK_S = 5.0
+"""Between two looks while nothing may be signed, or _TIMES as long as one takes: each reads the whole history."""
+_TIMES = 10.0
 
 
 def run_sealer(settings: JobSettings, private_key: Ed25519PrivateKey, directory: Path) -> None:
-    """The process: runs until SIGTERM. SealRefused ends it: nothing more is signed until a person has looked."""
+    """The process: runs until SIGTERM. What forbids to sign is told, and looked at again until it is mended: the process stays."""
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     signal.signal(signal.SIGINT, lambda *_: stopping.append(True))
-    client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
+    store = ClickHouseSealStore(clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False))
+    keyring, refusal = Keyring(private_key), Refusal(directory)
     with StateFile(directory) as file:
-        sealer = Sealer(settings.log, Keyring(private_key), file, ClickHouseSealStore(client))
-        sealer.check()
-        roles = LiveRoles(settings.kafka, settings.log)
-        try:
-            if not roles.wait(_ROLES_S):
-                log.warning("nobody's role is known yet: receipts are believed once topic locks was read")
-            _run_loop(
-                sealer,
-                SealerLink(settings.kafka, roles.opener),
-                settings.log,
-                lambda: not stopping and may_sign(sealer, roles.opener.keyring),
-            )
-        finally:
-            roles.close()
+        while not stopping:
+            began = time.monotonic()
+            try:
+                sealer = Sealer(settings.log, keyring, file, store)
+                sealer.check(read_published(settings.kafka, Notes(settings.log, keyring.public)))
+                refusal.over()
+                _run(sealer, settings, lambda: not stopping)
+            except SealerKeyRetired as error:
+                # For good: the next key is another process's.
+                refusal.tell(str(error))
+                _wait(math.inf, stopping)
+            except JobError as error:
+                refusal.tell(str(error))
+                _wait(max(_LOOK_S, _TIMES * (time.monotonic() - began)), stopping)
+            except (ClickHouseError, KafkaError) as error:
+                log.warning("store or Kafka does not answer (%s); again in %.0f s", str(error)[:200], _RETRY_S)
+                _wait(_RETRY_S, stopping)
+
+
+def _wait(seconds: float, stopping: list[bool]) -> None:
+    until = time.monotonic() + seconds
+    while not stopping and time.monotonic() < until:
+        time.sleep(0.2)
+
+
+def _run(sealer: Sealer, settings: JobSettings, going: Callable[[], bool]) -> None:
+    roles = LiveRoles(settings.kafka, settings.log)
+    try:
+        if not roles.wait(_ROLES_S):
+            log.warning("nobody's role is known yet: receipts are believed once topic locks was read")
+        link = SealerLink(settings.kafka, roles.opener)
+        _run_loop(sealer, link, settings.log, lambda: going() and may_sign(sealer, roles.opener.keyring))
+    finally:
+        roles.close()
 
 
 def may_sign(sealer: Sealer, roles: Roles) -> bool:

@@ -1,8 +1,10 @@
 """The sealer's side of Kafka: seals out, receipts in, checkpoints out. Any of it may be away; what matters is sent again."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from tallystick_producers.consumer import Consumer
 from tallystick_producers.refused import Refused
@@ -10,9 +12,43 @@ from tallystick_schemas.envelope import Opener
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.receipts import SEALER, Receipt, parse_receipts
 from tallystick_schemas.settings import KafkaSettings
+from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import CHECKPOINTS, EVENTS, RECEIPT_PARTITIONS, RECEIPTS
 
 from .core import Signed
+from .rounds import Notes, StoredNote
+
+_READ_MS: Final = 500
+_PATIENCE: Final = 40
+"""Polls without a record, after which the topic does not answer: 20 s."""
+
+
+def read_published(kafka: KafkaSettings, notes: Notes) -> list[StoredNote]:
+    """What topic `checkpoints` holds now of notes that a sealer of this deployment signed, in its order, each once. KafkaTimeoutError when it is silent."""
+    consumer = Consumer(**kafka.client_kwargs(), group_id=None, enable_auto_commit=False)
+    try:
+        return list(_published(consumer, notes).values())
+    finally:
+        consumer.close()
+
+
+def _published(consumer: Consumer, notes: Notes) -> dict[bytes, StoredNote]:
+    place = TopicPartition(CHECKPOINTS, 0)
+    consumer.assign([place])
+    end = consumer.end_offsets([place])[place]
+    consumer.seek_to_beginning(place)
+    found: dict[bytes, StoredNote] = {}
+    left = _PATIENCE
+    while consumer.position(place) < end:
+        records = consumer.poll(timeout_ms=_READ_MS).get(place, [])
+        left = _PATIENCE if records else left - 1
+        if not left:
+            raise KafkaTimeoutError(f"topic {CHECKPOINTS} does not answer before its end, so it is not known what was signed")
+        for record in records:
+            note = record.value or b""
+            if note not in found and notes.open(note) is not None:
+                found[note] = StoredNote(note, wire_time(record.timestamp / 1000))
+    return found
 
 
 class SealerLink:

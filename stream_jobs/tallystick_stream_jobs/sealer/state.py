@@ -24,11 +24,11 @@ def parse_sealer_state(raw: bytes) -> SealerState:
 
 
 class StateFile:
-    """One sealer a directory: a lock is held as long as this is open."""
+    """One sealer a directory: a lock is held as long as this is open. `kept`: where its notes are kept, under the same lock."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = directory / "state.json"
+        self.path, self.kept = directory / "state.json", directory / "notes.jsonl"
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,19 +45,19 @@ class StateFile:
     def load(self) -> SealerState | None:
         """What was saved last; None before the first time."""
         try:
-            return parse_sealer_state(self._path.read_bytes())
+            return parse_sealer_state(self.path.read_bytes())
         except FileNotFoundError:
             return None
         except ParseError as error:
-            raise SealerStateBroken(self._path, str(error)) from error
+            raise SealerStateBroken(self.path, str(error)) from error
 
     def save(self, state: SealerState) -> SealerState:
         """Swap `state` in when the file still holds its version; the saved state has the next version. Durable on return."""
         held = self.load()
         if (held.version if held else 0) != state.version:
-            raise SealerStateBroken(self._path, f"somebody else saved version {held.version if held else 0} over {state.version}")
+            raise SealerStateBroken(self.path, f"somebody else saved version {held.version if held else 0} over {state.version}")
         saved = msgspec.structs.replace(state, version=state.version + 1)
-        temporary = self._path.with_suffix(".new")
+        temporary = self.path.with_suffix(".new")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(handle, msgspec.json.encode(saved))
@@ -65,8 +65,8 @@ class StateFile:
         finally:
             os.close(handle)
         # If we crash here, the old state stands and the same rows are signed again, to the same bytes.
-        temporary.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        temporary.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

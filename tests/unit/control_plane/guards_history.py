@@ -28,12 +28,13 @@ from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.notary import restore
 from tallystick_stream_jobs.notary.ledger import StoredEntry
 from tallystick_stream_jobs.notary.snapshots import PLACE, SNAPSHOT_SIGNERS
-from tallystick_stream_jobs.sealer import job
+from tallystick_stream_jobs.sealer import sealer
 from tallystick_stream_jobs.sealer import state as sealer_state
 from tallystick_stream_jobs.sealer.core import LogState
+from tallystick_stream_jobs.sealer.kept import KeptNotes
 from tallystick_stream_jobs.sealer.state import StateFile
 
-from .guards import Guard, instead, wrapped
+from .guards import Guard, instead, together, wrapped
 from .guards_envelope import ROLES
 
 STRANGERS: Final = {key_id(public_of(name)): public_of(name) for name in ("gw", "mallory", "other")}
@@ -148,9 +149,14 @@ SNAPSHOT_ROLE: Final = Guard("a notary's role", lambda: patch.dict(SNAPSHOT_SIGN
 OWN_SNAPSHOT: Final = Guard("the notary's own signature", instead(Signer, "own", lambda _, *said: parse_claim(said[-1])))
 OWN_DEPLOYMENT: Final = Guard("the deployment is signed", wrapped(Signer, "own", _own_elsewhere))
 REFOLDED: Final = Guard("entries are folded again", instead(restore, "_refold", lambda *_: None))
-SIGNED_PART: Final = Guard("what was signed is still in the store", instead(job, "check_signed_part", lambda *_: None))
-CHAIN: Final = Guard("each row follows from the one before", instead(job, "extend", lambda _, known, rows: _on(known, rows)))
-AHEAD: Final = Guard("no second root log over the one in the store", instead(job, "parting", lambda *_: None))
+SIGNED_PART: Final = Guard("what was signed is still in the store", instead(sealer, "check_signed_part", lambda *_: None))
+CHAIN: Final = Guard("each row follows from the one before", instead(sealer, "extend", lambda _, known, rows: _on(known, rows)))
+BEHIND: Final = Guard(
+    "nobody holds a newer note of the sealer's key",
+    together(instead(sealer, "beyond", lambda *_: None), instead(sealer, "newest_stored", lambda *_: iter(()))),
+)
+KEPT: Final = Guard("a round follows from those that are kept", instead(KeptNotes, "append", lambda *_: None))
+AHEAD: Final = Guard("no second root log over the one in the store", instead(sealer, "parting", lambda *_: None))
 OWN_STATE: Final = Guard("the deployment of the sealer's state", wrapped(StateFile, "load", _anyones))
 WHOLE_STATE: Final = Guard("a state that cannot be read ends the sealer", wrapped(sealer_state, "parse_sealer_state", _anew))
 ONE_TOKEN: Final = Guard(

@@ -18,7 +18,8 @@ _LARGEST: Final = ((history.LARGEST,),)
 _REFOLDED: Final = ((history.REFOLDED,),)
 _TOKEN: Final = ((history.KNOWN_TOKEN,),)
 _ROOTS: Final = ((verifier.ROOT_NOTE, verifier.ROOT_LOG),)
-_ANEW: Final = ((history.AHEAD, *_ROOTS[0]),)
+_ANEW: Final = ((history.BEHIND, history.AHEAD, history.KEPT, *_ROOTS[0]),)
+_BEHIND: Final = ((history.BEHIND,),)
 _ROOT_LOG: Final = ((verifier.ROOT_LOG,),)
 _SHARD: Final = ((verifier.SHARD,),)
 _EVENTS: Final = ((verifier.EVENTS,),)
@@ -183,8 +184,8 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
     "the sealer's state": {
         "forge": ((history.SIGNED_PART, history.CHAIN),),
         "roll back": _ANEW,
-        "reorder": ((history.ONE_SEAL,),),
-        "delay": ((history.ONE_SEAL,),),
+        "reorder": _BEHIND,
+        "delay": _BEHIND,
         "drop": ((history.WHOLE_STATE, *_ANEW[0]),),
         "delete": _ANEW,
         "another deployment's": ((history.OWN_STATE, history.CHAIN, *_ANEW[0]),),

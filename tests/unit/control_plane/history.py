@@ -28,7 +28,7 @@ from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
 from tallystick_schemas.state import copy_state, encode_state
 from tallystick_schemas.verdicts import Verdict
-from tallystick_stream_jobs.errors import LedgerDisagrees, SealerStateBroken, SealRefused
+from tallystick_stream_jobs.errors import LedgerDisagrees, SealerBehind, SealerStateBroken, SealRefused
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.sealer.core import first_state
@@ -123,7 +123,7 @@ def checkpoints_topic(attack: Attack, home: Path) -> Outcome:
         world.seal()
         world.seal()
         origin = world.log.root_origin
-        notes = sorted((size, note) for at, size, _, note in world.seals.notes if at == origin)
+        notes = sorted((size, note) for at, size, _, note in world.seals.checkpoints if at == origin)
         sending, newest = world.sending, notes[-1][0]
         bad = sign_checkpoint(Checkpoint(origin, 99, bytes(32)), private_key("mallory"))
         elsewhere = sign_checkpoint(Checkpoint("other/root", 99, bytes(32)), private_key("sealer"))
@@ -272,13 +272,13 @@ def _sealer_starts(world: World, path: Path, attack: Attack) -> Outcome:
             "another deployment's": msgspec.json.encode(first_state(replace(world.log, deployment="other"))),
         }
         path.write_bytes(changed[attack])
-    before = {(origin, size): root for origin, size, root, _ in world.seals.notes}
+    before = {(origin, size): root for origin, size, root, _ in world.seals.checkpoints}
     try:
         world.start_sealer()
         world.seal()
-    except (SealerStateBroken, SealRefused):
+    except (SealerBehind, SealerStateBroken, SealRefused):
         return TOLD
-    after = list(world.seals.notes)
+    after = list(world.seals.checkpoints)
     forked = any(before.get((origin, size), root) != root for origin, size, root, _ in after)
     return unless(forked and verified(world.history()), TOLD if forked else REFUSED)
 

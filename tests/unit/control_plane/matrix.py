@@ -290,16 +290,17 @@ SURFACES: Final[tuple[Surface, ...]] = (
         "file",
         history.sealer_state,
         {
-            "forge": Said(TOLD, "by the sealer, at its start: it ends"),
+            "forge": Said(TOLD, "by the sealer, at its start: it signs nothing, and `doctor` says why"),
             "replay": Said(REFUSED, "it is the same file"),
             "roll back": Said(
-                TOLD, "by the sealer, at its first seal: the store holds what was signed since, and this would differ; it ends"
+                TOLD,
+                "by the sealer, at its start: its kept notes, the store and the topic hold newer ones; it signs nothing until it may adopt them",
             ),
-            "reorder": Said(REFUSED, "as delay: it is one value"),
-            "delay": Said(REFUSED, "one round late: the same rows are signed again, to the same bytes"),
-            "drop": Said(TOLD, "by the sealer, at its start: a file that is cut off ends it"),
-            "delete": Said(TOLD, "by the sealer, at its first seal: as roll back"),
-            "another deployment's": Said(TOLD, "by the sealer, at its start: it ends"),
+            "reorder": Said(TOLD, "as roll back: it is one value"),
+            "delay": Said(TOLD, "as roll back"),
+            "drop": Said(TOLD, "by the sealer, at its start: a file that is cut off is not read; it signs nothing"),
+            "delete": Said(TOLD, "as roll back"),
+            "another deployment's": Said(TOLD, "by the sealer, at its start: it signs nothing"),
         },
     ),
     Surface(
