@@ -13,7 +13,7 @@ TallystickError
     ├── NoSuchKey, ManyMandates, NarrowerMandate        agents' keys, and what they may
     ├── NothingAnswers                                  Kafka and ClickHouse, when a command needs them
     ├── OrderWaits                                      a lock, until somebody decides
-    ├── OrderUnanswered, OrderRefused, BadOrder         the operator's records
+    ├── OrderUnanswered, OrderRefused, BadOrder, NothingSigned  the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
     └── EvaluationRefused                               a log that cannot be evaluated
 """
@@ -172,6 +172,18 @@ class BadOrder(InfraError):
 
     def __init__(self, what: str, rule: str) -> None:
         super().__init__(f"{what[:200]} cannot stand in the history: {rule}; nothing was made and nothing was sent")
+
+
+class NothingSigned(InfraError):
+    """There is nothing that the sealer could go on from."""
+
+    exit_code = 3
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"no checkpoint of {origin} that a sealer of this deployment signed is in the store, on topic checkpoints or in sealer/notes.jsonl; "
+            "nothing was adopted. A sealer that never signed needs no adoption"
+        )
 
 
 class BadScenario(InfraError):

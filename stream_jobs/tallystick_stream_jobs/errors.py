@@ -5,6 +5,8 @@ TallystickError
 │   └── PolicyRefused        detection.yaml cannot be used; carries every mistake at once
 └── JobError
     ├── LedgerDisagrees      the store holds something else than folding gives
+    ├── StoreWentBack        the store holds less than it did: it was restored under the notary
+    ├── KafkaWentBack        Kafka holds less than the ledger: it was restored from an older copy
     ├── SealRefused          what the store holds does not extend what was signed
     ├── SealerBusy           another sealer runs on this directory
     ├── SealerStateBroken    the sealer's own files cannot be used
@@ -42,6 +44,27 @@ class LedgerDisagrees(JobError):
         self.shard, self.index = shard, index
         what = reason or "two rows stand there and differ"
         super().__init__(f"shard {shard}, index {index}: {what}; run `tallystick audit verify` and restore the ledger's newest good copy")
+
+
+class StoreWentBack(JobError):
+    """The notary begins again from what the ledger holds now, and fills it from Kafka."""
+
+    def __init__(self, shard: int, held: int, stored: int) -> None:
+        super().__init__(
+            f"shard {shard}: the ledger ends at index {held} and held {stored} before: the store was restored from an older copy; "
+            "what is missing is folded again from Kafka"
+        )
+
+
+class KafkaWentBack(JobError):
+    """Offsets would be given a second time: what stands under them cannot be told from what the ledger has."""
+
+    def __init__(self, shard: int, end: int, offset: int) -> None:
+        super().__init__(
+            f"shard {shard}: partition {shard} of topic events ends at offset {end}, and the ledger has its record {offset}: Kafka was "
+            "restored from an older copy; stop it and move its data away (or delete topic events) and start again, so that the topics "
+            "are made and announced anew; agents send again what has no receipt"
+        )
 
 
 class SealRefused(JobError):

@@ -15,7 +15,8 @@ from tests.support.history import make_history
 from tests.support.history_tables import insert_history
 
 from tallystick_infra.clickhouse.grants import GRANTS, ROLES, TABLES, VIEWS, Role
-from tallystick_stream_jobs.notary.ledger import ClickHouseLedger
+from tallystick_stream_jobs.notary.ledger import ClickHouseLedger, Rows
+from tallystick_stream_jobs.notary.rows import entry_row
 from tallystick_stream_jobs.sealer.core import RootLeaf
 from tallystick_stream_jobs.sealer.store import ClickHouseSealStore
 
@@ -320,3 +321,16 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes() if path.is_file() else b""
     except FileNotFoundError:
         return b""
+
+
+def test_the_notary_finds_the_lowest_gap(server: EmbeddedClickHouse) -> None:
+    """Rows that were inserted twice are no gap, and the shard's end is none."""
+    ledger = ClickHouseLedger(server.client(role="notary"))
+    sizes = {shard: HISTORY.size(shard) for shard in range(HISTORY.log.shards)}
+    assert [ledger.lowest_gap(shard) for shard in (*sizes, 70)] == [None] * (len(sizes) + 1)
+    for shard, indexes, gap in ((71, (0, 1, 1, 2), None), (72, (0, 1, 4, 9), 2), (73, (1, 2), 0), (74, (3,), 0)):
+        for index in indexes:
+            ledger.insert(Rows((), (), [entry_row(shard, index, b"x" * 40, bytes(32), bytes(32))], ()))
+        assert ledger.lowest_gap(shard) == gap
+    with Asking(server.settings()) as owner:
+        owner.ask("DELETE FROM ledger_entries WHERE shard > 70")

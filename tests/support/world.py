@@ -117,6 +117,10 @@ class MemoryLedger:
     def entries(self, shard: int, first: int) -> Iterator[StoredEntry]:
         return iter([row for row in self._of(shard) if row.index >= first])
 
+    def lowest_gap(self, shard: int) -> int | None:
+        held = {row.index for row in self._of(shard)}
+        return next((index for index in range(max(held, default=-1)) if index not in held), None)
+
     def accepted_header(self, shard: int, agent: str, run: str, n: int) -> bytes | None:
         for row in self._of(shard):
             entry = parse_entry(row.entry)

@@ -31,7 +31,7 @@ _COMMANDS = {
     "gateway": ("processes", "gateway", "The door to a folder of artifacts."),
     "console": ("processes", "console", "The incident console, and its sign-in links."),
     "jobs": ("processes", "jobs", "One stream job, for production."),
-    "sealer": ("processes", "sealer", "Sign checkpoints of what the store holds."),
+    "sealer": ("sealer", "sealer", "Sign checkpoints of what the store holds; adopt what was signed after a restore."),
     "topics": ("topics", "topics", "Kafka topics: make, check, announce."),
     "migrate": ("topics", "migrate", "Bring ClickHouse's tables up to date."),
     "drill": ("drill", "drill", "Exercises: attacks by nobody, graded against the record."),

@@ -70,6 +70,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _behind,
         _detection,
         _sealed,
+        _refusal,
         _shown,
         _roles,
         _responder,
@@ -205,6 +206,15 @@ def _detection(deployment: Deployment) -> list[Check]:
     age = 0.0 if waiting.since is None else max(0.0, time.time() - waiting.since)
     seen = f"{counted(waiting.records, 'verified record')} waiting" + (f", the oldest for {age:.1f} s" if waiting.records else "")
     return [Check("detectors", age < _BEHIND_S, seen, "see logs/detectors.log; what waits is found, and locked, that much later")]
+
+
+def _refusal(deployment: Deployment) -> list[Check]:
+    """Why the sealer of this machine signs nothing, if it does not."""
+    from tallystick_stream_jobs.sealer.refusal import read_refusal
+
+    if refusal := read_refusal(deployment.path / "sealer"):
+        return [Check("sealer", False, refusal, "see docs/operator.md, restores; the sealer looks again by itself")]
+    return []
 
 
 def _sealed(deployment: Deployment) -> list[Check]:

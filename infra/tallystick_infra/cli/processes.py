@@ -1,4 +1,4 @@
-"""One process each, for production and for the supervisor: gateway, console, jobs, sealer."""
+"""One process each, for production and for the supervisor: gateway, console, jobs. The sealer's is in `sealer`."""
 
 import dataclasses
 import time
@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ..built_in import agent_of
-from ..deployment.keyfiles import read_key
 from ..terminal import echo
 from .common import data_option, log_to_stderr, open_deployment
 
@@ -151,14 +150,3 @@ def signals(data: Path, port: int | None) -> None:
     log_to_stderr("signals")
     settings = signals_settings(open_deployment(data))
     run_signals(settings if port is None else dataclasses.replace(settings, port=port))
-
-
-@click.command()
-@data_option
-def sealer(data: Path) -> None:
-    """Send seals, read back what the store holds, sign what extends what was signed."""
-    from tallystick_stream_jobs.sealer.job import run_sealer
-
-    log_to_stderr("sealer")
-    deployment = open_deployment(data)
-    run_sealer(deployment.jobs("sealer"), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")

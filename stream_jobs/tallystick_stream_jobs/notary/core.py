@@ -40,6 +40,8 @@ class Batch:
     """What folding some records of one shard gave."""
 
     shard: int
+    first: int = 0
+    """Index of its first entry."""
     events: list[bytes] = field(default_factory=list)
     entries: list[bytes] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
@@ -65,7 +67,7 @@ class ShardNotary:
 
     def process(self, records: Iterable[tuple[int, int, bytes]]) -> Batch:
         """Records as (offset, append time in ms, value), offsets rising. FoldError when they cannot follow."""
-        batch = Batch(self.shard)
+        batch = Batch(self.shard, self.fold.state.index + 1)
         kept = 0
         for offset, append_ms, value in records:
             step = self.fold.fold(value, offset, append_ms)

@@ -5,22 +5,23 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import clickhouse_connect
 
 from tallystick_producers.keyring import read_opener, signer_of
 from tallystick_schemas.errors import FoldError, OffsetsMissing
-from tallystick_schemas.fold import Parameters
 from tallystick_schemas.receipts import Receipt, encode_receipts
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, EVENTS, RECEIPTS, VERIFIED
 
+from ..errors import JobError, StoreWentBack
 from ..shell import Message, Outlet, Voice, run_job
-from .core import Batch, ShardNotary
-from .generations import current_topic_id, generation_of
+from .core import Batch
+from .generations import current_topic_id, ends_of
 from .ledger import ClickHouseLedger, Ledger, Rows
-from .restore import restore
+from .shards import Shards
 from .snapshots import SNAPSHOT_SIGNERS, Snapshots
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ _INSERT_EVERY_S = 0.3
 _INSERT_TIMES = 4
 """From one insert to the next it takes so many times as long as the one before took: where all is slow, there are fewer of them."""
 _MOST_BETWEEN_S = 2.0
+_LOOK_S = 5.0
+"""Between two looks whether the store still holds what was inserted. After a failed insert it is looked at as well."""
 _RECEIPTS = 512
 """In one message, about 300 bytes each."""
 
@@ -53,38 +56,35 @@ class NotaryJob:
     """BatchJob on `events`."""
 
     def __init__(
-        self, settings: JobSettings, ledger: Ledger, outlet: Outlet, topic_id: Callable[[], str], voice: Voice, snapshots: Snapshots
+        self,
+        settings: JobSettings,
+        ledger: Ledger,
+        outlet: Outlet,
+        topic_id: Callable[[], str],
+        voice: Voice,
+        snapshots: Snapshots,
+        ends: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
-        self._settings, self._ledger, self._outlet, self._topic_id = settings, ledger, outlet, topic_id
-        self._voice, self._snapshots = voice, snapshots
-        self._shards: dict[int, ShardNotary] = {}
+        """`ends`: the offset after the newest record of each partition that is known."""
+        self._ledger, self._outlet, self._voice = ledger, outlet, voice
+        self._shards = Shards(settings.log, ledger, snapshots, topic_id, ends)
         self._pending: list[Pending] = []
         self._much, self._landed = asyncio.Event(), asyncio.Event()
         self._flying = 0
         self._insert_at = 0.0
+        self._look_at = time.monotonic() + _LOOK_S
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """Where to read on is what the ledger says: the offset after its last entry, or the beginning of a topic made anew."""
-        topic_id = self._topic_id()
-        wanted: dict[int, int] = {}
-        for shard in partitions:
-            log_settings = self._settings.log
-            parameters = Parameters.of(shard, log_settings.origin(shard), log_settings.operator_keys, log_settings.sealer_keys)
-            fold = restore(self._ledger, parameters, self._snapshots.open)
-            made_anew = fold.state.generation >= 0 and generation_of(self._ledger, fold.state, shard) != topic_id
-            if made_anew:
-                self._ledger.drop_orphans(shard, fold.state.index)
-            self._shards[shard] = ShardNotary(fold, self._ledger.accepted_header, self._snapshots.sign)
-            wanted[shard] = 0 if made_anew else fold.state.offset + 1
-        return wanted
+        """Where to read on: see `Shards`."""
+        return self._shards.start(partitions)
 
     def gone(self, partition: int, wanted: int, earliest: int) -> None:
-        """Kafka no longer holds what comes after the ledger's last entry."""
-        raise OffsetsMissing(partition, wanted, earliest - 1)
+        """Kafka no longer holds what comes after the ledger's last entry, or what fills its gap."""
+        self._shards.stand_still(partition, OffsetsMissing(partition, wanted, earliest - 1))
 
     def revoked(self, partitions: Collection[int]) -> None:
         for shard in partitions:
-            self._shards.pop(shard, None)
+            self._shards.forget(shard)
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         """Fold, send `verified` without waiting for the store, and hand back the commit."""
@@ -94,7 +94,7 @@ class NotaryJob:
         by_shard: dict[int, list[tuple[int, int, bytes]]] = {}
         for message in messages:
             by_shard.setdefault(message.partition, []).append((message.offset, message.timestamp_ms, message.value or b""))
-        batches = [self._shards[shard].process(records) for shard, records in by_shard.items() if shard in self._shards]
+        batches = [batch for shard, records in by_shard.items() if (batch := await self._shards.fold(shard, records)) is not None]
         verified = [message for batch in batches for message in batch.outbound.messages(batch.shard)]
         acts = [(0, act) for batch in batches if (act := batch.outbound.act_message(batch.shard)) is not None]
         said = [
@@ -158,19 +158,34 @@ class NotaryJob:
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""
+        whole = [batch for batch in batches if batch.entries]
         rows = Rows(*([piece for batch in batches for piece in getattr(batch, name)] for name in Rows._fields))
         attempt = 0
         while True:
             try:
+                if attempt or time.monotonic() >= self._look_at:
+                    await asyncio.to_thread(self._check_store, whole)
+                    self._look_at = time.monotonic() + _LOOK_S
                 await asyncio.to_thread(self._ledger.insert, rows)
                 return
-            except FoldError:
+            except (FoldError, JobError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever the client raises, the only right answer is to try again, and to say so
                 wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 log.warning("insert failed (%s: %s); again in %.1f s", type(error).__name__, str(error)[:300], wait)
                 attempt += 1
                 await asyncio.sleep(wait)
+
+    def _check_store(self, batches: list[Batch]) -> None:
+        """StoreWentBack when the ledger lost what these entries stand on: they would leave a gap."""
+        first: dict[int, int] = {}
+        for batch in batches:
+            first.setdefault(batch.shard, batch.first)
+        for shard, index in first.items():
+            tip = self._ledger.tip(shard)
+            held = -1 if tip is None else tip.index
+            if held < index - 1:
+                raise StoreWentBack(shard, held, index - 1)
 
     async def tick(self, now: float) -> None:
         """Nothing to do between batches."""
@@ -187,5 +202,6 @@ def run_notary(settings: JobSettings, agent: AgentSettings) -> None:
     snapshots = Snapshots(signer, lambda: read_opener(settings.kafka, settings.log, SNAPSHOT_SIGNERS))
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
-    job = NotaryJob(settings, ClickHouseLedger(client), outlet, lambda: current_topic_id(settings.kafka, EVENTS), voice, snapshots)
+    topic_id, ends = partial(current_topic_id, settings.kafka, EVENTS), partial(ends_of, settings.kafka, EVENTS, settings.log.shards)
+    job = NotaryJob(settings, ClickHouseLedger(client), outlet, topic_id, voice, snapshots, ends)
     run_job("notary", EVENTS, settings, job, outlet=outlet, take=TAKE, max_in_flight=MAX_FLYING)

@@ -23,16 +23,17 @@ _decoder = msgspec.json.Decoder(Base | Round)
 
 
 class KeptNotes:
-    """The file, its whole tree computed again as it is opened. Whoever opens it to write holds the sealer's lock (`StateFile`)."""
+    """The file, its whole tree computed again as it is opened. Whoever opens it to write holds the sealer's lock (`StateFile`); others do not `mend`."""
 
-    def __init__(self, path: Path, notes: Notes) -> None:
+    def __init__(self, path: Path, notes: Notes, *, mend: bool = True) -> None:
         self.path, self._notes = path, notes
         self.frontier = Frontier()
         self.end: Checkpoint | None = None
         """The newest root checkpoint; None before the first round."""
         self.shards: dict[str, bytes] = {}
         """The newest note of each shard, by origin."""
-        self._cut_torn_line()
+        if mend:
+            self._cut_torn_line()
         last: Round | None = None
         for line in self.lines():
             self._take(line)
@@ -123,6 +124,8 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[Base | Round]:
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1
+        if len(line) <= MAX_LINE and not line.endswith(b"\n"):
+            return  # being written, or cut off
         try:
             if len(line) > MAX_LINE:
                 raise ParseError(f"it has more than {MAX_LINE} bytes")

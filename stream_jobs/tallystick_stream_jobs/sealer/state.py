@@ -4,6 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from tallystick_schemas.errors import ParseError
 from ..errors import SealerBusy, SealerStateBroken
 from .core import SealerState
 
+KEPT_NAME: Final = "notes.jsonl"
 _decoder = msgspec.json.Decoder(SealerState)
 
 
@@ -28,7 +30,7 @@ class StateFile:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path, self.kept = directory / "state.json", directory / "notes.jsonl"
+        self.path, self.kept = directory / "state.json", directory / KEPT_NAME
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -37,7 +37,7 @@ def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tu
     job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic", Speaker("notary").voice(), SNAPSHOTS)
     outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
     shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS))
-    job._shards[0] = shard
+    job._shards.running[0] = shard
     return job, inserts
 
 

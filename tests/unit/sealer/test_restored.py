@@ -12,11 +12,12 @@ from tests.support.world import Faults, World
 
 from tallystick_audit.verify.history import verify_source
 from tallystick_schemas.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint, verifiers_of
-from tallystick_schemas.headers import Directive
+from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.headers import Directive, Kind
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_stream_jobs.errors import RootLogLost, SealerBehind, SealerSplit, SealerStateBroken, SealRefused
-from tallystick_stream_jobs.sealer.recovery import adoption
+from tallystick_stream_jobs.sealer.recovery import Seen, adoption, check_adopted
 from tallystick_stream_jobs.sealer.rounds import StoredNote
 
 ROUNDS_BEFORE, ROUNDS_AFTER = 2, 3
@@ -146,6 +147,30 @@ def test_a_store_of_before_gets_back_what_the_sealer_kept_byte_for_byte(world: W
     assert (world.seals.checkpoints, world.seals.leaves) == (checkpoints, leaves)
     world.seal()
     check_whole(world)
+
+
+def test_what_the_sealer_kept_alone_is_enough(world: World, tmp_path: Path) -> None:
+    """The store and `state.json` are of before, and the topic has nothing: two copies of one moment."""
+    target, checkpoints, leaves = newest(world), dict(world.seals.checkpoints), dict(world.seals.leaves)
+    roll_back_seals(world)
+    older_state(tmp_path / "sealer")
+    with pytest.raises(SealerBehind, match="kept notes"):
+        world.start_sealer()
+    adopt(world, target)
+    world.start_sealer()
+    assert (world.seals.checkpoints, world.seals.leaves) == (checkpoints, leaves)
+    world.seal()
+    check_whole(world)
+
+
+def test_a_word_that_no_operator_signed_adopts_nothing_though_the_store_calls_it_accepted(world: World) -> None:
+    target = Seen("the store", newest(world))
+    adopt(world, target.checkpoint, signer="stranger")
+    entries = [row.entry for row in world.ledger.stored.values() if parse_entry(row.entry).kind == Kind.DIRECTIVE]
+    with pytest.raises(SealerBehind):
+        check_adopted(target, 0, entries, world.log)
+    adopt(world, target.checkpoint)
+    check_adopted(target, 0, world.seals.directives(), world.log)
 
 
 def test_what_topic_checkpoints_still_has_is_enough(world: World, tmp_path: Path) -> None:
