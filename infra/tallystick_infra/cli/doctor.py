@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 import clickhouse_connect
 import psutil
-from kafka import TopicPartition
 
-from tallystick_producers.consumer import Consumer
 from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.times import seconds_of
-from tallystick_schemas.topics import EVENTS
 from tallystick_schemas.words import counted, noun
 
 from ..built_in import BUILT_IN_AGENTS
@@ -182,19 +179,15 @@ def _clickhouse(deployment: Deployment) -> list[Check]:
 
 
 def _behind(deployment: Deployment) -> list[Check]:
-    """Records that Kafka holds and the ledger does not."""
-    shards = deployment.log().shards
-    consumer = Consumer(**deployment.kafka().client_kwargs(), group_id=None)
-    try:
-        ends = consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(shards)])
-    finally:
-        consumer.close()
-    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    query = "SELECT shard, argMax(offset, index) FROM ledger_entries GROUP BY shard"
-    known = {shard: offset + 1 for shard, offset in client.query(query).result_rows}
-    lag = {partition.partition: end - known.get(partition.partition, 0) for partition, end in ends.items()}
-    worst = max(lag.values(), default=0)
-    return [Check("notary", worst < 1000, f"{counted(sum(lag.values()), 'record')} behind, the worst shard {worst}", "see logs/notary.log")]
+    """Records that Kafka holds and the ledger does not, and shards that stand still."""
+    from ..ledger_lag import measure_twice
+
+    lags, wrong = measure_twice(deployment)
+    if wrong:
+        return [Check("notary", False, one, "see logs/notary.log, and docs/operator.md, restores") for one in wrong]
+    behind = [lag.behind for lag in lags.values()]
+    worst = max(behind, default=0)
+    return [Check("notary", worst < 1000, f"{counted(sum(behind), 'record')} behind, the worst shard {worst}", "see logs/notary.log")]
 
 
 def _detection(deployment: Deployment) -> list[Check]:

@@ -73,13 +73,13 @@ class Shards:
 
     def _check_ends(self, shard: int, offset: int) -> None:
         """KafkaWentBack when the partition ends below what the ledger has. A broker that has just begun may say less for a moment."""
-        for left in range(_ENDS_TRIES, -1, -1):
-            end = self._ends().get(shard)
-            if end is None or end > offset:
+        for _ in range(_ENDS_TRIES):
+            if self._ends().get(shard, offset + 1) > offset:
                 return
-            if left:
-                time.sleep(_ENDS_WAIT_S)
-        raise KafkaWentBack(shard, end, offset)
+            time.sleep(_ENDS_WAIT_S)
+        end = self._ends().get(shard, offset + 1)
+        if end <= offset:
+            raise KafkaWentBack(shard, end, offset)
 
     def stand_still(self, shard: int, error: Exception) -> None:
         log.error("shard %d stands still, the others go on: %s", shard, error)
