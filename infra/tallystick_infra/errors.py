@@ -149,8 +149,10 @@ class UsersRefused(InfraError):
 class NothingAnswers(InfraError):
     exit_code = 3
 
-    def __init__(self, part: str, address: str, so: str = "") -> None:
-        super().__init__(f"{part}: nothing answers at {address}; `tallystick up` starts everything" + (f". {so}" if so else ""))
+    def __init__(self, part: str, address: str, so: str = "", *, silent: bool = False) -> None:
+        self.address = address
+        mend = "it takes connections and says nothing: let its process go on if it was stopped, or start it again" if silent else ""
+        super().__init__(f"{part}: nothing answers at {address}; {mend or '`tallystick up` starts everything'}" + (f". {so}" if so else ""))
 
 
 class OrderUnanswered(InfraError):

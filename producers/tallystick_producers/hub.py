@@ -15,8 +15,9 @@ from tallystick_schemas.receipts import Receipt, parse_receipts
 from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import RECEIPTS
 
+from .answering import ORDER_S, ask, of_kafka
 from .forking import forget_in_children, keep_forever
-from .kafka_link import Producer, ReceiptReader, knock
+from .kafka_link import Producer, ReceiptReader
 from .keyring import opener_of
 from .refused import Refused
 from .sending import Outlet
@@ -197,7 +198,7 @@ class Hub:
             producer, self._producer = self._producer, None
             producer.close(0)
         if self._producer is None:
-            knock(self._kafka)
+            ask(of_kafka(self._kafka), ORDER_S)
             self._producer = Producer(self._kafka)
             self._broken = False
             self.last_error = ""
@@ -205,7 +206,7 @@ class Hub:
     def _receive_loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                knock(self._kafka)
+                ask(of_kafka(self._kafka), ORDER_S)
                 self._reader = reader = ReceiptReader(self._kafka, self._opener)
                 self._heard_at = time.monotonic()
                 try:

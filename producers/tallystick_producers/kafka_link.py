@@ -1,7 +1,6 @@
 """The process's clients of Kafka, with the settings that were measured to matter. Everything here may raise KafkaError."""
 
 import contextlib
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -18,23 +17,9 @@ from .keyring import ROLES, read_roles, take_role
 from .refused import Refused
 
 _CONNECT_MS: Final = 3_000
-_KNOCK_S: Final = 1.0
 _POSITION_MS: Final = 5_000
 _CHECKPOINT: Final = TopicPartition(CHECKPOINTS, 0)
 Done = Callable[[Exception | None], None]
-
-
-def knock(kafka: KafkaSettings) -> None:
-    """OSError when nobody listens at any of the addresses: kafka-python would try for seconds, and say less."""
-    for number, address in enumerate(addresses := kafka.bootstrap.split(",")):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
-        except (OSError, ValueError) as error:
-            if number == len(addresses) - 1:
-                raise OSError(f"nobody answers at {kafka.bootstrap}: {error}") from error
-        else:
-            return
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from tests.support.recorder_kafka import broker
 
 from tallystick_infra.errors import TopicsDiffer
 from tallystick_infra.kafka.topics import Topics, first_records
-from tallystick_producers.kafka_link import Producer, knock
+from tallystick_producers.answering import ask, of_kafka
+from tallystick_producers.kafka_link import Producer
 from tallystick_schemas.headers import Generation
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.settings import KafkaSettings
@@ -114,7 +115,7 @@ def test_other_settings_are_named(kafka: KafkaSettings, topics: Topics) -> None:
 
 def test_nobody_there_is_said_at_once() -> None:
     with pytest.raises(OSError, match=r"nobody answers at 127\.0\.0\.1:1"):
-        knock(KafkaSettings("127.0.0.1:1"))
+        ask(of_kafka(KafkaSettings("127.0.0.1:1")))
 
 
 def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 def deployment(tmp_path: Path, clickhouse: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(Deployment, "log", lambda _: LOG)
     monkeypatch.setattr(Deployment, "clickhouse", lambda *_: clickhouse)
-    monkeypatch.setattr("tallystick_infra.cli.common.listens", lambda _: True)
+    monkeypatch.setattr("tallystick_infra.knocking.ask", lambda *_: None)
     return Deployment.create(tmp_path / "d", {})
 
 

@@ -1,13 +1,16 @@
 """Addresses of stores that are somebody else's: read as host:port, and knocked at before anything is kept or started."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 import click
 
+from tallystick_producers.answering import Unanswered, ask, of_clickhouse, of_kafka
+from tallystick_schemas.settings import ClickHouseSettings, KafkaSettings
+
 from ..deployment import Deployment
-from .common import Store, addresses_of, listens
+from ..errors import NothingAnswers
+from .common import Store, knock
 
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]@,]+):([0-9]{1,5})")
 _MAX_PORT: Final = 65_535
@@ -38,7 +41,7 @@ class Addresses(Address):
 
 def check_answers(option: str, store: Store, text: str | None) -> None:
     """BadParameter when an option names a store and nothing answers there: kept, the address would spoil the starts after this one too."""
-    if text is not None and not _answers(text.split(",")):
+    if text is not None and not _is_there(store, text):
         raise click.BadParameter(
             f"nothing answers at {text}; start {store} there first, or leave {option} out: the deployment then brings its own. Nothing was made.",
             param_hint=option,
@@ -46,19 +49,28 @@ def check_answers(option: str, store: Store, text: str | None) -> None:
 
 
 def away(deployment: Deployment) -> list[str]:
-    """A sentence for each store of somebody else's that does not answer: the clients would try for half a minute, and say less."""
+    """A sentence for each store of somebody else's that does not answer: the clients would try for minutes, and say less."""
     ours = deployment.embedded()
     settings: tuple[tuple[Store, bool, str], ...] = (
         ("Kafka", ours.kafka, "[kafka] bootstrap"),
         ("ClickHouse", ours.clickhouse, "[clickhouse] host and port"),
     )
-    places = [(store, setting, addresses_of(deployment, store)) for store, embedded, setting in settings if not embedded]
-    return [
-        f"nothing answers at {', '.join(addresses)}; start {store} there, or mend {setting} in {deployment.path / 'tallystick.toml'}"
-        for store, setting, addresses in places
-        if not _answers(addresses)
-    ]
+    found = []
+    for store, embedded, setting in settings:
+        try:
+            if not embedded:
+                knock(deployment, store)
+        except NothingAnswers as error:
+            place = deployment.path / "tallystick.toml"
+            found.append(f"nothing answers at {error.address}; start {store} there, or mend {setting} in {place}")
+    return found
 
 
-def _answers(addresses: Sequence[str]) -> bool:
-    return any(listens(address) for address in addresses)
+def _is_there(store: Store, text: str) -> bool:
+    """Whether somebody speaks at an address, or hangs up: he may speak TLS, of which an option says nothing."""
+    host, _, port = text.rpartition(":")
+    try:
+        ask(of_kafka(KafkaSettings(text)) if store == "Kafka" else of_clickhouse(ClickHouseSettings(host, int(port))))
+    except Unanswered as error:
+        return error.hung_up
+    return True

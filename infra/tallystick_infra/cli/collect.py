@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.progress import DownloadColumn, TimeRemainingColumn
@@ -15,7 +15,7 @@ from rich.progress import DownloadColumn, TimeRemainingColumn
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
 from ..terminal import bar, echo, joined, styled
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
 from .telling import Told, tell, told
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
     from .agent_options import unscoped
 
     check_agent(agent)
+    for store in get_args(Store):
+        knock(deployment, store, "Nothing was read.")
     public = make_key(deployment.agent_key(agent))
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     try:

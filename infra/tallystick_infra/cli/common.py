@@ -1,11 +1,10 @@
 """What commands share: the deployment's option, JSON on the last line, what must answer, how they end."""
 
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -13,11 +12,9 @@ from tallystick_schemas.signing import wire_time
 
 from .. import logs, terminal
 from ..deployment import Deployment, default_data
-from ..errors import NothingAnswers
+from ..knocking import Store, knock
 
-Store = Literal["Kafka", "ClickHouse"]
 out, emit_json, log_to_stderr = terminal.out, terminal.emit_json, logs.log_to_stderr
-_KNOCK_S: Final = 1.0
 _MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,31 +59,6 @@ def open_running(data: Path, *needs: Store, so: str = "") -> Deployment:
     for store in needs:
         knock(deployment, store, so)
     return deployment
-
-
-def knock(deployment: Deployment, store: Store, so: str = "") -> None:
-    """NothingAnswers, within a second an address: the client libraries would try for half a minute, and say less."""
-    addresses = addresses_of(deployment, store)
-    if not any(listens(address) for address in addresses):
-        raise NothingAnswers(store, ", ".join(addresses), so)
-
-
-def addresses_of(deployment: Deployment, store: Store) -> list[str]:
-    """Where a store is, as host:port; Kafka may be at several."""
-    if store == "Kafka":
-        return [address.strip() for address in deployment.kafka().bootstrap.split(",")]
-    settings = deployment.clickhouse()
-    return [f"{settings.host}:{settings.port}"]
-
-
-def listens(address: str) -> bool:
-    """Whether something takes connections at host:port, within a second."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def end_on_sigterm() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ..deployment import Deployment
 from ..terminal import confirm, echo, joined, styled
-from .common import data_option, emit_json, json_option, open_deployment, out
+from .common import data_option, emit_json, json_option, knock, open_deployment, out
 from .reasons import by_option
 
 _AGENT = "cli"
@@ -111,6 +111,7 @@ def _put(deployment: Deployment, text: str, by: str, reason: str, as_json: bool)
     jobs = deployment.jobs()
     path = Path(jobs.policy_file)
     named(path.name, text)
+    knock(deployment, "Kafka", "Nothing was changed.")
     with Recorder.open(deployment.agent(_AGENT)) as recorder:
         changed = change_file(recorder, Path(jobs.state_dir), path, text, By(Actor(by, "human"), reason))
     if as_json:
@@ -135,6 +136,7 @@ def restore(data: Path, as_json: bool, by: str, reason: str, detector: str) -> i
 
     deployment = open_deployment(data)
     state_dir = Path(deployment.jobs().state_dir)
+    knock(deployment, "Kafka", "Nothing was changed.")
     with Recorder.open(deployment.agent(_AGENT)) as recorder:
         text = change_standing(state_dir, detector, Standing(False, reason, by, time.time()))
         if text is not None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -94,23 +95,28 @@ def doctor(data: Path, as_json: bool) -> int:
 
 
 def _dead(deployment: Deployment) -> dict[str, NothingAnswers]:
-    """Stores where nothing answers: each look at one would take half a minute to find that out by itself."""
-    dead = {}
-    for store in get_args(Store):
+    """Stores where nothing answers: each look at one would take minutes to find that out by itself."""
+
+    def trouble(store: Store) -> NothingAnswers | None:
         try:
             knock(deployment, store)
         except NothingAnswers as error:
-            dead[store.lower()] = error
-        except SettingsError:
-            continue  # `_settings` tells
-    return dead
+            return error
+        except (TallystickError, OSError):
+            pass  # settings, or a secret's file: `_settings` and the look itself tell
+        return None
+
+    stores: tuple[Store, ...] = get_args(Store)
+    with ThreadPoolExecutor(len(stores)) as pool:
+        found = zip(stores, pool.map(trouble, stores), strict=True)
+    return {store.lower(): error for store, error in found if error is not None}
 
 
 def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment, dead: Mapping[str, NothingAnswers]) -> list[Check]:
     """A look that fails is itself what is wrong."""
     name = look.__name__.strip("_")
     if name in dead:
-        return [Check(name, False, str(dead[name]), "`tallystick up` starts it")]
+        return [Check(name, False, str(dead[name]), "start it, or let it go on; `tallystick up` starts everything")]
     if missing := [store for store in _NEEDS.get(name, ()) if store in dead]:
         return [Check(name, False, f"not looked at: no answer from {' and '.join(missing)}", f"see {missing[0]}")]
     try:

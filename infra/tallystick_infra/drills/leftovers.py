@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import yaml
@@ -28,6 +28,7 @@ from ..deployment import Deployment
 from ..deployment.keyfiles import read_key
 from ..enrolling import revoke_keys
 from ..errors import DrillUnusable
+from ..knocking import Store, knock
 from .own_rules import take_away
 from .policy_file import take_out
 
@@ -114,6 +115,8 @@ def _agents(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
     names = [path.stem for path in sorted(keys.glob("drill-*.key")) if wanted(drill_of(path.stem))]
     if not names:
         return
+    for store in get_args(Store):
+        knock(deployment, store, "Nobody was revoked.")
     for name in names:
         _drain(deployment, name)
     over = [(name, key_id(read_key(deployment.agent_key(name)).public_key().public_bytes_raw())) for name in names]
@@ -133,6 +136,7 @@ def _drain(deployment: Deployment, name: str) -> None:
 
 
 def _locks(deployment: Deployment, wanted: Wanted, cleared: Cleared) -> None:
+    knock(deployment, "Kafka", "No lock was lifted.")
     standing = [
         one for one in read_locks(deployment.kafka(), deployment.log()) if one.state == "locked" and wanted(drill_of_subject(one.subject))
     ]

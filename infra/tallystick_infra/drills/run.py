@@ -14,6 +14,7 @@ from tallystick_schemas.words import counted
 
 from ..deployment import Deployment
 from ..errors import DrillUnusable
+from ..knocking import knock
 from .grade import Grades, grade
 from .history import verify
 from .leftovers import Cleared, alone, clear
@@ -189,15 +190,15 @@ def check_usable(deployment: Deployment) -> None:
         f"Kafka at {deployment.kafka().bootstrap}": lambda: _kafka(deployment),
         f"ClickHouse at {deployment.clickhouse().host}:{deployment.clickhouse().port}": lambda: _clickhouse(deployment),
     }
-    for door, knock in doors.items():
+    for door, look in doors.items():
         try:
-            knock()
+            look()
         except Exception as error:
             raise DrillUnusable(f"{door} does not answer ({type(error).__name__}: {error}); `tallystick up` starts everything") from error
 
 
 def _healthy(address: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=3)
     try:
         connection.request("GET", "/healthz")
         connection.getresponse().read()
@@ -208,10 +209,12 @@ def _healthy(address: str) -> None:
 def _kafka(deployment: Deployment) -> None:
     from tallystick_producers.consumer import Consumer
 
+    knock(deployment, "Kafka")
     Consumer(**deployment.kafka().client_kwargs(), group_id=None).close()
 
 
 def _clickhouse(deployment: Deployment) -> None:
     import clickhouse_connect
 
+    knock(deployment, "ClickHouse")
     clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs()).close()

@@ -11,10 +11,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
 
+from tallystick_producers.tls import kafka_context
 from tallystick_schemas.settings import KafkaSettings
 
 from .bounded import read_within_bounds
-from .outlet import tls_context
 
 Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awaitable[Mapping[TP, int]]]
 """(assigned, earliest offsets of) -> wanted offsets."""
@@ -158,7 +158,7 @@ def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "") 
 def _credentials(kafka: KafkaSettings) -> Any:
     if kafka.security_protocol == "PLAINTEXT":
         return None
-    context = tls_context(kafka) if "SSL" in kafka.security_protocol else None
+    context = kafka_context(kafka)
     if kafka.sasl_mechanism:
         return faust.SASLCredentials(
             mechanism=kafka.sasl_mechanism, username=kafka.sasl_username, password=kafka.sasl_password, ssl_context=context

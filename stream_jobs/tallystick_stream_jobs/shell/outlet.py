@@ -1,12 +1,12 @@
 """Where jobs send: one idempotent producer, made in the job's loop at the first message."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from tallystick_producers.tls import kafka_context
 from tallystick_schemas.settings import KafkaSettings
 
 _MAX_REQUEST = 8 << 20
@@ -19,17 +19,9 @@ def aiokafka_kwargs(kafka: KafkaSettings) -> dict[str, Any]:
     kwargs.pop("reconnect_backoff_max_ms")
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         kwargs.pop(name, None)
-    if "SSL" in kafka.security_protocol:
-        kwargs["ssl_context"] = tls_context(kafka)
+    if (context := kafka_context(kafka)) is not None:
+        kwargs["ssl_context"] = context
     return kwargs
-
-
-def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
-    """Whom we trust, and who we are where the broker asks for a certificate."""
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile)
-    if kafka.ssl_certfile:
-        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
-    return context
 
 
 class Outlet:

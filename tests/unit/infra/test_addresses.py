@@ -9,6 +9,7 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.silent import answering
 
 from tallystick_infra.cli import main
 from tallystick_infra.cli.addresses import Address, Addresses, away
@@ -22,9 +23,9 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def listening() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+def speaking() -> Iterator[int]:
+    with answering() as port:
+        yield port
 
 
 def ended(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
@@ -59,11 +60,11 @@ def test_an_address_where_nothing_answers_is_told_and_not_kept(tmp_path: Path, c
 
 
 def test_an_option_that_an_existing_deployment_contradicts_is_told_and_changes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], listening: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speaking: int
 ) -> None:
     deployment = Deployment.create(tmp_path / "d", {"kafka": {"bootstrap": "127.0.0.1:1"}, "embedded": {"kafka": False}})
     before = (deployment.path / "tallystick.toml").read_bytes()
-    code, said = ended(["up", "--data", str(deployment.path), "--kafka", f"127.0.0.1:{listening}"], capsys)
+    code, said = ended(["up", "--data", str(deployment.path), "--kafka", f"127.0.0.1:{speaking}"], capsys)
     assert code == 2
     assert "is there already and says something else about bootstrap in [kafka]: change it there" in said
     assert (deployment.path / "tallystick.toml").read_bytes() == before
@@ -78,11 +79,20 @@ def test_a_kept_address_where_nothing_answers_names_its_setting(tmp_path: Path, 
     assert "mend [clickhouse] host and port" in said
 
 
-def test_one_broker_of_several_is_enough(tmp_path: Path, listening: int) -> None:
-    several = f"127.0.0.1:{free_port()},127.0.0.1:{listening}"
+def test_one_broker_of_several_is_enough(tmp_path: Path, speaking: int) -> None:
+    several = f"127.0.0.1:{free_port()},127.0.0.1:{speaking}"
     tables = {"embedded": {"kafka": False}, "kafka": {"bootstrap": several}}
     assert away(Deployment.create(tmp_path / "d", tables)) == []
     assert away(Deployment.create(tmp_path / "own", {})) == []
+
+
+@pytest.mark.parametrize("option", ["--kafka", "--clickhouse"])
+def test_an_address_that_hangs_up_on_a_plain_word_may_speak_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    deployment = Deployment.create(tmp_path / "d", {"kafka": {"bootstrap": "127.0.0.1:1"}, "embedded": {"kafka": False}})
+    with answering(lambda _: b"") as port:
+        code, said = ended(["up", "--data", str(deployment.path), option, f"127.0.0.1:{port}"], capsys)
+    assert (code, "nothing answers" in said) == (2, False)
+    assert "is there already and says something else" in said
 
 
 @pytest.mark.parametrize("text", ["a:1", "broker-1.example.org:9092", "[::1]:9092", " 127.0.0.1:65535 "])

@@ -76,7 +76,7 @@ def test_collecting_under_a_name_that_the_format_forbids_makes_no_key(tmp_path: 
 def test_a_good_name_goes_on_to_the_history(
     tmp_path: Path, sent: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick_infra.cli.common.listens", lambda _: True)
+    monkeypatch.setattr("tallystick_infra.knocking.ask", lambda *_: None)
     deployment = Deployment.create(tmp_path / "d", {})
     ended(["agent", "enrol", "--data", str(deployment.path), "team/trainer@example.org:1"], capsys)
     assert sent == ["sender"]

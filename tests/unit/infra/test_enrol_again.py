@@ -39,7 +39,7 @@ class Enrolling:
         self.known, self.ledger = Keyring.of(OPERATORS), list[EnrolledAgent]()
         self.said: list[Mandate] = []
         self.users: dict[str, User] = {}
-        monkeypatch.setattr("tallystick_infra.cli.common.listens", lambda _: True)
+        monkeypatch.setattr("tallystick_infra.knocking.ask", lambda *_: None)
         monkeypatch.setattr(agent_enrol, "known_roles", lambda _: self.known)
         monkeypatch.setattr(agent_roles, "known_roles", lambda _: self.known)
         monkeypatch.setattr(agent_enrol, "agents_of", lambda _: self.ledger)

@@ -11,6 +11,7 @@ import clickhouse_connect.driver.exceptions
 import kafka.errors
 import pytest
 from click.testing import CliRunner
+from tests.support.silent import answering
 
 import tallystick_infra.cli as command_line
 from tallystick_infra.cli import cli, main
@@ -95,15 +96,15 @@ def test_doctor_does_not_look_at_what_depends_on_a_dead_part(still: Deployment) 
 
 
 @pytest.fixture
-def listening() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+def speaking() -> Iterator[int]:
+    with answering() as port:
+        yield port
 
 
-def test_one_broker_of_several_is_enough(still: Deployment, listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_broker_of_several_is_enough(still: Deployment, speaking: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NothingAnswers):
         knock(still, "Kafka")
-    several = still.kafka().__class__(f"127.0.0.1:{free_port()}, localhost:{listening}")
+    several = still.kafka().__class__(f"127.0.0.1:{free_port()}, localhost:{speaking}")
     monkeypatch.setattr(Deployment, "kafka", lambda _self: several)
     knock(still, "Kafka")
 
