@@ -1,6 +1,8 @@
 """Shell: the console's reads from ClickHouse (`Sources`). Every hash that a page shows is recomputed here from the stored bytes."""
 
 import base64
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +11,7 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from tallystick_producers.answering import ask, of_clickhouse
 from tallystick_schemas.blast_radius import Plan, plan_of, query
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
 from tallystick_schemas.entries import entry_leaf
@@ -29,6 +32,8 @@ MAX_CLOSINGS: Final = 5_000
 NEWEST: Final = 1_000
 SHOWN_ENTRIES: Final = 60
 SHOWN_CHECKPOINTS: Final = 8
+_HEARD_S: Final = 0.5
+"""So long a store that answered is not asked whether it is there."""
 
 _ENTRY: Final = (
     "SELECT shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time), hex(leaf), hex(chain), base64Encode(entry)"
@@ -42,6 +47,8 @@ class ClickHouseSources:
     def __init__(self, settings: ClickHouseSettings, log: LogSettings) -> None:
         self._settings, self._log = settings, log
         self._made: Any = None
+        self._heard = -math.inf
+        """When the store answered last, by the monotonic clock."""
         self._newest: dict[int, int] = {}
         self._closings: dict[str, Closing] | None = None
         self._closed_from: dict[int, int] = {}
@@ -170,13 +177,20 @@ class ClickHouseSources:
 
     def _query(self, sql: str, **parameters: Any) -> Sequence[Any]:
         try:
+            self._knock()
             if self._made is None:
                 self._made = clickhouse_connect.get_client(**self._settings.client_kwargs(), connect_timeout=3, send_receive_timeout=10)
             settings: Mapping[str, Any] = {"max_execution_time": 8}
             rows: Sequence[Any] = self._made.query(sql, parameters=parameters, settings=settings).result_rows
         except (ClickHouseError, OSError) as error:
             raise SourceUnavailable(f"ClickHouse does not answer: {str(error).splitlines()[0][:200]}") from error
+        self._heard = time.monotonic()
         return rows
+
+    def _knock(self) -> None:
+        """Unanswered where the store stopped: a query may take ten seconds, and a page that somebody waits for may not."""
+        if time.monotonic() - self._heard > _HEARD_S:
+            ask(of_clickhouse(self._settings))
 
 
 def _event(raw: bytes) -> Event | None:

@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tallystick_dashboard.store import ClickHouseSources
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 
@@ -27,7 +29,8 @@ class Store:
         return SimpleNamespace(result_rows=[(0, self.top, 0, 0, 0, 0, 0, [])])
 
 
-def test_the_whole_history_is_read_again_only_for_a_new_closing() -> None:
+def test_the_whole_history_is_read_again_only_for_a_new_closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick_dashboard.store.ask", lambda *_: None)
     store = Store()
     store.closed = [(0, 3)]
     sources = ClickHouseSources(ClickHouseSettings(), LogSettings("test", shards=1))
