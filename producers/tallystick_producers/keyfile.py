@@ -1,7 +1,6 @@
-"""The agent's private key on disk: PEM, PKCS #8, Ed25519 (RFC 8410), readable by its owner alone."""
+"""The agent's private key on disk: PEM, PKCS #8, Ed25519 (RFC 8410), readable by nobody else."""
 
 import os
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -9,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .errors import KeyFileError
+from .private_file import open_to_others
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
@@ -29,9 +29,8 @@ def read_private(path: Path) -> bytes:
     """The bytes of the file whose mode was checked: one open, so that it cannot be exchanged in between."""
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise KeyFileError(path, f"is open to other users (mode {mode:04o}); run: chmod 600 {path}")
+            if (trouble := open_to_others(path, os.fstat(file.fileno()))) is not None:
+                raise KeyFileError(path, trouble)
             return file.read()
     except OSError as error:
         raise KeyFileError(path, f"cannot be read: {error.strerror}; `tallystick agent enrol` makes one") from error

@@ -1,13 +1,13 @@
-"""Keys and secrets on disk: made once, readable by their owner alone, refused when others could read them."""
+"""Keys and secrets on disk: made once, readable by their owner alone, refused when others can reach them (`private_file`)."""
 
 import os
 import secrets
-import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick_producers.private_file import open_to_others
 from tallystick_schemas.keys import key_id
 
 from ..errors import UnsafeKeyFile
@@ -39,12 +39,12 @@ def file_name(agent: str) -> str:
 def read_secret(path: Path) -> bytes:
     """The content; UnsafeKeyFile when the file is missing or other users could read it."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        with path.open("rb") as file:
+            if (trouble := open_to_others(path, os.fstat(file.fileno()))) is not None:
+                raise UnsafeKeyFile(path, trouble)
+            return file.read()
     except OSError as error:
         raise UnsafeKeyFile(path, f"cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise UnsafeKeyFile(path, f"is open to other users (mode {mode:04o}); run: chmod 600 {path}")
-    return path.read_bytes()
 
 
 def make_key(path: Path) -> bytes:

@@ -2,10 +2,10 @@
 
 import logging
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
+from ..private_file import open_to_others
 from .errors import TokenFileError
 from .tokens import TokenBook, parse_tokens
 
@@ -31,8 +31,8 @@ def _read(path: Path) -> tuple[TokenBook, _Mark]:
 
 
 def _check_private(path: Path, facts: os.stat_result) -> None:
-    if stat.S_IMODE(facts.st_mode) & 0o077:
-        raise TokenFileError(f"token file {path} is open to other users (mode {stat.S_IMODE(facts.st_mode):04o}); run: chmod 600 {path}")
+    if (trouble := open_to_others(path, facts)) is not None:
+        raise TokenFileError(f"token file {path} {trouble}")
     if facts.st_uid not in (os.geteuid(), 0):
         raise TokenFileError(f"token file {path} belongs to another user (uid {facts.st_uid})")
 

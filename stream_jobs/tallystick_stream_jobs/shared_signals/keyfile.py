@@ -2,12 +2,13 @@
 
 import fcntl
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from tallystick_producers.private_file import open_to_others
 
 from .errors import KeyringBroken
 from .keyring import Keyring, new_key
@@ -25,8 +26,8 @@ def _read(path: Path) -> tuple[Keyring, _Mark]:
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
-            if stat.S_IMODE(facts.st_mode) & 0o077:
-                raise KeyringBroken(path, f"are open to other users (mode {stat.S_IMODE(facts.st_mode):04o}); run: chmod 600 {path}")
+            if (trouble := open_to_others(path, facts)) is not None:
+                raise KeyringBroken(path, f"are in a file that {trouble}")
             ring = _decode(file.read())
     except OSError as error:
         raise KeyringBroken(path, f"cannot be read: {error.strerror}") from error

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -178,5 +177,5 @@ GONE_FILE: Final = Guard(
     wrapped(TokenFile, "_reload", lambda before: lambda self, mark: None if mark is None else before(self, mark)),
 )
 PRIVATE_TOKENS: Final = Guard("a token file is its owner's alone", instead(token_file, "_check_private", lambda *_: None))
-PRIVATE_KEY: Final = Guard("a key file is its owner's alone", instead(keyfile, "stat", SimpleNamespace(S_IMODE=lambda _: 0)))
+PRIVATE_KEY: Final = Guard("a key file is its owner's alone", instead(keyfile, "open_to_others", lambda *_: None))
 OWN_KEY: Final = Guard("a process without its key ends", wrapped(keyfile, "read_private", _any_key))

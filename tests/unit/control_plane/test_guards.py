@@ -100,7 +100,7 @@ def test_a_file_that_others_may_read_is_refused(
     """What makes files a matter of one account: with the check of the mode out it is read."""
     path = tmp_path / "file"
     path.write_bytes(PEM if read is load_key else b"")
-    path.chmod(0o640)
+    path.chmod(0o604)
     with pytest.raises(error, match="is open to other users"):
         read(path)
     with without((guard,)):

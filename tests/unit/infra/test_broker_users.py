@@ -57,7 +57,7 @@ def test_each_part_comes_with_its_own_user(tmp_path: Path) -> None:
 
 def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
     deployment = Deployment.create(tmp_path / "d", {})
-    deployment.broker_users.part("notary")[1].chmod(0o640)
+    deployment.broker_users.part("notary")[1].chmod(0o604)
     with pytest.raises(UnsafeKeyFile, match="chmod 600"):
         deployment.kafka("notary")
 

@@ -109,7 +109,7 @@ def test_who_loses_a_password_gets_another_at_the_next_start(tmp_path: Path, mon
 @pytest.mark.parametrize("name", ["cli.password", "server.key"])
 def test_what_others_could_read_is_refused(tmp_path: Path, name: str) -> None:
     deployment = Deployment.create(tmp_path / "data")
-    (deployment.keys / "clickhouse" / name).chmod(0o640)
+    (deployment.keys / "clickhouse" / name).chmod(0o604)
     with pytest.raises(UnsafeKeyFile, match=f"{name} is open to other users"):
         make_store_secrets(deployment.keys)
 

@@ -42,7 +42,7 @@ def test_settings_whose_file_was_not_read_make_no_client(file: Path) -> None:
         from_file(file).client_kwargs()
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o620, 0o660, 0o666])
 def test_one_that_others_can_reach_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
     with pytest.raises(KeyFileError, match="chmod 600"):

@@ -81,7 +81,7 @@ def test_the_file_is_made_once_and_private(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda p: p.chmod(0o640), "open to other users"),
+        (lambda p: p.chmod(0o604), "open to other users"),
         (lambda p: p.write_text("x"), "not a keyring"),
         (lambda p: p.unlink(), "cannot be read"),
     ],
