@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +30,8 @@ def full() -> Iterator[int]:
 
 
 @contextmanager
-def answering(answer: Callable[[bytes], bytes] = lambda _: b"x") -> Iterator[int]:
-    """A port where each connection's first words get an answer, and the rest silence; no bytes: it hangs up."""
+def answering(answer: Callable[[bytes], bytes] = lambda _: b"x", tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A port where each connection's first words get an answer, and the rest silence; no bytes: it hangs up, as it does on a handshake that fails."""
     with socket.create_server(("127.0.0.1", 0), backlog=QUEUED) as server, contextlib.ExitStack() as held:
         over = threading.Event()
 
@@ -40,11 +41,12 @@ def answering(answer: Callable[[bytes], bytes] = lambda _: b"x") -> Iterator[int
                 if over.is_set():
                     connection.close()
                     return
-                said = answer(connection.recv(4096))
-                if said:
-                    held.enter_context(connection).sendall(said)
-                else:
-                    connection.close()
+                with contextlib.suppress(OSError), contextlib.ExitStack() as this:
+                    this.enter_context(connection)
+                    talk = this.enter_context(tls.wrap_socket(connection, server_side=True)) if tls else connection
+                    if (heard := talk.recv(4096)) and (said := answer(heard)):
+                        talk.sendall(said)
+                        held.push(this.pop_all())
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
