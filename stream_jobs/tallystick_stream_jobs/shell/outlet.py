@@ -30,7 +30,7 @@ class Outlet:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
-        self._making = asyncio.Lock()
+        self._making: asyncio.Task[AIOKafkaProducer] | None = None
         self.failed: Callable[[BaseException], None] = lambda _: None
         """Called in the job's loop when the producer learns no more where partitions are: what was sent would wait for ever."""
 
@@ -43,9 +43,11 @@ class Outlet:
     async def _ready(self) -> AIOKafkaProducer:
         if self._producer is not None:
             return self._producer
-        # Two who send the first messages at once must not make two: one would fly on unseen and never be closed.
-        async with self._making:
-            return self._producer or await self._make()
+        # Those who send the first messages at once share one attempt, and its failure: one made beside it would fly on unseen and never be closed,
+        # and one after the other they would wait for a silent broker for half a minute each.
+        if self._making is None or self._making.done():
+            self._making = asyncio.create_task(self._make())
+        return await asyncio.shield(self._making)
 
     async def _make(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -72,7 +74,10 @@ class Outlet:
             self.failed(error)
 
     async def close(self) -> None:
-        """Flush and close."""
+        """Flush and close; a producer that is being made is given up."""
+        if self._making is not None and not self._making.done():
+            self._making.cancel()
+            await asyncio.wait([self._making])
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
 
 from tallystick_schemas.settings import KafkaSettings
@@ -103,27 +104,83 @@ def test_a_producer_that_learns_nothing_more_ends_its_job() -> None:
     assert [str(error) for error in told] == ["Server sent wrong signature!"]
 
 
-def test_the_first_two_messages_have_one_producer(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
+class Producers:
+    """Makes producers whose start waits for `begin`, and fails with `error`."""
 
-    class Producer:
-        def __init__(self, **_: Any) -> None:
-            self.client = SimpleNamespace(_sync_task=asyncio.create_task(asyncio.Event().wait()))
-            made.append(self)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made, self.stopped, self.begin = list[Any](), list[Any](), asyncio.Event()
+        self.error: BaseException | None = None
+        monkeypatch.setattr(outlet_module, "AIOKafkaProducer", self._make)
 
-        async def start(self) -> None:
-            await asyncio.sleep(0)
+    def _make(self, **_: Any) -> Any:
+        one = SimpleNamespace(client=SimpleNamespace(_sync_task=asyncio.create_task(asyncio.Event().wait())))
 
-        async def send(self, topic: str, **_: Any) -> str:
+        async def start() -> None:
+            await self.begin.wait()
+            if self.error is not None:
+                raise self.error
+
+        async def stop() -> None:
+            one.client._sync_task.cancel()
+            self.stopped.append(one)
+
+        async def send(topic: str, **_: Any) -> str:
             return topic
 
-    monkeypatch.setattr(outlet_module, "AIOKafkaProducer", Producer)
+        one.start, one.stop, one.send = start, stop, send
+        self.made.append(one)
+        return one
 
-    async def life() -> list[Any]:
+
+TOPICS = [f"t{number}" for number in range(8)]
+
+
+def test_the_first_messages_at_once_have_one_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    producers = Producers(monkeypatch)
+
+    async def life() -> None:
         outlet = Outlet(KafkaSettings())
-        sent = await asyncio.gather(*(outlet.send(name, None, b"x") for name in ("a", "b")))
-        made[0].client._sync_task.cancel()
-        return sent
+        sends = [asyncio.create_task(outlet.send(name, None, b"x")) for name in TOPICS]
+        await turns()
+        sends[0].cancel()
+        await turns()
+        producers.begin.set()
+        assert await asyncio.gather(*sends[1:]) == TOPICS[1:], "who is cancelled takes nothing from the others"
+        assert await outlet.send("later", None, b"x") == "later"
+        await outlet.close()
 
-    assert asyncio.run(life()) == ["a", "b"]
-    assert len(made) == 1
+    asyncio.run(life())
+    assert len(producers.made) == len(producers.stopped) == 1
+
+
+def test_the_first_messages_at_once_share_a_failure_and_the_next_one_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    producers = Producers(monkeypatch)
+    producers.begin.set()
+
+    async def life() -> None:
+        outlet = Outlet(KafkaSettings())
+        producers.error = KafkaConnectionError("nobody there")
+        failed = await asyncio.gather(*(outlet.send(name, None, b"x") for name in TOPICS), return_exceptions=True)
+        assert failed == [producers.error] * len(TOPICS)
+        assert len(producers.made) == len(producers.stopped) == 1
+        producers.error = None
+        assert await outlet.send("later", None, b"x") == "later"
+        await outlet.close()
+
+    asyncio.run(life())
+    assert len(producers.made) == len(producers.stopped) == 2
+
+
+def test_one_that_is_made_while_the_outlet_closes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    producers = Producers(monkeypatch)
+
+    async def life() -> None:
+        outlet = Outlet(KafkaSettings())
+        sent = asyncio.create_task(outlet.send("a", None, b"x"))
+        await turns()
+        await outlet.close()
+        with pytest.raises(asyncio.CancelledError):
+            await sent
+
+    asyncio.run(life())
+    assert len(producers.made) == len(producers.stopped) == 1
