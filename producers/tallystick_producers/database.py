@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from .disk_room import PAGE, disk_total, log_limit
 from .errors import SpoolFailed
 from .forking import rest_for_forks
 
@@ -51,10 +52,19 @@ class Database:
                     raise SpoolFailed(str(self.path), "the file was removed or exchanged while it was in use")
                 yield self._db
             except BaseException as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                    self._make_room()
                 self.close()
                 if isinstance(error, OSError | sqlite3.Error):
                     raise SpoolFailed(str(self.path), str(error)) from error
                 raise
+
+    def _make_room(self) -> None:
+        """Bring the log into the file: on a full disk no commit gets as far as doing so, and the next one writes the log from its beginning."""
+        with contextlib.suppress(sqlite3.Error):  # the disk may be too full for that as well; what failed is told already
+            if self._db is not None:
+                self._db.rollback()
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -73,12 +83,13 @@ class Database:
         db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self.path.chmod(0o600)
-            # Segments have up to 256 KiB: large pages take half the time, and a log of 16 MiB one checkpoint for several commits.
-            db.execute("PRAGMA page_size=16384")
+            limit = log_limit(disk_total(self.path.parent))
+            # Segments have up to 256 KiB: large pages take half the time.
+            db.execute(f"PRAGMA page_size={PAGE}")
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA wal_autocheckpoint=1024")
+            db.execute(f"PRAGMA wal_autocheckpoint={limit // PAGE}")
             db.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
-            db.execute(f"PRAGMA journal_size_limit={16 << 20}")
+            db.execute(f"PRAGMA journal_size_limit={limit}")
             db.executescript(f"BEGIN IMMEDIATE; {self._schema} COMMIT;")
             self._file = _identity(self.path)
         except BaseException:

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from tallystick_schemas.segments import SignedSegment, new_run
 
 from .database import Database
+from .disk_room import PAGE, room_of
+from .errors import SpoolFailed
 from .runlock import RunLock
 
 _SCHEMA: Final = """
@@ -77,8 +79,10 @@ class Spool:
         return left is None
 
     def put(self, run: str, segments: Sequence[SignedSegment], places: Mapping[str, str]) -> None:
-        """All or nothing, and on disk on return."""
+        """All or nothing, and on disk on return. SpoolFailed also while what is confirmed later could not be taken out again."""
         rows = [(run, s.n, s.count, len(s.record), s.record) for s in segments]
+        if (trouble := self.no_room([row[3] for row in rows])) is not None:
+            raise trouble
         with self._write.transaction() as db:
             db.executemany("INSERT INTO segments (run, n, count, size, record) VALUES (?, ?, ?, ?, ?)", rows)
             if places:
@@ -87,6 +91,14 @@ class Spool:
             # If we crash here, nothing was promised: the events are lost with the linger, and a collector reads its lines again.
         # If we crash here, the segments are sent by the next start, under this run.
         self.held = held
+
+    def no_room(self, sizes: Sequence[int] = ()) -> SpoolFailed | None:
+        """Why the disk takes no records of these sizes now; None when it does."""
+        with self._write.use() as db:
+            room = room_of(self.path, db.execute("PRAGMA freelist_count").fetchone()[0] * PAGE)
+        missing = room.missing(sizes)
+        said = f"its disk is full: {room.free:,} bytes are left, {missing:,} too few to take it and to take it out once it is confirmed"
+        return SpoolFailed(str(self.path), said) if missing else None
 
     def finish(self, freed: Sequence[tuple[str, int]], aside: Sequence[tuple[str, int, int]]) -> None:
         """Confirmed segments go; (run, n, verdict) refused for good are kept aside. A crash before it only sends them once more."""

@@ -30,6 +30,8 @@ _AGAIN_S: Final = 0.2
 _LOOK_S: Final = 0.05
 
 Committed = Callable[[Sequence[SignedSegment]], None]
+Signed = tuple[SignedSegment, int]
+"""A segment, and the bytes of its events."""
 Watcher = Callable[[ProducerError | None], None]
 
 
@@ -250,15 +252,23 @@ class Writer:
                     return
                 places, self._places = self._places, {}
                 ticket = self._places_given
-                groups, size = self._take(everything=bool(places))
-            segments = [self._signer.sign(group, wire_time(time.time()), self._seen()) for group in groups]
-            tried = False
-            while not self._store(segments, places, again=tried):
-                tried = True
+                groups = self._take(everything=bool(places))
+            signed = [(self._signer.sign(group, wire_time(time.time()), self._seen()), sum(map(len, group))) for group in groups]
+            if self._store([segment for segment, _ in signed], places, again=False):
+                self._stored(signed, ticket)
+            elif not self._store_later(signed, places, ticket):
+                return
+
+    def _store_later(self, signed: Sequence[Signed], places: Mapping[str, str], ticket: int) -> bool:
+        """Store what the disk refused, as soon as it takes it; False when the recorder closed before. One by one, for a disk that has room for a few:
+        all at once only where a place says what they follow."""
+        for some in [signed] if places else [[one] for one in signed]:
+            while not self._store([segment for segment, _ in some], places, again=True):
                 if self._gave_up:
-                    return
+                    return False
                 time.sleep(_AGAIN_S)
-            self._stored(segments, ticket, size)
+            self._stored(some, ticket)
+        return True
 
     def _await_work(self) -> bool:
         """Until a segment may be closed: it is full, the linger time is over, or somebody waits for it. False at the end."""
@@ -274,10 +284,10 @@ class Writer:
         """Whether a segment that is not full must be closed now."""
         return self._urgent > self._safe or self._closing or time.monotonic() >= self._first_at + self._settings.linger_ms / 1000
 
-    def _take(self, *, everything: bool) -> tuple[list[list[bytes]], int]:
-        """The events of the next transaction's segments, and their bytes. A place goes in with all the events before it."""
+    def _take(self, *, everything: bool) -> list[list[bytes]]:
+        """The events of the next transaction's segments. A place goes in with all the events before it."""
         groups: list[list[bytes]] = []
-        queue, total, partly = self._queue, 0, everything or self._hurry()
+        queue, partly = self._queue, everything or self._hurry()
         while queue and (everything or len(groups) < _GROUP):
             group: list[bytes] = []
             size = 0
@@ -290,10 +300,9 @@ class Writer:
                 queue.extendleft(reversed(group))
                 break
             groups.append(group)
-            total += size - 4 * len(group)
         if not queue or partly:
             self._first_at = time.monotonic()
-        return groups, total
+        return groups
 
     def _store(self, segments: Sequence[SignedSegment], places: Mapping[str, str], *, again: bool) -> bool:
         """Whether they are on disk. A commit that was reported as failed may have happened all the same."""
@@ -314,8 +323,9 @@ class Writer:
             log.warning("the spool of %s takes segments again", self._settings.agent)
         return True
 
-    def _stored(self, segments: Sequence[SignedSegment], places_ticket: int, size: int) -> None:
-        """Tell everybody. `size`: bytes of the events, which are no longer in memory."""
+    def _stored(self, signed: Sequence[Signed], places_ticket: int) -> None:
+        """Tell everybody. The events are no longer in memory."""
+        segments = [segment for segment, _ in signed]
         self._committed(segments)
         self.segments += len(segments)
         ready: list[Watcher] = []
@@ -330,7 +340,7 @@ class Writer:
         for told in ready:
             told(None)
         with self._changed:
-            self._queued -= size
+            self._queued -= sum(size for _, size in signed)
             self._reckon()
             if self._said_full:
                 self._changed.notify_all()

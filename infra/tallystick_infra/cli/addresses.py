@@ -10,7 +10,7 @@ from tallystick_schemas.settings import ClickHouseSettings, KafkaSettings
 
 from ..deployment import Deployment
 from ..errors import NothingAnswers
-from .common import Store, knock
+from ..knocking import Store, knock
 
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]@,]+):([0-9]{1,5})")
 _MAX_PORT: Final = 65_535

@@ -14,8 +14,9 @@ from rich.progress import DownloadColumn, TimeRemainingColumn
 
 from ..deployment import Deployment
 from ..deployment.keyfiles import make_key
+from ..knocking import Store, knock
 from ..terminal import bar, echo, joined, styled
-from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, out
 from .telling import Told, tell, told
 
 if TYPE_CHECKING:

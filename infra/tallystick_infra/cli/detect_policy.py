@@ -8,8 +8,9 @@ import click
 import msgspec
 
 from ..deployment import Deployment
+from ..knocking import knock
 from ..terminal import confirm, echo, joined, styled
-from .common import data_option, emit_json, json_option, knock, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, out
 from .reasons import by_option
 
 _AGENT = "cli"

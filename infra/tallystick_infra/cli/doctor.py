@@ -22,9 +22,10 @@ from ..deployment import Deployment, read_run
 from ..deployment.keyfiles import read_key
 from ..errors import NothingAnswers
 from ..kafka.topics import Topics
+from ..knocking import Store, knock
 from ..settings_check import mistakes
 from ..terminal import styled
-from .common import Store, data_option, emit_json, json_option, knock, open_deployment, out
+from .common import data_option, emit_json, json_option, open_deployment, out
 from .tables import Listing
 
 if TYPE_CHECKING:
@@ -342,15 +343,15 @@ def _spools(deployment: Deployment) -> list[Check]:
     for folder in sorted((deployment.path / "spool").glob("*/spool.sqlite")):
         spool = Spool(folder.parent, durable=False)
         try:
-            waiting, aside = spool.usage()
+            (waiting, aside), full = spool.usage(), spool.no_room()
         finally:
             spool.close()
         checks.append(
             Check(
                 f"spool {folder.parent.name}",
-                not aside,
-                f"{waiting:,} bytes wait, {counted(aside, 'segment')} set aside",
-                "refused for good: see the agent's log",
+                not aside and full is None,
+                f"{waiting:,} bytes wait, {counted(aside, 'segment')} set aside" + (f"; {full}" if full else ""),
+                "refused for good: see the agent's log" if aside else "the agent records nothing until its disk has room",
             )
         )
     return checks

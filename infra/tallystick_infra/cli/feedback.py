@@ -12,8 +12,9 @@ from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
 from ..errors import ManyFindings, NoFinding
+from ..knocking import knock
 from ..terminal import joined, styled
-from .common import data_option, emit_json, json_option, knock, open_running, out
+from .common import data_option, emit_json, json_option, open_running, out
 from .reasons import by_option, checked_reason
 from .respond_show import findings as _listing
 

@@ -13,8 +13,8 @@ from tallystick_schemas.signing import wire_time
 
 from ..deployment import Deployment
 from ..errors import NoFinding, NothingAnswers, NotLocked, UnseenSubject, WeakerLock
+from ..knocking import knock
 from ..terminal import confirm, echo
-from .common import knock
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Decision, Level, Lock

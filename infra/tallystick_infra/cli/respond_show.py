@@ -9,8 +9,9 @@ import msgspec
 
 from ..deployment import Deployment
 from ..errors import NothingAnswers
+from ..knocking import knock
 from ..terminal import echo, lines, styled
-from .common import data_option, emit_json, json_option, knock, open_running, out
+from .common import data_option, emit_json, json_option, open_running, out
 from .tables import Listing, amount, cut, short_time
 
 if TYPE_CHECKING:

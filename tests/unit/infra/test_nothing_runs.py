@@ -15,9 +15,9 @@ from tests.support.silent import answering
 
 import tallystick_infra.cli as command_line
 from tallystick_infra.cli import cli, main
-from tallystick_infra.cli.common import knock
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.errors import NothingAnswers
+from tallystick_infra.knocking import knock
 
 
 def free_port() -> int:
