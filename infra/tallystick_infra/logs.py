@@ -1,5 +1,6 @@
 """Logs of processes, and tracebacks: one line an occurrence, in which nothing from outside acts or begins a line of its own."""
 
+import atexit
 import logging
 import os
 import sys
@@ -10,6 +11,10 @@ from typing import Any
 
 from tallystick_schemas.shown import shown, shown_lines
 
+from .log_repeats import Quietened
+
+_CLIENTS = ("kafka", "aiokafka", "faust", "mode", "urllib3", "clickhouse_connect")
+"""Libraries that knock again and again while a store is away, and say so each time."""
 _NOISY = ("kafka", "aiokafka", "faust", "mode", "uvicorn.access", "asyncio")
 
 
@@ -37,6 +42,9 @@ class ShownFormatter(logging.Formatter):
 def log_to_stderr(part: str, level: str = "INFO") -> None:
     """Logging of a process: one line an occurrence, on standard error, which the supervisor keeps in logs/. TALLYSTICK_LOG names another level."""
     handler = logging.StreamHandler()
+    quietened = Quietened(handler, _CLIENTS)
+    handler.addFilter(quietened)
+    atexit.register(quietened.tell)
     handler.setFormatter(ShownFormatter(f"%(asctime)s {part} %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=os.environ.get("TALLYSTICK_LOG", level).upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
