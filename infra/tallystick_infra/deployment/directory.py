@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from ..built_in import BUILT_IN_AGENTS
 from ..clickhouse.grants import Role
 from ..errors import NoDeployment, NotMade, NotOurs, UnsafeKeyFile
 from .broker_users import BrokerUsers, as_user
-from .keyfiles import file_name, make_key, make_secret, read_secret
+from .config_files import read_tables
+from .keyfiles import file_name, make_key, make_secret, read_secret, replace_secret
 from .runfile import read_run
 from .store_secrets import make_store_secrets, store_settings
 
@@ -77,16 +77,12 @@ class Deployment:
 
     @classmethod
     def open(cls, path: Path) -> "Deployment":
-        """NoDeployment when there is none; SettingsError when its file cannot be read."""
+        """NoDeployment when there is none; SettingsError when its file cannot be read, or others can get at a password in it."""
         path = path.absolute()
         try:
-            tables = tomllib.loads((path / "tallystick.toml").read_text())
+            tables = read_tables(path / "tallystick.toml")
         except FileNotFoundError as error:
             raise NoDeployment(path) from error
-        except OSError as error:
-            raise SettingsError([f"{path / 'tallystick.toml'} cannot be read: {error.strerror}"]) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{path / 'tallystick.toml'}: {error}"]) from error
         mistakes = [f"{path / 'tallystick.toml'} has a section [{name}] that nobody reads" for name in sorted(set(tables) - SECTIONS)]
         mistakes += [
             f"{path / 'tallystick.toml'}: {name} is not a section" for name, table in tables.items() if not isinstance(table, dict)
@@ -175,13 +171,10 @@ class Deployment:
 
     def connectors(self) -> dict[str, Any]:
         """The tables of connectors.toml, one a connector; none when there is no such file."""
-        path = self.path / "connectors.toml"
         try:
-            return tomllib.loads(path.read_text())
+            return read_tables(self.path / "connectors.toml")
         except FileNotFoundError:
             return {}
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{path}: {error}"]) from error
 
     def secret(self, name: str) -> bytes:
         """A secret that somebody put into keys/; UnsafeKeyFile when it is not there, or open to others."""
@@ -219,6 +212,4 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
     for folder in _FOLDERS:
         (path / folder).mkdir(mode=0o700, exist_ok=True)
     # Last, since its being there says that the rest is.
-    temporary = path / _UNFINISHED
-    temporary.write_text(tomli_w.dumps(whole))
-    temporary.replace(path / "tallystick.toml")
+    replace_secret(path / "tallystick.toml", tomli_w.dumps(whole).encode())
