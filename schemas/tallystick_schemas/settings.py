@@ -131,7 +131,7 @@ class GatewaySettings:
     fail_open: bool = False
     collection: str = "models"
     public_url: str = ""
-    """Where others reach it, for probes; empty: host and port."""
+    """Where others reach it, for probes and links; empty: host and port for probes, the address that a request came to for links."""
 
 
 @dataclass(frozen=True)

@@ -291,6 +291,16 @@ def test_a_long_listing_comes_in_pages_that_link_to_the_next(gateway: RunningGat
     assert "next" not in second.links
 
 
+@pytest.mark.parametrize("public_url", ["", "https://models.example.org/hub", "https://models.example.org/hub/"])
+def test_links_name_the_public_address_or_the_one_that_was_reached_and_never_the_host_header(tmp_path: Path, public_url: str) -> None:
+    with running_gateway(tmp_path, public_url=public_url) as running:
+        for n in range(1001):
+            running.put(f"models/m/{n:04}.bin", b"")
+        answer = running.get("/api/models/m/tree/main", running.token("alice"), headers={"host": "evil.example:1"})
+        wanted = public_url.rstrip("/") or running.url
+        assert answer.headers["link"] == f'<{wanted}/api/models/m/tree/main?recursive=false&cursor=0999.bin>; rel="next"'
+
+
 def test_health_needs_no_token_and_is_no_event(gateway: RunningGateway) -> None:
     before = len(gateway.sink.events)
     assert gateway.get("/healthz").json() == {"status": "ok"}

@@ -128,7 +128,12 @@ class RunningGateway:
 
 
 @contextmanager
-def running_gateway(folder: Path, limits: Limits = Limits(), sink: Any = None) -> Iterator[RunningGateway]:  # noqa: B008 - frozen
+def running_gateway(
+    folder: Path,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    sink: Any = None,
+    **more: Any,
+) -> Iterator[RunningGateway]:
     """A gateway in a thread of its own until the block ends."""
     root, tokens_file = folder / "artifacts", folder / "tokens.jsonl"
     root.mkdir(parents=True, exist_ok=True)
@@ -137,7 +142,7 @@ def running_gateway(folder: Path, limits: Limits = Limits(), sink: Any = None) -
         port = probe.getsockname()[1]
     kept, locks = sink or KeptEvents(), LockTable(stale_s=1e9)
     locks.heartbeat(now().wall, now())
-    settings = GatewaySettings(str(root), str(tokens_file), port=port)
+    settings = GatewaySettings(str(root), str(tokens_file), port=port, **more)
     server = server_of(build_app(settings, kept, locks, limits=limits), settings, limits)
     thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
     thread.start()

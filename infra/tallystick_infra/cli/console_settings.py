@@ -8,6 +8,7 @@ import click
 
 from tallystick_dashboard.settings import ConsoleSettings
 from tallystick_dashboard.used_links import read_secret, sign_in_link
+from tallystick_producers.public_url import check_public_url
 from tallystick_schemas.settings import build
 
 from ..deployment import Deployment, read_run
@@ -16,7 +17,9 @@ from ..deployment import Deployment, read_run
 def console_settings(deployment: Deployment) -> ConsoleSettings:
     """Section [console]; the secret and the state lie in the deployment."""
     given = {"secret_file": str(deployment.keys / "console.secret"), "state_dir": str(deployment.path / "console")}
-    return build(ConsoleSettings, "console", deployment.console_table(), deployment.env, given)
+    settings = build(ConsoleSettings, "console", deployment.console_table(), deployment.env, given)
+    check_public_url("console", settings.public_url)
+    return settings
 
 
 _MAX_NAME = 200

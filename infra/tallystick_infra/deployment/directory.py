@@ -11,6 +11,7 @@ import platformdirs
 import tomli_w
 
 from tallystick_producers.kafka_password import with_password
+from tallystick_producers.public_url import check_public_url
 from tallystick_schemas.access import CLI
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.settings import AgentSettings, ClickHouseSettings, GatewaySettings, JobSettings, KafkaSettings, LogSettings, build
@@ -164,7 +165,9 @@ class Deployment:
 
     def gateway(self) -> GatewaySettings:
         table = {"root": str(self.path / "artifacts"), "tokens_file": str(self.path / "tokens.jsonl")} | self._table("gateway")
-        return build(GatewaySettings, "gateway", table, self.env)
+        settings = build(GatewaySettings, "gateway", table, self.env)
+        check_public_url("gateway", settings.public_url)
+        return settings
 
     def outbox_table(self) -> dict[str, Any]:
         return self._table("outbox")

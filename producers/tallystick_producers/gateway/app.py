@@ -18,7 +18,7 @@ from ..enforcement.table import LockTable
 from ..instants import Instant, now
 from ..serving import Limits
 from . import hub_api
-from .catalog import Catalog, Listing
+from .catalog import Catalog, Listing, check_revision, missing
 from .errors import AuditUnavailable, Refusal, StoreChanged, not_found, try_later
 from .events import EventSink, Journal, RequestLog
 from .exchange import Exchange, Headers, Receive, Send
@@ -37,7 +37,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class Gateway:
-    """`collection` is the default for repositories whose owner names none."""
+    """`collection` is the default for repositories whose owner names none. `public_url` is what links begin with; where it is empty, they begin
+    with the address of ours that the request came to, which its sender cannot choose as he can its Host header."""
 
     def __init__(
         self,
@@ -48,13 +49,14 @@ class Gateway:
         collection: str,
         clock: Callable[[], Instant] = now,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        public_url: str = "",
     ) -> None:
         self._catalog, self._tokens, self._locks, self._collection, self._clock = catalog, tokens, locks, collection, clock
         self._journal = Journal(sink, clock)
         self._under_way = UnderWay()
         self._files = FileDoor(catalog.store, limits.stall_s, self._under_way)
         locks.watch(self._under_way.changed)
-        self._body_s = limits.body_s
+        self._body_s, self._public_url = limits.body_s, public_url
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -69,7 +71,7 @@ class Gateway:
             refusal = await self._refusal(exchange, request)
             if refusal is not None:
                 await request.refuse(refusal)
-                await exchange.refuse(refusal)
+                await exchange.refuse(refusal.told)
         except AuditUnavailable as error:
             log.error("request %s: nothing is served: %s", exchange.request_id, error)
             await exchange.refuse(
@@ -119,8 +121,9 @@ class Gateway:
         if isinstance(found, Exception):
             raise found
         listing, path = found
-        _check_meta(listing)
-        _check_roles(listing, token)
+        _check_meta(listing, route)
+        _check_roles(listing, route, token)
+        check_revision(route, listing)
         if route.door in ("files", "resolve") and path in listing.manifest.files:
             await self._files.serve(exchange, request, listing, path, lambda: self._lock_refusal(token))
             return
@@ -174,8 +177,10 @@ class Gateway:
             return not_found("EntryNotFound", "Name models or datasets, and a repository.")
         try:
             return await self._catalog.find(route)
-        except (Refusal, StoreChanged) as error:
-            return error
+        except Refusal as refusal:
+            return refusal
+        except StoreChanged as error:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Changed", f"{error}.", told=missing(route)) if error.hidden else error
 
     async def _listing(self, route: Route, exchange: Exchange, listing: Listing, path: str) -> tuple[Any, Headers]:
         """The JSON that answers what is no file."""
@@ -190,7 +195,7 @@ class Gateway:
         recursive = exchange.query.get("recursive", [""])[0].lower() in ("true", "1")
         rows, cursor = hub_api.tree(listing, path, exchange.query.get("cursor", [""])[0], recursive=recursive)
         if cursor is not None:
-            here = f"{exchange.origin}{exchange.raw_path.decode('ascii', 'replace')}"
+            here = f"{self._public_url or exchange.reached}{exchange.raw_path.decode('ascii', 'replace')}"
             headers["link"] = f'<{here}?recursive={str(recursive).lower()}&cursor={quote(cursor, safe="")}>; rel="next"'
         return rows, headers
 
@@ -206,18 +211,25 @@ def _check_method(route: Route, method: str) -> None:
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", text, facts={"allow": ", ".join(sorted(allowed))})
 
 
-def _check_meta(listing: Listing) -> None:
+def _told(listing: Listing, route: Route) -> Refusal | None:
+    """What a client gets in place of the refusal, where the owner hides the repository."""
+    return missing(route) if listing.manifest.meta.hidden else None
+
+
+def _check_meta(listing: Listing, route: Route) -> None:
     """What is wrong is the owner's and the operator's to know: the log and `tallystick doctor` tell it."""
     if listing.manifest.fault:
         text = f"{listing.repo.id} is closed for everybody: its {META_NAME} has a mistake, which `tallystick doctor` names to the operator."
-        raise Refusal(HTTPStatus.FORBIDDEN, "ClosedRepo", text, outcome="denied", policies=["repo.meta"])
+        told = _told(listing, route)
+        raise Refusal(HTTPStatus.FORBIDDEN, "ClosedRepo", text, outcome="denied", policies=["repo.meta"], told=told)
 
 
-def _check_roles(listing: Listing, token: TokenRecord) -> None:
+def _check_roles(listing: Listing, route: Route, token: TokenRecord) -> None:
     roles = listing.manifest.meta.roles
     if roles is not UNSET and not set(roles) & set(token.roles):
         text = f"{listing.repo.id} is for the roles {', '.join(roles) or '(none)'}, and this token carries none of them."
-        raise Refusal(HTTPStatus.FORBIDDEN, "GatedRepo", text, outcome="denied", policies=["repo.roles"])
+        told = _told(listing, route)
+        raise Refusal(HTTPStatus.FORBIDDEN, "GatedRepo", text, outcome="denied", policies=["repo.roles"], told=told)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from .errors import not_found
+from .errors import Refusal, not_found
 from .folder_store import FileKey, FolderStore, Manifest, Repo
 from .routes import DEFAULT_REVISION, Route
 
@@ -54,6 +54,18 @@ def _listing(manifest: Manifest) -> Listing:
     return Listing(manifest, digest.hexdigest()[:40], sum(path.endswith(WEIGHTS) for path in manifest.files))
 
 
+def missing(route: Route) -> Refusal:
+    """What is told of a repository that is not there, and of one that is hidden: other words, or another header, would say which of them it is."""
+    where = "at this path" if route.door == "files" else f"called {route.repo} here"
+    return not_found("RepoNotFound", f"There is no {route.kind} {where}.")
+
+
+def check_revision(route: Route, listing: Listing) -> None:
+    """A revision must be `main` or the one that stands now. For after the check of roles: the refusal says where the repository stands."""
+    if route.rev not in (None, DEFAULT_REVISION, listing.commit):
+        raise not_found("RevisionNotFound", f"{route.repo} has no revision {route.rev}; it stands at {listing.commit}.")
+
+
 class Catalog:
     """Listings by repository."""
 
@@ -61,33 +73,30 @@ class Catalog:
         self.store = store
         self._kept: dict[Repo, tuple[float, Listing]] = {}
 
-    async def listing(self, repo: Repo) -> Listing:
-        """As it was at most a second ago; Refusal 404 when there is no such repository."""
+    async def listing(self, repo: Repo) -> Listing | None:
+        """As it was at most a second ago; None when there is no such repository."""
         kept = self._kept.get(repo)
         if kept is not None and time.monotonic() - kept[0] < _KEEP_S:
             return kept[1]
         listing = await asyncio.to_thread(self._look, repo)
+        if listing is None:
+            return None
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
         self._kept[repo] = (time.monotonic(), listing)
         return listing
 
-    def _look(self, repo: Repo) -> Listing:
-        if not self.store.is_repo(repo):
-            raise not_found("RepoNotFound", f"There is no {repo.kind} called {repo.name} here.")
-        return _listing(self.store.scan(repo))
+    def _look(self, repo: Repo) -> Listing | None:
+        return _listing(self.store.scan(repo)) if self.store.is_repo(repo) else None
 
     async def find(self, route: Route) -> tuple[Listing, str]:
-        """The listing that a route names, and the path inside it. A revision must be `main` or the one that stands now."""
+        """The listing that a route names, and the path inside it; Refusal 404 when there is none. Whom it is for is not looked at here."""
         assert route.kind is not None
         if route.door != "files":
-            listing = await self.listing(Repo(route.kind, route.repo))
-            if route.rev not in (None, DEFAULT_REVISION, listing.commit):
-                raise not_found("RevisionNotFound", f"{route.repo} has no revision {route.rev}; it stands at {listing.commit}.")
-            return listing, route.path
-        for length in (1, 2):
-            if len(route.names) >= length:
-                repo = Repo(route.kind, "/".join(route.names[:length]))
-                if await asyncio.to_thread(self.store.is_repo, repo):
-                    return await self.listing(repo), "/".join(route.names[length:])
-        raise not_found("RepoNotFound", f"There is no {route.kind} at this path.")
+            tries = [(route.repo, route.path)]
+        else:
+            tries = [("/".join(route.names[:length]), "/".join(route.names[length:])) for length in (1, 2) if len(route.names) >= length]
+        for name, path in tries:
+            if (listing := await self.listing(Repo(route.kind, name))) is not None:
+                return listing, path
+        raise missing(route)

@@ -32,7 +32,12 @@ class TokenFileError(GatewaySetupError):
 
 
 class RepoMetaError(GatewayError):
-    """The owner's words about a repository cannot be used; until they can, it is closed for everybody."""
+    """The owner's words about a repository cannot be used; until they can, it is closed for everybody.
+
+    `hides`: whether they may say that it is hidden, which what cannot be read may.
+    """
+
+    hides = True
 
 
 class TokenRefused(GatewayError):
@@ -40,7 +45,11 @@ class TokenRefused(GatewayError):
 
 
 class StoreChanged(GatewayError):
-    """A file changed, or left its folder, between listing and opening."""
+    """A file changed, or left its folder, between listing and opening. `hidden`: of a repository whose owner hides it."""
+
+    def __init__(self, text: str, *, hidden: bool = False) -> None:
+        self.hidden = hidden
+        super().__init__(text)
 
 
 class AuditUnavailable(GatewayError):
@@ -63,17 +72,20 @@ class Refusal(GatewayError):
         outcome: Outcome = "error",
         policies: Sequence[str] = (),
         facts: Mapping[str, str] | None = None,
+        told: "Refusal | None" = None,
     ) -> None:
         self.status, self.code, self.text, self.outcome = status, code, text, outcome
         self.policies = tuple(policies)
         self.facts: Mapping[str, str] = facts or {}
         """`retry_after` (seconds), `allow` (methods), `content_range`, `commit` (revision), `challenge` (of a 401) become headers;
         `lock` is the command id."""
+        self.told = told or self
+        """What the client gets. The history has this refusal as it is; of what an owner hides, the client gets what it would of nothing."""
         super().__init__(text)
 
 
 def not_found(code: str, text: str, **facts: str) -> Refusal:
-    """404: nothing of that name; hidden things are told apart from missing ones nowhere."""
+    """404: nothing of that name."""
     return Refusal(HTTPStatus.NOT_FOUND, code, text, policies=["resource.exists"], facts=facts)
 
 

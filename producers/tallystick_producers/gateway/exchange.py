@@ -10,6 +10,7 @@ import msgspec
 
 from tallystick_schemas.shown import shown
 
+from ..public_url import reached_at
 from ..serving import EXTENSION, Connection
 from .errors import Refusal, bad_request
 
@@ -52,7 +53,7 @@ class Exchange:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
         self.client: str | None = (scope.get("client") or (None, 0))[0]
-        self.origin = f"{scope.get('scheme', 'http')}://{self.headers.get('host', '127.0.0.1')}"
+        self.reached = reached_at(scope)
         self.connection: Connection = (scope.get("extensions") or {}).get(EXTENSION) or _Unknown()
         self.started = False
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from .errors import GatewaySetupError, RepoMetaError, StoreChanged
 from .meta_file import MetaFaults, read_meta
-from .repo_meta import META_NAME, UNREADABLE_META, RepoMeta
+from .repo_meta import META_NAME, RepoMeta, unusable_meta
 from .routes import KINDS, Kind
 
 MAX_FILES: Final = 200_000
@@ -104,19 +104,19 @@ class FolderStore:
         """Everything the repository serves now."""
         folder = self.root / repo.id
         files: dict[str, FileKey] = {}
+        meta, fault = self._meta_or_fault(repo)
         for path, key in self._walk(folder, ""):
             files[path] = key
             if len(files) > MAX_FILES:
-                raise StoreChanged(f"{repo.id} holds more than {MAX_FILES} files, which the gateway does not serve")
-        meta, fault = self._meta_or_fault(repo)
+                raise StoreChanged(f"{repo.id} holds more than {MAX_FILES} files, which the gateway does not serve", hidden=meta.hidden)
         return Manifest(repo, dict(sorted(files.items())), meta, fault)
 
     def _meta_or_fault(self, repo: Repo) -> tuple[RepoMeta, str]:
-        meta, fault = UNREADABLE_META, ""
+        fault = ""
         try:
             meta = self.meta(repo)
         except RepoMetaError as error:
-            fault = str(error)
+            meta, fault = unusable_meta(hidden=error.hides), str(error)
         self._faults.tell(self.root / repo.id / META_NAME, fault)
         return meta, fault
 

@@ -26,7 +26,9 @@ def read_meta(path: Path) -> RepoMeta:
     except OSError as error:
         raise RepoMetaError(f"{path} cannot be read: {error.strerror}") from error
     except RepoMetaError as error:
-        raise RepoMetaError(f"{path} cannot be used: {error}") from error
+        told = RepoMetaError(f"{path} cannot be used: {error}")
+        told.hides = error.hides
+        raise told from error
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import logging
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from ..enforcement.table import LockTable
 from ..following import connect
 from ..instants import Instant, now
 from ..keyring import opener_of, signer_of
+from ..public_url import check_public_url
 from ..recorder import Recorder
 from ..serving import Limits, Place, guarded_server
 from .app import Gateway
@@ -29,6 +31,7 @@ from .probe import PROBE_PATH
 from .token_file import TokenFile
 from .tokens import ensure_token_file
 
+log: Final = logging.getLogger("tallystick.gateway")
 _THREADS: Final = 32
 
 
@@ -39,10 +42,15 @@ def build_app(
     clock: Callable[[], Instant] = now,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Gateway:
-    """The application; GatewaySetupError or TokenFileError with what to mend."""
+    """The application; SettingsError, GatewaySetupError or TokenFileError with what to mend."""
+    check_public_url("gateway", settings.public_url)
+    if not settings.public_url:
+        log.info(
+            "links begin with the address that a request came to: [gateway] public_url is empty. Set it where clients know another one"
+        )
     ensure_token_file(Path(settings.tokens_file))
     catalog, tokens = Catalog(FolderStore(Path(settings.root))), TokenFile(Path(settings.tokens_file))
-    return Gateway(catalog, tokens, locks, sink, settings.collection, clock, limits)
+    return Gateway(catalog, tokens, locks, sink, settings.collection, clock, limits, settings.public_url.rstrip("/"))
 
 
 def server_of(app: Gateway, settings: GatewaySettings, limits: Limits = Limits()) -> uvicorn.Server:  # noqa: B008 - frozen

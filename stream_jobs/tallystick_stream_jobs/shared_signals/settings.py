@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
+from tallystick_producers.public_url import check_public_url
 from tallystick_schemas.errors import SettingsError
 from tallystick_schemas.names import same_principal
 from tallystick_schemas.settings import AgentSettings, build
@@ -127,8 +127,12 @@ def _tables(kind: type[Any], section: str, tables: object, mistakes: list[str]) 
 
 def _checked(settings: SignalsSettings) -> list[str]:
     wrong = []
-    if settings.public_url and (urlsplit(settings.public_url).scheme not in ("http", "https") or settings.public_url.endswith("/")):
-        wrong.append("[signals] public_url must be an http(s) address without a slash at its end")
+    try:
+        check_public_url("signals", settings.public_url)
+    except SettingsError as error:
+        wrong += error.mistakes
+    if settings.public_url.endswith("/"):
+        wrong.append("[signals] public_url is our issuer name, and must be written without a slash at its end")
     if settings.key_lead_s < settings.jwks_max_age_s:
         wrong.append("[signals] key_lead_s must not be shorter than jwks_max_age_s: receivers that cache would not know the key that signs")
     for issuer in settings.issuers:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.growth import QUADRATIC, growth
 
 from tallystick_producers.gateway import hub_api
-from tallystick_producers.gateway.catalog import Catalog, Listing
+from tallystick_producers.gateway.catalog import Catalog, Listing, check_revision
 from tallystick_producers.gateway.errors import GatewaySetupError, Refusal
 from tallystick_producers.gateway.folder_store import FileKey, FolderStore, Manifest, Repo
 from tallystick_producers.gateway.repo_meta import RepoMeta
@@ -64,12 +64,12 @@ def test_organisations_hold_repositories(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rev", ["v1", "0" * 40])
 def test_another_revision_is_not_found(tmp_path: Path, rev: str) -> None:
     put(tmp_path, "models/m/a.bin")
-    catalog = Catalog(FolderStore(tmp_path))
+    listing = listing_of(tmp_path)
     with pytest.raises(Refusal) as refusal:
-        asyncio.run(catalog.find(parse_route(f"/m/resolve/{rev}/a.bin".encode())))
+        check_revision(parse_route(f"/m/resolve/{rev}/a.bin".encode()), listing)
     assert refusal.value.code == "RevisionNotFound"
-    current = listing_of(tmp_path).commit
-    assert asyncio.run(catalog.find(parse_route(f"/m/resolve/{current}/a.bin".encode())))[1] == "a.bin"
+    for current in (listing.commit, "main"):
+        check_revision(parse_route(f"/m/resolve/{current}/a.bin".encode()), listing)
 
 
 def test_a_root_that_is_not_there_is_said(tmp_path: Path) -> None:

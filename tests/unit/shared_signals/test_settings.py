@@ -64,7 +64,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
         ({"issuers": {"idp": {**GOOD, "lock_minutes": 0}}}, "every automatic lock has an end"),
         ({"issuers": "idp"}, "must be tables"),
         ({"key_lead_s": 60}, "key_lead_s must not be shorter"),
-        ({"public_url": "signals.example.org"}, "public_url must be"),
+        ({"public_url": "signals.example.org"}, "and must be an http"),
         ({"public_url": "https://signals.example.org/"}, "without a slash"),
     ],
     ids=str,
