@@ -9,13 +9,14 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from .guard import CSRF_COOKIE, CSRF_HEADER, Guard, GuardPolicy, current_session
+from .cookies import Cookies
+from .guard import CSRF_HEADER, Guard, GuardPolicy, current_session
 from .hub import Hub
 from .pages import closing, dialog, evidence, findings, history, live, locks
 from .parts import empty
 from .sessions import SessionTable
 from .shell import frame, index_page
-from .sign_in import sign_in_routes
+from .sign_in import SignIn
 from .stream import register_stream
 from .ui import App, Component
 from .used_links import UsedLinks
@@ -27,10 +28,11 @@ def build_app(hub: Hub, secret: bytes, links: UsedLinks) -> ASGIApp:
     """The ASGI application, ready to be served."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     settings = hub.settings
+    cookies = Cookies.of(secret, secure=settings.secure)
     sessions = SessionTable(settings.session_hours * 3600, settings.idle_minutes * 60)
-    server.router.routes += sign_in_routes(sessions, links, secret, hub.clock, settings.secure, lambda who: _log.info("%s signed in", who))
-    dash = _dash(server, hub)
-    policy = GuardPolicy(settings.host_names, content_security_policy(dash.csp_hashes()), settings.secure)
+    server.router.routes += SignIn(sessions, links, secret, hub.clock, cookies, lambda who: _log.info("%s signed in", who)).routes()
+    dash = _dash(server, hub, cookies)
+    policy = GuardPolicy(settings.host_names, content_security_policy(dash.csp_hashes()), cookies)
     guarded = Guard(server, sessions=sessions, secret=secret, policy=policy, clock=hub.clock)
     # Outermost, so that what the guard answers is compressed too. Pages hold no secret beside what an attacker could inject: no BREACH.
     return GZipMiddleware(guarded, minimum_size=1_000, compresslevel=5)
@@ -55,7 +57,7 @@ def content_security_policy(script_hashes: Any) -> str:
     )
 
 
-def _dash(server: FastAPI, hub: Hub) -> Any:
+def _dash(server: FastAPI, hub: Hub, cookies: Cookies) -> Any:
     # Any: of what follows, Dash types the server wrongly and the client-side callbacks not at all.
     app: Any = Dash(
         __name__,
@@ -68,10 +70,10 @@ def _dash(server: FastAPI, hub: Hub) -> Any:
         suppress_callback_exceptions=True,
         serve_locally=True,
         enable_mcp=False,
-        csrf_token_name=CSRF_COOKIE,
+        csrf_token_name=cookies.csrf,
         csrf_header_name=CSRF_HEADER,
         websocket_inactivity_timeout=0,
-        index_string=index_page(),
+        index_string=index_page(cookies.csrf),
         assets_ignore=r"theme\.js",
         add_log_handler=False,
         on_error=_log_error,

@@ -16,11 +16,10 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .cookies import Cookies
 from .sessions import Session, SessionTable
 from .tokens import csrf_token
 
-SESSION_COOKIE: Final = "tallystick_session"
-CSRF_COOKIE: Final = "tallystick_csrf"
 CSRF_HEADER: Final = "X-Tallystick-CSRF"
 OPEN_PATHS: Final = frozenset({"/sign-in", "/healthz"})
 MAX_BODY_BYTES: Final = 1 << 20
@@ -38,7 +37,7 @@ class GuardPolicy:
 
     host_names: frozenset[str]
     csp: str
-    secure: bool
+    cookies: Cookies
 
 
 class Guard:
@@ -62,7 +61,7 @@ class Guard:
         if refusal is None and scope["path"] in OPEN_PATHS and scope["method"] in _SAFE:
             await self._app(scope, receive, send)
             return
-        cookie = _cookie(headers)
+        cookie = self._cookie(headers)
         session = None
         if refusal is None:
             session = self._sessions.check(cookie, self._clock())
@@ -78,7 +77,7 @@ class Guard:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        cookie = _cookie(headers)
+        cookie = self._cookie(headers)
         session = self._sessions.check(cookie, self._clock(), touch=False)
         if session is None or self._refuse_host(headers) or not self._same_origin(headers):
             # Closing before accepting answers the handshake with 403.
@@ -112,6 +111,9 @@ class Guard:
         finally:
             current_session.reset(token)
 
+    def _cookie(self, headers: Headers) -> str:
+        return cookie_parser(headers.get("cookie", "")).get(self._policy.cookies.session, "")
+
     def _refuse_host(self, headers: Headers) -> Response | None:
         try:
             name = urlsplit(f"//{headers.get('host', '')}").hostname
@@ -120,7 +122,7 @@ class Guard:
         return None if name in self._policy.host_names else PlainTextResponse("This console does not go by that name.", 421)
 
     def _same_origin(self, headers: Headers) -> bool:
-        scheme = "https" if self._policy.secure else "http"
+        scheme = "https" if self._policy.cookies.secure else "http"
         return headers.get("origin") == f"{scheme}://{headers.get('host')}"
 
     def _refuse_cross_site(self, scope: Scope, headers: Headers, session: Session) -> Response | None:
@@ -146,7 +148,7 @@ class Guard:
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-                if self._policy.secure:
+                if self._policy.cookies.secure:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
                 cached = immutable and message["status"] == 200
                 # Component suites carry their version in their name. Whatever holds data is never kept.
@@ -154,10 +156,6 @@ class Guard:
             await send(message)
 
         return wrapped
-
-
-def _cookie(headers: Headers) -> str:
-    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
 
 
 def _refuse_size(headers: Headers) -> Response | None:

@@ -28,10 +28,11 @@ CLOSES: Final = {"data-closes": "act-dialog"}
 """Properties of a button that closes the act dialog (`assets/console.js`)."""
 
 
-def index_page() -> str:
-    """Dash's index page with the tokens in place, so that the first paint has the right colours."""
+def index_page(csrf_cookie: str) -> str:
+    """Dash's index page with the tokens in place, so that the first paint has the right colours; our own script reads there where its token is."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<meta name="tallystick-csrf-cookie" content="{csrf_cookie}">'
         "<title>{%title%}</title>{%metas%}{%favicon%}"
         f"<style>{css_variables()}</style>{{%css%}}</head>"
         '<body>{%app_entry%}<footer>{%config%}<script src="/assets/theme.js"></script>{%scripts%}{%renderer%}</footer></body></html>'

@@ -18,6 +18,8 @@ LINK_SECONDS: Final = 600
 NONCE_BYTES: Final = 16
 _LINK: Final = b"tallystick/console/link/v1\0"
 _CSRF: Final = b"tallystick/console/csrf/v1\0"
+_OVER: Final = b"tallystick/console/sign-in-over/v1\0"
+_COOKIES: Final = b"tallystick/console/cookies/v1\0"
 _MAX_TOKEN: Final = 1024
 
 
@@ -60,6 +62,16 @@ def open_link_token(secret: bytes, token: str, now: float) -> Link:
 def csrf_token(secret: bytes, session_id: str) -> str:
     """The token that a page of this session sends back in a header."""
     return _mac(secret, _CSRF + session_id.encode()).hex()
+
+
+def over_token(secret: bytes, session_id: str, link_token: str) -> str:
+    """What says that whoever has this session was asked, and wants to be signed in by this link instead."""
+    return _mac(secret, _OVER + f"{session_id} {link_token}".encode("utf-8", "surrogatepass")).hex()
+
+
+def cookie_number(secret: bytes) -> str:
+    """Eight hex digits that tell this console's cookies from another's on the same host; they say nothing about the secret."""
+    return _mac(secret, _COOKIES).hex()[:8]
 
 
 def _mac(secret: bytes, data: bytes) -> bytes:

@@ -39,11 +39,21 @@ class UsedLinks:
         link = open_link_token(self._secret, token, now)
         self._forget(now)
         try:
-            (self._folder / f"{link.expires}-{link.nonce}").touch(mode=0o600, exist_ok=False)
+            self._mark(link).touch(mode=0o600, exist_ok=False)
         except FileExistsError as error:
             raise LinkRefused("This link has been used.") from error
         # If we crash here, the link is used and nobody is signed in: the next one costs a command.
         return link
+
+    def look(self, token: str, now: float) -> Link:
+        """What `redeem` would give now, or the LinkRefused that it would raise; the link stays as it is."""
+        link = open_link_token(self._secret, token, now)
+        if self._mark(link).exists():
+            raise LinkRefused("This link has been used.")
+        return link
+
+    def _mark(self, link: Link) -> Path:
+        return self._folder / f"{link.expires}-{link.nonce}"
 
     def _forget(self, now: float) -> None:
         for path in self._folder.iterdir():

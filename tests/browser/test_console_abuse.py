@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from tests.support.console import SECRET, RunningConsole
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tallystick_dashboard.guard import CSRF_COOKIE, CSRF_HEADER, MAX_BODY_BYTES, SESSION_COOKIE
+from tallystick_dashboard.guard import CSRF_HEADER, MAX_BODY_BYTES
 from tallystick_dashboard.used_links import sign_in_link
 
 UPDATE = "/_dash-update-component"
@@ -34,7 +35,7 @@ def analyst(console: RunningConsole) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=console.url) as client:
         assert client.get(console.link()).status_code == 200
         client.headers["Origin"] = console.url
-        client.headers[CSRF_HEADER] = client.cookies[CSRF_COOKIE]
+        client.headers[CSRF_HEADER] = client.cookies[console.cookies.csrf]
         yield client
 
 
@@ -94,9 +95,26 @@ def test_forged_expired_and_used_links_are_refused(anyone: httpx.Client, console
 def test_cookies_are_kept_from_scripts_and_other_sites(anyone: httpx.Client, console: RunningConsole) -> None:
     answer = anyone.get(console.link())
     cookies = {c.partition("=")[0]: c for c in answer.headers.get_list("set-cookie")}
-    assert re.search("httponly", cookies[SESSION_COOKIE], re.I)
-    assert "httponly" not in cookies[CSRF_COOKIE].lower()
+    assert re.search("httponly", cookies[console.cookies.session], re.I)
+    assert "httponly" not in cookies[console.cookies.csrf].lower()
     assert all("samesite=strict" in c.lower() for c in cookies.values())
+    assert not any("domain" in c.lower() for c in cookies.values())
+
+
+def test_two_consoles_on_one_host_keep_their_own_sessions(console: RunningConsole, tmp_path: Path) -> None:
+    """Browsers keep cookies by host, whatever the port, and so does this client."""
+    (tmp_path / "other").mkdir()
+    with RunningConsole(tmp_path / "other", secret=b"another secret of 32 bytes or more") as other, httpx.Client() as client:
+        for one in (console, other, console):
+            assert client.get(one.link()).status_code == 200
+            assert client.get(f"{one.url}/findings").status_code == 200
+        assert len({*vars(console.cookies).values(), *vars(other.cookies).values()} - {False}) == 6
+        for one, another in ((console, other), (other, console)):
+            token = client.cookies[one.cookies.csrf]
+            answer = client.post(f"{one.url}/sign-out", headers={"Origin": one.url, CSRF_HEADER: token})
+            assert answer.text == "Signed out."
+            assert client.get(f"{one.url}/findings").status_code == 401
+            assert client.get(f"{another.url}/findings").status_code == (200 if one is console else 401)
 
 
 def test_a_callback_needs_origin_and_token(analyst: httpx.Client, console: RunningConsole) -> None:
@@ -155,24 +173,24 @@ def test_every_answer_carries_the_headers(analyst: httpx.Client, anyone: httpx.C
     assert answer.headers["content-encoding"] == "gzip"
 
 
-def cookie(client: httpx.Client) -> str:
-    return f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"
+def cookie(client: httpx.Client, console: RunningConsole) -> str:
+    return f"{console.cookies.session}={client.cookies[console.cookies.session]}"
 
 
 def test_a_socket_needs_a_session_and_our_origin(analyst: httpx.Client, console: RunningConsole) -> None:
     url = console.url.replace("http", "ws") + SOCKET
     attempts = [
         (console.url, ""),
-        (console.url, f"{SESSION_COOKIE}=forged"),
-        ("https://evil.example", cookie(analyst)),
-        (None, cookie(analyst)),
-        ("null", cookie(analyst)),
+        (console.url, f"{console.cookies.session}=forged"),
+        ("https://evil.example", cookie(analyst, console)),
+        (None, cookie(analyst, console)),
+        ("null", cookie(analyst, console)),
     ]
     for origin, sent in attempts:
         with pytest.raises(InvalidStatus) as refused, connect(url, origin=origin, additional_headers={"Cookie": sent}):  # type: ignore[arg-type]
             pass
         assert refused.value.response.status_code == 403, (origin, sent)
-    with connect(url, origin=console.url, additional_headers={"Cookie": cookie(analyst)}) as socket:  # type: ignore[arg-type]
+    with connect(url, origin=console.url, additional_headers={"Cookie": cookie(analyst, console)}) as socket:  # type: ignore[arg-type]
         socket.send('{"type": "heartbeat"}')
         assert "heartbeat_ack" in str(socket.recv(timeout=10))
         # Signed out: the open socket ends at its next message.
@@ -180,7 +198,7 @@ def test_a_socket_needs_a_session_and_our_origin(analyst: httpx.Client, console:
         socket.send('{"type": "heartbeat"}')
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=10)
-    with pytest.raises(InvalidStatus), connect(url, origin=console.url, additional_headers={"Cookie": f"{SESSION_COOKIE}=gone"}):  # type: ignore[arg-type]
+    with pytest.raises(InvalidStatus), connect(url, origin=console.url, additional_headers={"Cookie": f"{console.cookies.session}=gone"}):  # type: ignore[arg-type]
         pass
 
 
@@ -193,7 +211,7 @@ def test_a_socket_runs_only_what_was_made_for_it(analyst: httpx.Client, console:
     import json
 
     url = console.url.replace("http", "ws") + SOCKET
-    with connect(url, origin=console.url, additional_headers={"Cookie": cookie(analyst)}) as socket:  # type: ignore[arg-type]
+    with connect(url, origin=console.url, additional_headers={"Cookie": cookie(analyst, console)}) as socket:  # type: ignore[arg-type]
         confirm = {"output": "..act-order.data...act-error.children..", "inputs": [], "changedPropIds": []}
         socket.send(json.dumps({"type": "callback_request", "rendererId": "r", "requestId": "1", "payload": confirm}))
         with pytest.raises(ConnectionClosed):

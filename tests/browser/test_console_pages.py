@@ -87,6 +87,31 @@ def test_an_act_is_recorded_as_the_person_of_the_link(console: RunningConsole, b
     watched.context.close()
 
 
+def test_a_link_on_another_site_asks_before_it_ends_a_session(console: RunningConsole, browser: Browser) -> None:
+    watched = Watched(browser)
+    page = watched.page
+    page.goto(console.link("ana"))
+    expect(page.locator(".who")).to_have_text("ana")
+    link = console.link("eve")
+    page.route("http://elsewhere.example/", lambda route: route.fulfill(content_type="text/html", body=f'<a href="{link}">a kitten</a>'))
+    page.goto("http://elsewhere.example/")
+    page.get_by_role("link", name="a kitten").click()
+    expect(page.get_by_role("heading")).to_have_text("Somebody is signed in already")
+    page.get_by_role("link", name="stay ana").click()
+    expect(page.locator(".who")).to_have_text("ana")
+    page.goto(link)
+    page.get_by_role("link", name="Sign in as eve").click()
+    expect(page.locator(".who")).to_have_text("eve")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.goto("http://elsewhere.example/")
+    page.evaluate("link => document.querySelector('a').href = link", console.link("dora"))
+    page.get_by_role("link", name="a kitten").click()
+    expect(page.locator(".who")).to_have_text("dora")
+    assert (watched.violations(), watched.errors) == ([], [])
+    watched.context.close()
+
+
 def test_a_finding_closed_elsewhere_looks_closed(console: RunningConsole, watched: Watched) -> None:
     page, simulator = watched.page, console.simulator
     simulator.quiet_findings()

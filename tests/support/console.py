@@ -13,6 +13,7 @@ import msgspec
 from tests.support.signing import OPERATORS, PARTS, Speaker, directive, role_key
 
 from tallystick_dashboard.app import build_app
+from tallystick_dashboard.cookies import Cookies
 from tallystick_dashboard.health import Waiting
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import look_for_closings, take_history, take_message
@@ -344,9 +345,9 @@ class Simulator:
 class RunningConsole:
     """The real server on a free port of 127.0.0.1, in a thread; leave the block and it is gone."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        secret_file = folder / "console.secret"
-        secret_file.write_bytes(SECRET)
+    def __init__(self, folder: Path, secret: bytes = SECRET, **settings: Any) -> None:
+        self._secret, secret_file = secret, folder / "console.secret"
+        secret_file.write_bytes(secret)
         self.settings = ConsoleSettings(secret_file=str(secret_file), state_dir=str(folder), port=0, **settings)
         self.simulator = Simulator()
         self.hub = Hub(self.settings, LOG, self.simulator, self.simulator)
@@ -354,14 +355,19 @@ class RunningConsole:
         self.simulator.send_roles()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        app = build_app(self.hub, SECRET, UsedLinks(SECRET, folder / "used-links"))
+        app = build_app(self.hub, secret, UsedLinks(secret, folder / "used-links"))
         self._server = console_server(app)
         self._server.config.timeout_graceful_shutdown = 1
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True)
 
+    @property
+    def cookies(self) -> Cookies:
+        """What its cookies are called."""
+        return Cookies.of(self._secret, secure=self.settings.secure)
+
     def link(self, who: str = "analyst") -> str:
         """A fresh sign-in link for `who`."""
-        return sign_in_link(SECRET, self.url, self.hub.clock(), who)
+        return sign_in_link(self._secret, self.url, self.hub.clock(), who)
 
     def __enter__(self) -> "RunningConsole":
         self._thread.start()

@@ -219,7 +219,8 @@
   }
 
   function signOut() {
-    const token = (document.cookie.match(/(?:^|; )tallystick_csrf=([^;]*)/) || [])[1] || "";
+    const name = document.querySelector('meta[name="tallystick-csrf-cookie"]').content + "=";
+    const token = (document.cookie.split("; ").find(function (one) { return one.startsWith(name); }) || name).slice(name.length);
     fetch("/sign-out", { method: "POST", headers: { "X-Tallystick-CSRF": token } }).finally(function () { location.assign("/sign-in"); });
   }
 
