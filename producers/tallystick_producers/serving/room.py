@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
+from tallystick_schemas.addresses import is_loopback
+
 from .limits import Limits
 
 GRACE_S: Final = 1.0
@@ -76,6 +78,6 @@ class Room:
 def _is_loopback(address: str) -> bool:
     """Who has no address came through a socket of this machine."""
     try:
-        return not address or ip_address(address.partition("%")[0]).is_loopback
+        return not address or is_loopback(ip_address(address.partition("%")[0]))
     except ValueError:
         return False

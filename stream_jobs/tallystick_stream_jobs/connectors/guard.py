@@ -3,19 +3,30 @@
 import socket
 import time
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
 
+from tallystick_schemas.addresses import carried, is_public
+
 from .errors import AddressRefused, Refused, Retry
 
 Resolve = Callable[[str, int], list[str]]
 """(host, port) -> addresses; OSError when there are none."""
-METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254")))
+METADATA: Final = frozenset(
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "fd00:ec2::254", "fd20:ce::254"),
+            *("169.254.170.2", "169.254.170.23", "fd00:ec2::23"),  # of containers
+            "100.100.100.200",
+            "168.63.129.16",  # a public address that leads to the host itself
+        ),
+    )
+)
 """Where clouds hand out credentials to whoever asks. No receiver lives there, so these are refused in any case."""
-_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 _Options = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
 
@@ -25,21 +36,12 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def check_address(host: str, address: str, *, allow_private: bool) -> None:
-    """AddressRefused for loopback, link-local, private, reserved and multicast addresses, and for those of clouds' metadata."""
-    one = _plain(ip_address(address.partition("%")[0]))
-    if one in METADATA:
+    """AddressRefused for what is not the public internet's (`schemas.addresses`), and for clouds' metadata in any case."""
+    one = ip_address(address.partition("%")[0])
+    if METADATA.intersection((one, *carried(one))):
         raise AddressRefused(host, "leads to a cloud's metadata service, which is never spoken to")
-    if not allow_private and (not one.is_global or one.is_multicast):
+    if not allow_private and not is_public(one):
         raise AddressRefused(host, "leads to a loopback, link-local, private or reserved address")
-
-
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address inside an IPv6 one that only wraps it."""
-    if isinstance(address, IPv6Address):
-        if address in _NAT64:
-            return IPv4Address(int(address) & 0xFFFFFFFF)
-        return address.ipv4_mapped or address.sixtofour or address
-    return address
 
 
 def check_url(url: str, *, allow_private: bool) -> None:

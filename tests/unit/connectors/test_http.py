@@ -12,6 +12,10 @@ from tallystick_stream_jobs.connectors.guard import check_address
 from tallystick_stream_jobs.connectors.http import Answer, Http
 
 QUICK_S = 0.3
+OTHER_METADATA = (
+    *("2002:a9fe:a9fe::1", "2001:0:5db8:d70e::5601:5601", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "::ffff:0:a9fe:a9fe"),
+    *("169.254.170.23", "fd00:ec2::23", "fd20:ce::254", "168.63.129.16"),
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,12 @@ QUICK_S = 0.3
         "::ffff:10.0.0.1",
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
+        "64:ff9b:1::a00:1",
+        "2001:0:5db8:d70e::80ff:fffe",
+        "192.88.99.1",
+        "198.18.0.1",
+        "fec0::1",
+        "4000::1",
     ],
 )
 def test_addresses_that_are_not_the_internet_are_refused_unless_allowed(address):
@@ -45,7 +55,9 @@ def test_addresses_that_are_not_the_internet_are_refused_unless_allowed(address)
     check_address("hook.example", address, allow_private=True)
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200", "64:ff9b::a9fe:a9fe"])
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200", "64:ff9b::a9fe:a9fe", *OTHER_METADATA]
+)
 def test_metadata_is_refused_in_any_case(address):
     for allowed in (False, True):
         with pytest.raises(AddressRefused, match="metadata"):
