@@ -29,6 +29,9 @@ SECTIONS = frozenset({"log", "kafka", "clickhouse", "embedded", "gateway", "cons
 
 
 _FOLDERS = ("kafka", "clickhouse", "spool", "sealer", "logs", "jobs", "artifacts")
+_SHARDS_NOTE = """\
+# Partitions of the topic `events`, each a history of its own under one root. Chosen once: every reader must say the same, the root log names them for
+# good, and another number is another deployment."""
 _UNFINISHED = ".tallystick.toml.new"
 _EXPECTED = frozenset({*_FOLDERS, "keys", _UNFINISHED, "detection.yaml", "connectors.toml", "rules", "tokens.jsonl", "lost+found"})
 """What a directory may hold without being a deployment yet; lost+found is in every disk of its own."""
@@ -211,8 +214,11 @@ def _write_settings(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> None
         "operator_keys": [make_key(keys / "operator.key").hex()],
         "sealer_keys": [make_key(keys / "sealer.key").hex()],
     }
-    whole = {**{name: dict(table) for name, table in tables.items()}, "log": {**log, **tables.get("log", {})}}
+    # As the environment has it, where that says it: the file would otherwise name a number that no topic was made with.
+    shards = build(LogSettings, "log", {**log, **tables.get("log", {})}, os.environ).shards
+    whole = {**{name: dict(table) for name, table in tables.items()}, "log": {**log, **tables.get("log", {}), "shards": shards}}
     for folder in _FOLDERS:
         (path / folder).mkdir(mode=0o700, exist_ok=True)
     # Last, since its being there says that the rest is.
-    replace_secret(path / "tallystick.toml", tomli_w.dumps(whole).encode())
+    text = tomli_w.dumps(whole).replace("\nshards = ", f"\n{_SHARDS_NOTE}\nshards = ")
+    replace_secret(path / "tallystick.toml", text.encode())

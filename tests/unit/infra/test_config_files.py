@@ -27,6 +27,21 @@ def test_a_new_file_and_its_directory_are_their_owners(tmp_path: Path) -> None:
     assert made.kafka().sasl_password == "hunter2"
 
 
+@pytest.mark.parametrize(("tables", "said", "shards"), [({}, "", 4), ({"log": {"shards": 2}}, "", 2), ({"log": {"shards": 2}}, "8", 8)])
+def test_a_new_file_names_the_number_of_shards_and_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: dict[str, dict[str, int]], said: str, shards: int
+) -> None:
+    if said:
+        monkeypatch.setenv("TALLYSTICK_LOG_SHARDS", said)
+    path = Deployment.create(tmp_path / "d", {"gateway": {"root": "/r"}, **tables}).path
+    monkeypatch.delenv("TALLYSTICK_LOG_SHARDS", raising=False)
+    lines = (path / "tallystick.toml").read_text().splitlines()
+    at = lines.index(f"shards = {shards}")
+    assert lines[at - 1].startswith("# ")
+    assert "Chosen once" in "".join(lines[at - 2 : at])
+    assert Deployment.open(path).log().shards == shards
+
+
 @pytest.mark.parametrize("wrong", [0o640, 0o604, 0o620, 0o666, 0o601])
 def test_a_file_with_passwords_that_is_open_to_others_is_refused_with_the_mend(tmp_path: Path, wrong: int) -> None:
     path = Deployment.create(tmp_path / "d", ELSEWHERE).path / "tallystick.toml"
