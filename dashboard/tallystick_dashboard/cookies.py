@@ -28,7 +28,8 @@ class Cookies:
     def of(cls, secret: bytes, *, secure: bool) -> "Cookies":
         """Those of the console with this secret; `secure`: browsers speak TLS to it."""
         prefix, number = "__Host-" if secure else "", cookie_number(secret)
-        return cls(*(f"{prefix}tallystick_{name}_{number}" for name in ("session", "csrf", "crossing")), secure)
+        session, csrf, crossing = (f"{prefix}tallystick_{name}_{number}" for name in ("session", "csrf", "crossing"))
+        return cls(session, csrf, crossing, secure)
 
     def sign_in(self, answer: Response, session: str, csrf: str) -> None:
         """Scripts read the CSRF token, which they send back, and not the session."""

@@ -126,7 +126,7 @@ def _tables(kind: type[Any], section: str, tables: object, mistakes: list[str]) 
 
 
 def _checked(settings: SignalsSettings) -> list[str]:
-    wrong = []
+    wrong: list[str] = []
     try:
         check_public_url("signals", settings.public_url)
     except SettingsError as error:
