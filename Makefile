@@ -10,7 +10,7 @@ ARGS ?=
 # Files of tests run beside each other, unit tests last: they fill what waits leave. What grades seconds runs alone, or would fail on what is only slow.
 WORKERS ?= 3
 
-.PHONY: help install demo test lint bench lock clean picture
+.PHONY: help install demo test lint bench audit lock clean picture
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ install: $(STAMP) $(COMPILED) ## Make .venv with everything, pinned by hash, and
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Tallystick needs Python 3.11 or newer; set PYTHON=python3.11")'
-	@echo 'Making $(VENV): some 170 packages (2 GB on disk), then the detectors are compiled. This takes 2 to 10 minutes and says little meanwhile.' >&2
+	@echo 'Making $(VENV): some 190 packages (2 GB on disk), then the detectors are compiled. This takes 2 to 10 minutes and says little meanwhile.' >&2
 	@$(PYTHON) -m venv $(VENV) >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
@@ -48,6 +48,9 @@ bench: install ## Measure this machine
 
 picture: install ## The README's pictures of the console
 	$(BIN)/python -m tallystick_infra.demo.picture docs
+
+audit: install ## Bill of materials (dist/sbom.cdx.json), and known vulnerabilities of what is locked; ADVISORIES=PATH asks OSV records on disk
+	@$(BIN)/python -m tallystick_infra.supply $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(ARGS)
 
 lock: install ## Renew requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate --python-version 3.11 --quiet --upgrade pyproject.toml -o requirements.lock

@@ -15,6 +15,7 @@ TallystickError
     ├── OrderWaits                                      a lock, until somebody decides
     ├── OrderUnanswered, OrderRefused, BadOrder, NothingSigned  the operator's records
     ├── BadScenario, DrillUnusable, NoSuchRun           drills
+    ├── NothingAsked                                    known vulnerabilities, where nobody could be asked
     └── EvaluationRefused                               a log that cannot be evaluated
 """
 
@@ -308,3 +309,13 @@ class EvaluationRefused(InfraError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} cannot be evaluated: {reason}")
+
+
+class NothingAsked(InfraError):
+    exit_code = 3
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"nothing was asked, so nothing is said about vulnerabilities: {why}. Without a network, give OSV's records as a folder or zip: "
+            "make audit ADVISORIES=PATH"
+        )

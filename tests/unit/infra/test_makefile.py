@@ -42,6 +42,12 @@ def test_standard_output_is_the_commands_alone(checkout: Path, target: str) -> N
     assert (again.stdout, again.stderr) == (first.stdout, "")
 
 
+@pytest.mark.parametrize(("given", "asked"), [((), ""), (("ADVISORIES=a b.zip", "ARGS=--json"), " --advisories a b.zip --json")])
+def test_an_audit_asks_what_it_is_given(checkout: Path, given: tuple[str, ...], asked: str) -> None:
+    make(checkout, "audit", *given)
+    assert (checkout / "steps").read_text().splitlines()[-1].rstrip() == f"-m tallystick_infra.supply{asked}"
+
+
 def test_who_installs_is_told_what_comes_before_the_first_package(checkout: Path) -> None:
     said = make(checkout, "install").stderr.splitlines()
     assert "minutes" in said[0]
