@@ -4,6 +4,9 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
+from tallystick_producers.errors import KeyFileError
+from tallystick_producers.keyfile import read_private
+
 from .errors import LinkRefused, SecretMissing
 from .tokens import LINK_SECONDS, NONCE_BYTES, Link, make_link_token, open_link_token
 
@@ -11,11 +14,14 @@ MIN_SECRET_BYTES = 32
 
 
 def read_secret(path: str) -> bytes:
-    """The console's secret, or SecretMissing with what to do."""
+    """The console's secret, or SecretMissing with what to do: also where others could read it, and sign themselves in."""
     try:
-        secret = Path(path).read_bytes()
-    except OSError as error:
-        raise SecretMissing(f"cannot read the console's secret {path}: {error.strerror}; `tallystick init` makes it") from error
+        secret = read_private(Path(path))
+    except KeyFileError as error:
+        if isinstance(error.__cause__, OSError):
+            why = f"cannot read the console's secret {path}: {error.__cause__.strerror}; put {MIN_SECRET_BYTES} random bytes or more there, mode 0600"
+            raise SecretMissing(why) from error
+        raise SecretMissing(f"the console's secret cannot be used: {error}") from error
     if len(secret) < MIN_SECRET_BYTES:
         raise SecretMissing(f"the console's secret {path} has {len(secret)} bytes, at least {MIN_SECRET_BYTES} are needed")
     return secret

@@ -87,11 +87,24 @@ def test_used_links_are_forgotten_after_they_expired(tmp_path: Path) -> None:
 
 
 def test_a_short_or_absent_secret_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SecretMissing, match="tallystick init"):
+    with pytest.raises(SecretMissing, match="No such file or directory; put 32 random bytes or more there, mode 0600"):
         read_secret(str(tmp_path / "none"))
     (tmp_path / "short").write_bytes(b"x" * 31)
+    (tmp_path / "short").chmod(0o600)
     with pytest.raises(SecretMissing, match="31 bytes"):
         read_secret(str(tmp_path / "short"))
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    """Whoever reads it makes sign-in links of his own, in anybody's name."""
+    path = tmp_path / "console.secret"
+    path.write_bytes(SECRET)
+    for mode in (0o644, 0o604, 0o666):
+        path.chmod(mode)
+        with pytest.raises(SecretMissing, match=f"open to other users .mode {mode:04o}.; run: chmod 600 {path}"):
+            read_secret(str(path))
+    path.chmod(0o600)
+    assert read_secret(str(path)) == SECRET
 
 
 def test_csrf_tokens_belong_to_one_session_and_secret() -> None:
