@@ -3,14 +3,16 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.gateway import RunningGateway, running_gateway
 
 from tallystick_producers.gateway.probe import CANARY, PROBE_PATH, canary_token, ensure_canary
-from tallystick_producers.gateway.tokens import append_token, new_token, token_record
+from tallystick_producers.gateway.token_file import read_tokens
+from tallystick_producers.gateway.tokens import append_token, ensure_token_file, new_token, remove_tokens, token_record
 from tallystick_schemas.signing import wire_time
 
 BIG = 64 << 20
@@ -111,6 +113,63 @@ def test_a_download_under_way_ends_with_the_lock(gateway: RunningGateway, lines:
     assert event.usage is not None
     assert 0 < (event.usage.bytes or 0) < BIG
     assert "is suspended" in (event.attrs or {})["error"]
+
+
+def taken_out(gateway: RunningGateway, token: str) -> None:
+    record = read_tokens(gateway.tokens_file).find(token)
+    assert record is not None
+    assert remove_tokens(gateway.tokens_file, record.credential) == 1
+
+
+def run_out(gateway: RunningGateway, token: str) -> None:
+    record = read_tokens(gateway.tokens_file).find(token)
+    assert record is not None
+    remove_tokens(gateway.tokens_file, record.credential)
+    append_token(gateway.tokens_file, msgspec.structs.replace(record, expires=wire_time(time.time() - 1)))
+
+
+def deleted(gateway: RunningGateway, token: str) -> None:
+    gateway.tokens_file.unlink()
+
+
+@pytest.mark.parametrize("end", [taken_out, run_out, deleted])
+@pytest.mark.parametrize("slow", [False, True], ids=["quick", "slow"])
+def test_a_download_under_way_ends_with_its_token(gateway: RunningGateway, end: Callable[[RunningGateway, str], None], slow: bool) -> None:
+    file = gateway.tokens_file.read_bytes()
+    token = fresh_token(gateway, "carol", None)
+    client = ask(gateway, token)
+    before = 0
+    while before < (MIB // 2 if slow else 8 * MIB):
+        before += len(client.recv(64 * 1024))
+    end(gateway, token)
+    [event] = gateway.sink.wait(lambda event: event.action == "artifact.download" and event.actor.principal == "carol")
+    after = read_on(client)
+    client.close()
+    ensure_token_file(gateway.tokens_file)
+    gateway.tokens_file.write_bytes(file)
+    assert after <= MIB, "of a file of 64"
+    assert (event.outcome, event.why and event.why.policies) == ("denied", ["token.valid"])
+    assert event.usage is not None
+    assert 0 < (event.usage.bytes or 0) < BIG
+
+
+def test_a_download_goes_on_while_the_file_cannot_be_read_or_somebody_elses_line_goes(gateway: RunningGateway) -> None:
+    bob = ask(gateway, fresh_token(gateway, "bob", None))
+    got = len(bob.recv(64 * 1024))
+    remove_tokens(gateway.tokens_file, credential_of(gateway, "carol"))
+    gateway.tokens_file.chmod(0o644)
+    while got < BIG:
+        got += len(data := bob.recv(1 << 20))
+        assert data, "it ended early"
+    bob.close()
+    gateway.tokens_file.chmod(0o600)
+
+
+def credential_of(gateway: RunningGateway, principal: str) -> str:
+    token = fresh_token(gateway, principal, None)
+    record = read_tokens(gateway.tokens_file).find(token)
+    assert record is not None
+    return record.credential
 
 
 def test_others_go_on_and_a_head_sends_nothing(gateway: RunningGateway) -> None:

@@ -125,7 +125,7 @@ class Gateway:
         _check_roles(listing, route, token)
         check_revision(route, listing)
         if route.door in ("files", "resolve") and path in listing.manifest.files:
-            await self._files.serve(exchange, request, listing, path, lambda: self._lock_refusal(token))
+            await self._files.serve(exchange, request, listing, path, lambda: self._still_refusal(listing, token))
             return
         body, headers = await self._listing(route, exchange, listing, path)
         await request.allow(POLICIES, counts=False)
@@ -139,8 +139,21 @@ class Gateway:
             raise _unauthorized("A valid bearer token is needed; the operator makes one with `tallystick token add`.")
         request.actor = record.actor()
         if record.expired(instant.wall):
-            raise _unauthorized("This token has expired; ask the operator for a new one.")
+            raise _expired()
         return record
+
+    def _still_refusal(self, listing: Listing, shown: TokenRecord) -> Refusal | None:
+        """Why a download under way may not go on: by the token file and the locks of now."""
+        token = self._tokens.newest().standing(shown)
+        if token is None:
+            return _unauthorized("This token was taken out of the gateway's file; ask the operator for a new one.")
+        if token.expired(self._clock().wall):
+            return _expired()
+        try:
+            _check_roles(listing, token)
+        except Refusal as refusal:
+            return refusal
+        return self._lock_refusal(token)
 
     def _lock_refusal(self, token: TokenRecord) -> Refusal | None:
         denial = self._locks.check(token.principal, token.credential, self._clock(), token.issued_at())
@@ -169,7 +182,7 @@ class Gateway:
 
     def _stand_in_refusal(self, record: TokenRecord, instant: Instant) -> Refusal | None:
         if record.expired(instant.wall):
-            return _unauthorized("This token has expired; ask the operator for a new one.")
+            return _expired()
         return self._lock_refusal(record)
 
     async def _find(self, route: Route) -> tuple[Listing, str] | Refusal | StoreChanged:
@@ -202,6 +215,10 @@ class Gateway:
 
 def _unauthorized(text: str) -> Refusal:
     return Refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", text, outcome="denied", policies=["token.valid"])
+
+
+def _expired() -> Refusal:
+    return _unauthorized("This token has expired; ask the operator for a new one.")
 
 
 def _check_method(route: Route, method: str) -> None:

@@ -115,6 +115,10 @@ class TokenBook:
         record = self._records.get(digest)
         return record if record is not None and hmac.compare_digest(record.sha256, digest) else None
 
+    def standing(self, record: TokenRecord) -> TokenRecord | None:
+        """What this book says of a token that an earlier book let in."""
+        return self._records.get(record.sha256)
+
 
 _decode = msgspec.json.Decoder(TokenRecord).decode
 

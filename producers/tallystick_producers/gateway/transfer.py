@@ -1,4 +1,4 @@
-"""Sending a file's bytes: block by block, with an eye on the client, the clock and the locks."""
+"""Sending a file's bytes: block by block, with an eye on the client, the clock, the locks and the token."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,13 @@ from .exchange import Exchange
 from .ranges import Span
 
 BLOCK: Final = 256 * 1024
-"""Read from disk at once, and the most that goes out between two looks at the locks."""
+"""Read from disk at once, and the most that goes out between two looks at the locks and at the token."""
 PIECE: Final = 64 * 1024
 """Written at once; the next waits until the operating system has it, so what is counted as sent errs by less than this."""
 REPORT_BYTES: Final = 64 << 20
 REPORT_S: Final = 5.0
+LOOK_S: Final = 0.25
+"""How often those are looked at who take nothing: nobody tells us of a token that was taken out of its file, or whose time is over."""
 
 
 class Transfer:
@@ -56,10 +58,13 @@ class Transfer:
             self._maybe_report()
         return ""
 
-    def locks_changed(self) -> None:
-        """Whoever is locked now is cut at once: a client that takes nothing would keep us from the next look, and go on with what is buffered."""
+    def look_again(self) -> None:
+        """Whoever may not go on is cut at once: a client that takes nothing would keep us from the next look, and go on with what is buffered.
+
+        One that is told to try again in a moment is left to the next look.
+        """
         refusal = self._allowed() if self._refused is None else None
-        if refusal is not None and "lock" in refusal.facts:
+        if refusal is not None and "retry_after" not in refusal.facts:
             self._look()
             self._refused = refusal
             self._connection.cut()
@@ -100,21 +105,28 @@ class Transfer:
 
 
 class UnderWay:
-    """The transfers of one loop. When locks change, each is looked at: off the way of the bytes, and without waiting for a slow client."""
+    """The transfers of one loop. When locks change, and a few times a second, each is looked at: off the way of the bytes, and without waiting for a slow
+    client."""
 
     def __init__(self) -> None:
         self._transfers: set[Transfer] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
     def with_(self, transfer: Transfer) -> Iterator[None]:
         """As long as it sends."""
         self._loop = asyncio.get_running_loop()
         self._transfers.add(transfer)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_S, self._tick)
         try:
             yield
         finally:
             self._transfers.discard(transfer)
+            if not self._transfers and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def changed(self) -> None:
         """From the thread that writes the lock table."""
@@ -122,6 +134,11 @@ class UnderWay:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and every transfer with it
                 self._loop.call_soon_threadsafe(self._look)
 
+    def _tick(self) -> None:
+        assert self._loop is not None
+        self._timer = self._loop.call_later(LOOK_S, self._tick)
+        self._look()
+
     def _look(self) -> None:
         for transfer in list(self._transfers):
-            transfer.locks_changed()
+            transfer.look_again()

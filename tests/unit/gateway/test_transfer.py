@@ -14,7 +14,8 @@ from tallystick_producers.gateway.ranges import Span
 from tallystick_producers.gateway.transfer import BLOCK, PIECE, Transfer, UnderWay
 
 LOCKED = Refusal(HTTPStatus.FORBIDDEN, "GatedRepo", "Suspended.", outcome="denied", facts={"lock": "cmd-1"})
-UNKNOWN = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "LocksUnknown", "Nobody knows.", outcome="denied")
+UNKNOWN = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "LocksUnknown", "Nobody knows.", outcome="denied", facts={"retry_after": "2"})
+REVOKED = Refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Taken out.", outcome="denied")
 
 
 class Stalled:
@@ -78,6 +79,24 @@ def test_a_lock_does_not_wait_for_a_slow_client(file: Path) -> None:
     assert problem is LOCKED
     assert exchange.cuts == 1
     assert transfer.sent == 2 * PIECE
+
+
+def test_nor_does_the_end_of_a_token_of_which_nobody_tells(file: Path) -> None:
+    async def waits() -> tuple[Refusal | str, int]:
+        exchange, under_way = Stalled(2), UnderWay()
+        refusals: list[Refusal] = []
+        transfer = Transfer(exchange, lambda: refusals[0] if refusals else None, lambda _: None, 5.0)  # type: ignore[arg-type]
+        fd = os.open(file, os.O_RDONLY)
+        try:
+            with under_way.with_(transfer):
+                running = asyncio.ensure_future(transfer.run(fd, [(b"", Span(0, 4 * BLOCK))], b"", b""))
+                await exchange.waiting.wait()
+                refusals.append(REVOKED)
+                return await running, exchange.cuts
+        finally:
+            os.close(fd)
+
+    assert asyncio.run(waits()) == (REVOKED, 1)
 
 
 def test_what_cannot_be_known_does_not_cut_before_the_next_look(file: Path) -> None:
