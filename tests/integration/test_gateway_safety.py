@@ -324,3 +324,43 @@ def test_a_long_transfer_reports_on_its_way(gateway: RunningGateway) -> None:
     assert all(event.usage is None for event in reports)
     assert done.usage is not None
     assert done.usage.bytes == 130 << 20
+
+
+@pytest.fixture
+def besieged(tmp_path: Path) -> Iterator[RunningGateway]:
+    """A gateway of its own: what a stranger used up is not the next test's."""
+    with running_gateway(tmp_path) as running:
+        running.put("models/m/weights.bin", b"weights")
+        running.token("alice")
+        yield running
+
+
+def test_a_strangers_refusals_are_told_at_once_and_then_counted(besieged: RunningGateway) -> None:
+    answers = [besieged.get("/files/models/m/weights.bin", "ts_wrong").status_code for _ in range(60)]
+    assert answers == [401] * 60
+    counting = besieged.sink.wait(lambda event: "stands_for" in (event.attrs or {}))
+    alone = [event for event in besieged.sink.events if "stands_for" not in (event.attrs or {})]
+    assert 10 <= len(alone) < 30
+    assert all(event.action == "auth.fail" and event.outcome == "denied" for event in (*alone, *counting))
+    assert counting[0].source is not None
+    assert counting[0].source.ip == "127.0.0.1"
+    known = [besieged.get("/files/models/m/no", besieged.token("alice")) for _ in range(30)]
+    assert all(besieged.events(answer, 1) for answer in known), "whoever is known is never counted"
+
+
+def test_what_was_counted_is_told_when_the_gateway_ends(tmp_path: Path) -> None:
+    with running_gateway(tmp_path) as running:
+        for _ in range(40):
+            running.get("/files/models/m/weights.bin", "ts_wrong")
+    told = [int((event.attrs or {}).get("stands_for", "1")) for event in running.sink.events]
+    assert sum(told) == 40
+
+
+@pytest.mark.parametrize("token", [True, False], ids=["known", "stranger"])
+def test_too_many_query_fields_are_a_recorded_400(besieged: RunningGateway, token: bool) -> None:
+    query = "&".join(f"a{n}=1" for n in range(101))
+    answer = besieged.get(f"/files/models/m/weights.bin?{query}", besieged.token("alice") if token else None)
+    assert (answer.status_code, answer.json()["code"]) == (400, "BadRequest")
+    [event] = besieged.events(answer, 1)
+    assert (event.action, event.outcome) == ("access.check", "denied")
+    assert besieged.get(f"/files/models/m/weights.bin?{query.rpartition('&')[0]}", besieged.token("alice")).status_code == 200

@@ -19,6 +19,7 @@ from ..instants import Instant, now
 from ..serving import Limits
 from . import hub_api
 from .catalog import Catalog, Listing, check_revision, missing
+from .counting import Counting
 from .errors import AuditUnavailable, Refusal, StoreChanged, not_found, try_later
 from .events import EventSink, Journal, RequestLog
 from .exchange import Exchange, Headers, Receive, Send
@@ -27,6 +28,7 @@ from .locks import refusal_of
 from .probe import is_canary, stand_ins, subject_of, unknown
 from .repo_meta import META_NAME
 from .routes import Route, parse_route
+from .strangers import network_of
 from .token_file import TokenFile
 from .tokens import TokenRecord
 from .transfer import UnderWay
@@ -57,10 +59,11 @@ class Gateway:
         self._files = FileDoor(catalog.store, limits.stall_s, self._under_way)
         locks.watch(self._under_way.changed)
         self._body_s, self._public_url = limits.body_s, public_url
+        self._counting = Counting(lambda one: self._journal.fact(one.action, **one.fields), lambda: not self._journal.owes, clock)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await _lifespan(receive, send, self._counting.flush)
         elif scope["type"] == "http":
             await self._http(Exchange(scope, receive, send, uuid.uuid4().hex))
 
@@ -70,13 +73,19 @@ class Gateway:
         try:
             refusal = await self._refusal(exchange, request)
             if refusal is not None:
-                await request.refuse(refusal)
+                await self._record(exchange, request, refusal)
                 await exchange.refuse(refusal.told)
         except AuditUnavailable as error:
             log.error("request %s: nothing is served: %s", exchange.request_id, error)
             await exchange.refuse(
                 try_later("AuditUnavailable", "This access cannot be recorded now, so it is not granted. Try again shortly.", 2)
             )
+
+    async def _record(self, exchange: Exchange, request: RequestLog, refusal: Refusal) -> None:
+        """A refusal is written down before it is told; strangers' are counted once there are many."""
+        refused = request.refused(refusal)
+        if request.known or self._counting.is_told(network_of(exchange.client), refused):
+            await request.refuse(refused)
 
     async def _refusal(self, exchange: Exchange, request: RequestLog) -> Refusal | None:
         """Serve, or say why not."""
@@ -103,6 +112,7 @@ class Gateway:
             await exchange.json(200, {"status": "ok"})
             return
         request.asks(route)
+        exchange.query  # noqa: B018 - refused here, before anything is looked up
         _check_method(route, exchange.method)
         token = self._authenticate(exchange.headers, request)
         if route.door == "probe":
@@ -140,6 +150,7 @@ class Gateway:
         request.actor = record.actor()
         if record.expired(instant.wall):
             raise _expired()
+        request.known = True
         return record
 
     def _still_refusal(self, listing: Listing, shown: TokenRecord) -> Refusal | None:
@@ -249,9 +260,11 @@ def _check_roles(listing: Listing, route: Route, token: TokenRecord) -> None:
         raise Refusal(HTTPStatus.FORBIDDEN, "GatedRepo", text, outcome="denied", policies=["repo.roles"], told=told)
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send, at_end: Callable[[], None]) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            at_end()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

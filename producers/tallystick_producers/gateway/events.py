@@ -16,6 +16,7 @@ from ..instants import Instant, now
 from .catalog import Listing
 from .errors import AuditUnavailable, Refusal
 from .routes import KINDS, Route
+from .strangers import Refused
 
 log: Final = logging.getLogger(__name__)
 ANONYMOUS: Final = Actor("anonymous", "human")
@@ -41,6 +42,11 @@ class Journal:
     def __init__(self, sink: EventSink, clock: Callable[[], Instant] = now) -> None:
         self._sink, self._clock = sink, clock
         self._owed: deque[tuple[str, dict[str, Any]]] = deque()
+
+    @property
+    def owes(self) -> bool:
+        """Whether the sink has yet to take something."""
+        return bool(self._owed)
 
     async def decision(self, action: str, **fields: Any) -> None:
         """On disk when this returns; AuditUnavailable, and nothing may be served, when it can't be."""
@@ -72,6 +78,8 @@ class RequestLog:
     def __init__(self, journal: Journal, request_id: str, method: str, source: Source) -> None:
         self._journal, self.request_id, self._source = journal, request_id, source
         self.actor = ANONYMOUS
+        self.known = False
+        """Whether a token that counts was shown."""
         self.resource = Resource("endpoint", "gateway")
         self._attrs = {"request_id": request_id, "method": method}
 
@@ -104,19 +112,23 @@ class RequestLog:
 
     async def allow(self, policies: Sequence[str], *, counts: bool) -> None:
         """Durably, before anything is served; AuditUnavailable when it can't be. `counts`: the content of one object is about to flow."""
-        await self._decide("access.check", "allowed", Why(policies=list(policies)), {}, Usage(objects=1) if counts else None)
+        why, usage = Why(policies=list(policies)), self._usage(Usage(objects=1) if counts else None)
+        await self._journal.decision("access.check", outcome="allowed", why=why, usage=usage, **self._common({}))
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refused: Refused) -> None:
+        """Durably, before the refusal is told; AuditUnavailable when it can't be."""
+        await self._journal.decision(refused.action, **refused.fields)
+
+    def refused(self, refusal: Refusal) -> Refused:
         """A request that is not granted is an event as well."""
         # A step-up is a decision about somebody who is known: no failure to say who it is.
         action = "auth.fail" if refusal.status == HTTPStatus.UNAUTHORIZED and "lock" not in refusal.facts else "access.check"
         why = Why(policies=list(refusal.policies) or None, text=refusal.text[:1000])
-        await self._decide(action, refusal.outcome, why, {"status": str(int(refusal.status)), **_lock_of(refusal)}, None)
+        common = self._common({"status": str(int(refusal.status)), **_lock_of(refusal)})
+        return Refused(action, {"outcome": refusal.outcome, "why": why, "usage": self._usage(None), **common})
 
-    async def _decide(self, action: str, outcome: str, why: Why, attrs: Mapping[str, str], usage: Usage | None) -> None:
-        if PROBE_ATTR in self._attrs:
-            usage = Usage(objects=0)
-        await self._journal.decision(action, outcome=outcome, why=why, usage=usage, **self._common(attrs))
+    def _usage(self, usage: Usage | None) -> Usage | None:
+        return Usage(objects=0) if PROBE_ATTR in self._attrs else usage
 
     def progress(self, action: str, sent: int) -> None:
         """A long transfer says how far it is; its bytes are counted once, by `done`."""

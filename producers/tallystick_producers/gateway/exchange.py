@@ -1,7 +1,8 @@
 """One HTTP request and its answer, on ASGI. Knows HTTP, and nothing of repositories, tokens or events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ from .errors import Refusal, bad_request
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Headers = dict[str, str]
+MAX_FIELDS: Final = 100
 _MAX_HEADER_TEXT: Final = 500
 _FACT_HEADERS: Final = {"retry_after": "retry-after", "allow": "allow", "content_range": "content-range", "commit": "x-repo-commit"}
 
@@ -47,15 +49,20 @@ class Exchange:
         self.head = self.method == "HEAD"
         raw = scope.get("raw_path") or scope["path"].encode()
         self.raw_path: bytes = raw.partition(b"?")[0]
-        self.query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=100)
-        self.headers: Headers = {}
-        for name, value in scope["headers"]:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+        self._query_string: bytes = scope.get("query_string", b"")
+        self.headers = _headers(scope["headers"])
         self.client: str | None = (scope.get("client") or (None, 0))[0]
         self.reached = reached_at(scope)
         self.connection: Connection = (scope.get("extensions") or {}).get(EXTENSION) or _Unknown()
         self.started = False
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """The query's fields; Refusal when there are too many."""
+        try:
+            return parse_qs(self._query_string.decode("latin-1"), max_num_fields=MAX_FIELDS)
+        except ValueError as error:
+            raise bad_request(f"The query has more than {MAX_FIELDS} fields.") from error
 
     async def body(self, limit: int, seconds: float) -> bytes:
         """The request's body, or Refusal when it is larger, later or cut."""
@@ -108,6 +115,13 @@ class Exchange:
         if "lock" in refusal.facts:
             body["lock"] = refusal.facts["lock"]
         await self.json(int(refusal.status), body, headers)
+
+
+def _headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return {name: ", ".join(values) for name, values in found.items()}
 
 
 def _header_text(value: str) -> bytes:

@@ -44,6 +44,13 @@ class Recording(Protocol):
     async def record_async(self, action: str, *, durable: bool = True, **fields: Any) -> str: ...
 
 
+class Recorded(Recording, Protocol):
+    """A Recorder, or what tests have in its place."""
+
+    @property
+    def record(self) -> Callable[..., str]: ...
+
+
 @dataclass(frozen=True)
 class News:
     """One event for the history: arguments of `record`."""

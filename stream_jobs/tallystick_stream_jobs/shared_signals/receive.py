@@ -10,28 +10,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tallystick_producers.errors import ProducerError
+from tallystick_producers.gateway.counting import Counting
+from tallystick_producers.gateway.strangers import Refused
 from tallystick_producers.gateway.token_file import TokenFile
+from tallystick_producers.instants import Instant
 from tallystick_schemas.names import same_principal
 
 from .errors import KeysUnavailable, SetRefused, StateBroken
-from .inbox import Inbox, Recording, refused
+from .inbox import Inbox, Recorded, refused
 from .requests import empty, guarded, principal_of_token, read_body
 from .verify import MAX_SET_BYTES
 from .vocabulary import SET_TYPE
 
 log: Final = logging.getLogger(__name__)
-_NOTES_S: Final = 1.0
-"""At most one refused token a second and issuer is written down: strangers must not fill the history."""
 
 
 class ReceiverApi:
     """One path an issuer, so that whose token it claims to be is never the token's own word."""
 
-    def __init__(
-        self, inboxes: Mapping[str, Inbox], tokens: TokenFile, recorder: Recording, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, inboxes: Mapping[str, Inbox], tokens: TokenFile, recorder: Recorded, clock: Callable[[], float] = time.time) -> None:
         self._inboxes, self._tokens, self._recorder, self._clock = inboxes, tokens, recorder, clock
-        self._noted: dict[str, float] = {}
+        self._counting = Counting(self._tell, clock=lambda: Instant(clock(), clock()))
 
     def routes(self) -> list[Route]:
         return [Route("/ssf/receive/{issuer}", guarded(self._receive), methods=["POST"])]
@@ -58,12 +57,23 @@ class ReceiverApi:
         return empty(202)
 
     async def _note(self, inbox: Inbox, token: bytes, error: SetRefused) -> None:
-        log.warning("a token for %s is refused: %s", inbox.issuer.iss, error)
-        now = self._clock()
-        if now - self._noted.get(inbox.issuer.name, 0.0) >= _NOTES_S:
-            self._noted[inbox.issuer.name] = now
-            one = refused(inbox.issuer, token, error)
+        """Strangers must fill neither the history nor the log: what is too much is counted."""
+        one = refused(inbox.issuer, token, error)
+        if self._counting.is_told(inbox.issuer.name, Refused(one.action, one.fields)):
+            log.warning("a token for %s is refused: %s", inbox.issuer.iss, error)
             await self._recorder.record_async(one.action, durable=False, **one.fields)
+
+    def _tell(self, one: Refused) -> None:
+        number, issuer = one.fields["attrs"]["stands_for"], one.fields["resource"].id
+        log.warning("%s more tokens for %s are refused, the last: %s", number, issuer, one.fields["why"].text)
+        try:
+            self._recorder.record(one.action, **one.fields)
+        except ProducerError as error:
+            log.error("that %s tokens for %s were refused cannot be recorded: %s", number, issuer, error)
+
+    def end(self) -> None:
+        """Tell what was counted."""
+        self._counting.flush()
 
 
 def _refusal(error: SetRefused) -> Response:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,7 +27,7 @@ from ..connectors.http import Http
 from ..patience import PatientOpener, wait_for_roles
 from .api import TransmitterApi
 from .feed import DecisionFeed
-from .inbox import Inbox, Recording
+from .inbox import Inbox, Recorded
 from .jwks import MAX_BYTES, KeyCache, file_fetch
 from .keyfile import KeyFile
 from .poll_client import PollClient
@@ -45,13 +45,6 @@ _ROLES_S: Final = 3.0
 """Shorter than the feed is given to end."""
 
 
-class Recorded(Recording, Protocol):
-    """A Recorder, or what tests have in its place."""
-
-    @property
-    def record(self) -> Callable[..., str]: ...
-
-
 class Signals:
     """Everything of one process but its server and the feed from Kafka."""
 
@@ -62,6 +55,7 @@ class Signals:
         self.keys, self.tokens = KeyFile(Path(settings.keys_file), clock()), TokenFile(Path(settings.tokens_file))
         self.transmitter = Transmitter(settings, self.store, self._told)
         self.inboxes = {issuer.name: self._inbox(issuer) for issuer in settings.issuers}
+        self._theirs = ReceiverApi(self.inboxes, self.tokens, recorder, clock)
 
     def _told(self, action: str, stream: Stream, words: str) -> None:
         attrs = {"stream": stream.id, "receiver": stream.receiver}
@@ -76,8 +70,7 @@ class Signals:
     def app(self) -> Starlette:
         """The application; its lifespan runs the loops."""
         mine = TransmitterApi(self.settings, self.store, self.keys, self.tokens, self.transmitter, self._told, self._clock)
-        theirs = ReceiverApi(self.inboxes, self.tokens, self._recorder, self._clock)
-        return Starlette(routes=[Route("/healthz", _health), *mine.routes(), *theirs.routes()], lifespan=self._lifespan)
+        return Starlette(routes=[Route("/healthz", _health), *mine.routes(), *self._theirs.routes()], lifespan=self._lifespan)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -93,6 +86,11 @@ class Signals:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.stop_telling()
+
+    def stop_telling(self) -> None:
+        """At the end: what was refused and only counted yet is told."""
+        self._theirs.end()
 
     async def _forgetting(self) -> None:
         while True:
