@@ -30,6 +30,21 @@ def driving(supervisor: Supervisor, events: int, rate: float, agents: Sequence[s
             driver.close()
 
 
+@contextmanager
+def littering(supervisor: Supervisor, bytes_per_s: float, kind: str, agent: str) -> Iterator[Child]:
+    """A process that writes garbage to `events` with this agent's password; it is ended with the block."""
+    path = supervisor.deployment.path
+    log = path / "logs" / "garbage.log"
+    log.unlink(missing_ok=True)
+    litter = spawn("garbage", [sys.executable, "-m", f"{__package__}.garbage", str(path), str(bytes_per_s), kind, agent], log)
+    try:
+        yield litter
+    finally:
+        if litter.poll() is None:
+            litter.kill()
+        litter.close()
+
+
 def results(drivers: Sequence[Child], *, early: bool = False) -> list[dict[str, Any]]:
     """What each did, when all are done; `early`: they record no more. RuntimeError with the last words of one that failed."""
     for driver in drivers if early else []:

@@ -34,7 +34,7 @@ def respond(supervisor: Supervisor, trials: int) -> dict[str, Any]:
     make_artifacts(deployment.path / "artifacts", parts=4, part_bytes=1024)
     run = read_run(deployment.path)
     assert run is not None
-    tokens = _tokens(Path(deployment.gateway().tokens_file), trials)
+    tokens = make_tokens(Path(deployment.gateway().tokens_file), trials)
     longest_s = trials * (_PAUSE_S + _GIVE_UP_S) + _FLOWS_S
     with driving(supervisor, int(BACKGROUND * longest_s), BACKGROUND, AGENTS[:8], processes=1) as drivers:
         began, denied = _trials(supervisor, urlsplit(run.gateway).netloc, tokens)
@@ -49,11 +49,11 @@ def _trials(supervisor: Supervisor, gateway: str, tokens: dict[str, str]) -> tup
     denied: dict[str, float] = {}
     connection = http.client.HTTPConnection(gateway, timeout=30)
     with Recorder.open(supervisor.deployment.agent("bench-respond")) as recorder:
-        _until(connection, next(iter(tokens.values())), 200)
+        until(connection, next(iter(tokens.values())), 200)
         _wait_background(supervisor)
         for credential, token in tokens.items():
             began[credential] = _decoy(recorder, credential)
-            denied[credential] = _until(connection, token, 403)
+            denied[credential] = until(connection, token, 403)
             time.sleep(_PAUSE_S)
     return began, denied
 
@@ -71,7 +71,8 @@ def _wait_background(supervisor: Supervisor) -> None:
     client.close()
 
 
-def _tokens(path: Path, count: int) -> dict[str, str]:
+def make_tokens(path: Path, count: int) -> dict[str, str]:
+    """Credential -> a new token of it, in the gateway's file."""
     made = {}
     for number in range(count):
         token = new_token()
@@ -94,7 +95,7 @@ def _decoy(recorder: Recorder, credential: str) -> float:
     return at
 
 
-def _until(connection: http.client.HTTPConnection, token: str, status: int) -> float:
+def until(connection: http.client.HTTPConnection, token: str, status: int) -> float:
     """Ask until the status comes; when it was known."""
     deadline = time.monotonic() + _GIVE_UP_S
     while True:

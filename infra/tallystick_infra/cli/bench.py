@@ -59,6 +59,27 @@ def respond(trials: int, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option(
+    "--trials", default=100, show_default=True, type=click.IntRange(1, 1000), help="Orders without garbage, and as many beside it."
+)
+@click.option("--garbage", default=10.0, show_default=True, type=click.FloatRange(0.1, 600), help="Megabytes a minute on `events`.")
+@click.option("--pieces", default="mixed", show_default=True, type=click.Choice(["mixed", "small"]), help="Small: 64 bytes each.")
+@json_option
+def orders(trials: int, garbage: float, pieces: str, as_json: bool) -> None:
+    """A person's order to lock to the first denial, without garbage and beside it."""
+    from ..bench.ingest import AGENTS
+    from ..bench.orders import orders as measure
+    from ..bench.scratch import scratch
+
+    end_on_sigterm()
+    console = out(as_json)
+    with scratch(lambda text: console.print(styled(text, "yellow")), AGENTS[:1]) as supervisor:
+        console.print(f"orders: {trials} without garbage, {trials} beside it …")
+        figures = measure(supervisor, trials, garbage, pieces)
+    _show({"orders": figures}, as_json=as_json)
+
+
+@bench.command()
 @json_option
 def signing(as_json: bool) -> None:
     """Microseconds to sign, open and refuse a message of the control plane, by its size. Starts nothing."""
