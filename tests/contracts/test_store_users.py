@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -13,8 +14,13 @@ from tests.support.asking import Asking
 from tests.support.clickhouse import EmbeddedClickHouse, running_clickhouse
 from tests.support.history import make_history
 from tests.support.history_tables import insert_history
+from tests.support.signing import SNAPSHOTS
+from tests.support.world import Faults, MemoryLedger
 
 from tallystick_infra.clickhouse.grants import GRANTS, ROLES, TABLES, VIEWS, Role
+from tallystick_schemas.fold import Fold, Parameters
+from tallystick_stream_jobs.notary.core import ShardNotary
+from tallystick_stream_jobs.notary.keeping import MINUTE_MS
 from tallystick_stream_jobs.notary.ledger import ClickHouseLedger, Rows
 from tallystick_stream_jobs.notary.rows import entry_row
 from tallystick_stream_jobs.sealer.core import RootLeaf
@@ -296,6 +302,23 @@ def test_the_notary_deletes_what_has_no_entry_and_nothing_else(server: EmbeddedC
     assert owner.query(orphans).result_rows == [(1,)]
     ledger.drop_orphans(0, highest)
     assert owner.query(orphans).result_rows == [(0,)]
+
+
+def test_the_notary_is_told_what_is_kept_of_rejected_records_by_the_minute(server: EmbeddedClickHouse) -> None:
+    """As the ledger in memory tells it; rows that stand twice, or above where it asks, do not count."""
+    shard, minute = 9, 29_000_000 * MINUTE_MS
+    ledgers = (ClickHouseLedger(server.client(role="notary")), MemoryLedger(Faults()))
+    batch = ShardNotary(Fold(Parameters.of(shard, "x/shard/9", (), ())), lambda *_: None, SNAPSHOTS.sign).process(
+        [(offset, minute + offset * MINUTE_MS // 3, b"x" * (offset + 1)) for offset in range(9)]
+    )
+    for ledger in ledgers:
+        for _ in range(2):
+            ledger.insert(Rows(batch.events, batch.rejected, batch.entries, batch.snapshots))
+        assert sorted(ledger.kept(shard, -1)) == []
+        found = Counter[tuple[int, bool]]()
+        for at, signed, size in ledger.kept(shard, 7):
+            found[at, signed] += size
+        assert found == {(29_000_000, False): 1 + 2 + 3, (29_000_001, False): 4 + 5 + 6, (29_000_002, False): 7 + 8}
 
 
 def test_a_client_without_the_certificate_says_nothing(server: EmbeddedClickHouse) -> None:

@@ -31,6 +31,7 @@ from tallystick_schemas.segments import SignedSegment
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_stream_jobs.notary.core import Batch, ShardNotary
+from tallystick_stream_jobs.notary.keeping import MINUTE_MS, SIGNED, Kept
 from tallystick_stream_jobs.notary.ledger import Rows, StoredEntry
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.sealer.core import RootLeaf, SealerState, Signed
@@ -134,12 +135,19 @@ class MemoryLedger:
         found = [row.entry for row in self._of(shard) if parse_entry(row.entry).kind == Kind.GENERATION]
         return found[-1] if found else None
 
+    def kept(self, shard: int, up_to: int) -> list[Kept]:
+        entries = {row.index: parse_entry(row.entry) for row in self._of(shard)}
+        rows = [(entries[index], raw) for at, index, raw in self.refused if at == shard and index <= up_to]
+        return [Kept(entry.append_ms // MINUTE_MS, entry.verdict in SIGNED, len(raw)) for entry, raw in rows]
+
     def drop_orphans(self, shard: int, above: int) -> None:
         self.events = {key: raw for key, raw in self.events.items() if key[0] != shard or key[1] <= above}
+        self.refused = {key: None for key in self.refused if key[0] != shard or key[1] <= above}
 
     def insert(self, rows: Rows) -> None:
         for name, pieces, insert in (
             ("insert events", rows.events, self._events),
+            ("insert rejected", rows.rejected, self._rejected),
             ("insert entries", rows.entries, self._entries),
             ("insert snapshots", rows.snapshots, self._snapshots),
         ):
@@ -151,6 +159,11 @@ class MemoryLedger:
         while read.left:
             shard, index, pos, raw = read.number(4), read.number(8), read.number(2), read.text()
             self.events[shard, index, pos, leaf_hash(raw)] = raw
+
+    def _rejected(self, data: bytes) -> None:
+        read = _Reader(data)
+        while read.left:
+            self.refused[read.number(4), read.number(8), read.text()] = None
 
     def _entries(self, data: bytes) -> None:
         read = _Reader(data)
@@ -288,7 +301,9 @@ class World:
         fold = restore(
             self.ledger, Parameters.of(SHARD, self.log.origin(SHARD), self.log.operator_keys, self.log.sealer_keys), SNAPSHOTS.open
         )
-        self._notary = ShardNotary(fold, self.ledger.accepted_header, SNAPSHOTS.sign)
+        self._notary = ShardNotary(
+            fold, self.ledger.accepted_header, SNAPSHOTS.sign, self.ledger.kept(fold.parameters.shard, fold.state.index)
+        )
         self._position = fold.state.offset + 1
         self._batch: Batch | None = None
 

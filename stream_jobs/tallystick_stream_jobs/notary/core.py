@@ -19,13 +19,12 @@ from tallystick_schemas.topics import verified_partition
 from tallystick_schemas.verdicts import Verdict
 
 from . import rows
+from .keeping import Keeping, Kept
 from .roles import ShardRoles
 from .routing import Outbound
 
 ORDERS = frozenset({"credential.suspend", "credential.resume", "credential.revoke", "incident.close", "incident.update", "access.grant"})
 """What people say that somebody must act on: locks, verdicts about findings, grants."""
-MAX_KEPT_BYTES = 4 * 1024 * 1024
-"""Raw bytes of rejected records that one batch keeps apart; what is over that keeps its entry alone."""
 _LINKS = 50_000
 _PRINCIPALS = 100_000
 SNAPSHOT_EVERY = 1000
@@ -54,12 +53,13 @@ class Batch:
 class ShardNotary:
     """One shard: its fold, and the small memory that tells an honest repeat from two segments under one number."""
 
-    def __init__(self, fold: Fold, look_up: LookUp, sign: Callable[[State], bytes]) -> None:
-        """`sign`: gives the bytes of a snapshot."""
+    def __init__(self, fold: Fold, look_up: LookUp, sign: Callable[[State], bytes], kept: Iterable[Kept] = ()) -> None:
+        """`sign`: gives the bytes of a snapshot. `kept`: which rejected records' bytes were kept up to where the fold stands."""
         self.fold, self._sign = fold, sign
         self.shard = fold.parameters.shard
         self._roles = ShardRoles(fold)
         self._look_up = look_up
+        self.keeping = Keeping(kept)
         self._links: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
         self._partitions: dict[str, int] = {}
         self._went_on: dict[tuple[str, str], int] = {}
@@ -68,7 +68,6 @@ class ShardNotary:
     def process(self, records: Iterable[tuple[int, int, bytes]]) -> Batch:
         """Records as (offset, append time in ms, value), offsets rising. FoldError when they cannot follow."""
         batch = Batch(self.shard, self.fold.state.index + 1)
-        kept = 0
         for offset, append_ms, value in records:
             step = self.fold.fold(value, offset, append_ms)
             batch.entries.append(rows.entry_row(self.shard, step.index, step.raw, step.leaf, step.chain))
@@ -77,8 +76,7 @@ class ShardNotary:
                 self._accepted(batch, step)
             else:
                 self._signal(batch, step)
-                kept += len(value)
-                if step.entry.verdict != Verdict.SEEN and kept <= MAX_KEPT_BYTES:
+                if self.keeping.keeps(append_ms, len(value), step.entry.verdict):
                     batch.rejected.append(rows.rejected_row(self.shard, step.index, value))
         return batch
 

@@ -37,6 +37,7 @@ _INSERT_TIMES = 4
 _MOST_BETWEEN_S = 2.0
 _LOOK_S = 5.0
 """Between two looks whether the store still holds what was inserted. After a failed insert it is looked at as well."""
+_TELL_S = 60.0
 _RECEIPTS = 512
 """In one message, about 300 bytes each."""
 
@@ -71,7 +72,7 @@ class NotaryJob:
         self._pending: list[Pending] = []
         self._much, self._landed = asyncio.Event(), asyncio.Event()
         self._flying = 0
-        self._insert_at = 0.0
+        self._insert_at, self._tell_at = 0.0, 0.0
         self._look_at = time.monotonic() + _LOOK_S
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
@@ -188,7 +189,15 @@ class NotaryJob:
                 raise StoreWentBack(shard, held, index - 1)
 
     async def tick(self, now: float) -> None:
-        """Nothing to do between batches."""
+        """Say now and then what was not kept."""
+        if now >= self._tell_at:
+            self._tell_at = now + _TELL_S
+            for shard, notary in self._shards.running.items():
+                records, size = notary.keeping.take_left_out()
+                if records:
+                    log.warning(
+                        "shard %d: the bytes of %d rejected records (%d bytes) are not kept; their entries are", shard, records, size
+                    )
 
     async def stop(self) -> None:
         log.info("notary stopped at %s", time.strftime("%H:%M:%S"))

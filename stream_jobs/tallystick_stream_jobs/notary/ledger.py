@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from clickhouse_connect.driver.client import Client
 
 from ..errors import LedgerDisagrees
+from .keeping import MINUTE_MS, REMEMBERED, SIGNED, Kept
 from .rows import EVENT_PIECES
 
 
@@ -39,6 +40,7 @@ class Ledger(Protocol):
     def lowest_gap(self, shard: int) -> int | None: ...
     def accepted_header(self, shard: int, agent: str, run: str, n: int) -> bytes | None: ...
     def newest_generation(self, shard: int) -> bytes | None: ...
+    def kept(self, shard: int, up_to: int) -> Sequence[Kept]: ...
     def drop_orphans(self, shard: int, above: int) -> None: ...
     def insert(self, rows: Rows) -> None: ...
 
@@ -47,6 +49,14 @@ _PAGE = 20_000
 INSERT_BYTES = 16 << 20
 """What one insert has at the most: records that wait while the store is away can be half a GiB, and the store takes 64 MiB at once."""
 _COLUMNS = "index, hex(entry), hex(leaf), hex(chain)"
+_KEPT = """
+SELECT minute, signed, sum(size) FROM
+ (SELECT DISTINCT index, length(raw) AS size FROM rejected WHERE shard = {shard:UInt32} AND index <= {up_to:Int64}) AS r
+ INNER JOIN
+ (SELECT DISTINCT index, intDiv(toUnixTimestamp64Milli(append_time), {minute:Int64}) AS minute, has({signed:Array(UInt8)}, verdict) AS signed
+  FROM ledger_entries WHERE shard = {shard:UInt32} AND index <= {up_to:Int64} AND verdict > 2) AS e
+ USING index
+GROUP BY minute, signed ORDER BY minute DESC LIMIT {most:UInt32}"""
 _INSERT = {"async_insert": 0, "insert_deduplicate": 0}
 """Deduplication by token drops rows silently when a token comes with other data; agreeing duplicates are collapsed by the sorting key."""
 
@@ -106,6 +116,11 @@ class ClickHouseLedger:
         """The newest accepted generation entry of the shard."""
         found = self._select("shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1", {"shard": shard})
         return found[0].entry if found else None
+
+    def kept(self, shard: int, up_to: int) -> Sequence[Kept]:
+        """How many bytes of rejected records up to this index are kept of each minute of the newest days."""
+        parameters = {"shard": shard, "up_to": up_to, "minute": MINUTE_MS, "signed": sorted(map(int, SIGNED)), "most": 2 * REMEMBERED}
+        return [Kept(minute, bool(signed), size) for minute, signed, size in self._client.query(_KEPT, parameters=parameters).result_rows]
 
     def drop_orphans(self, shard: int, above: int) -> None:
         """Events whose entry was never written: their records are lost with the topic and come again under other indexes."""

@@ -68,7 +68,7 @@ class Shards:
         if gap is not None and tip is not None:
             log.warning("shard %d: entries are missing from index %d on, below %d; filled again from Kafka", shard, gap, tip.index)
             self._above[shard] = Above(ledger, shard, fold.state.index + 1, tip.index)
-        self.running[shard] = ShardNotary(fold, ledger.accepted_header, self._snapshots.sign)
+        self.running[shard] = ShardNotary(fold, ledger.accepted_header, self._snapshots.sign, ledger.kept(shard, fold.state.index))
         return 0 if made_anew else fold.state.offset + 1
 
     def _check_ends(self, shard: int, offset: int) -> None:

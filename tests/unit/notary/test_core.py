@@ -37,7 +37,8 @@ def insert(ledger: MemoryLedger, batch: Batch) -> None:
 
 
 def notary_on(ledger: MemoryLedger) -> ShardNotary:
-    return ShardNotary(restore(ledger, PARAMETERS, SNAPSHOTS.open), ledger.accepted_header, SNAPSHOTS.sign)
+    fold = restore(ledger, PARAMETERS, SNAPSHOTS.open)
+    return ShardNotary(fold, ledger.accepted_header, SNAPSHOTS.sign, ledger.kept(0, fold.state.index))
 
 
 def restored(ledger: MemoryLedger, snapshots: Snapshots = SNAPSHOTS) -> State:
@@ -74,6 +75,7 @@ def test_any_cutting_and_any_restart_give_the_same_rows(cuts: set[int], restart:
     ledger, batches = read(sorted(cuts), restart=restart)
     assert ledger.stored == WHOLE.stored
     assert ledger.events == WHOLE.events
+    assert ledger.refused == WHOLE.refused
     assert [receipt for batch in batches for receipt in batch.receipts] == [
         receipt for batch in WHOLE_BATCHES for receipt in batch.receipts
     ]

@@ -9,8 +9,10 @@ import pytest
 from tests.support.signing import SNAPSHOTS, Speaker
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
+from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.notary import job as module
 from tallystick_stream_jobs.notary.job import MAX_FLYING, MAX_INSERT_EVENTS, NotaryJob, Pending
+from tallystick_stream_jobs.notary.keeping import PER_MINUTE, Keeping
 from tallystick_stream_jobs.notary.ledger import Rows
 from tallystick_stream_jobs.shell import Message
 
@@ -102,3 +104,16 @@ def test_the_fold_waits_for_the_store_only_when_too_much_is_in_flight(monkeypatc
 
     asyncio.run(play())
     assert len(inserts.at) == 1
+
+
+def test_what_was_not_kept_is_said_once_a_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    job, _ = make(monkeypatch, 0.2)
+    shard: Any = SimpleNamespace(keeping=Keeping())
+    job._shards[0] = shard
+    for now in (100.0, 110.0, 161.0, 230.0):
+        if now < 161.0:
+            shard.keeping.keeps(0, PER_MINUTE + 1, Verdict.MALFORMED)
+        asyncio.run(job.tick(now))
+    assert [line for line in caplog.messages if "are not kept" in line] == [
+        f"shard 0: the bytes of 1 rejected records ({PER_MINUTE + 1} bytes) are not kept; their entries are",
+    ] * 2
