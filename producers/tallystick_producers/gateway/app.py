@@ -135,7 +135,7 @@ class Gateway:
         _check_roles(listing, route, token)
         check_revision(route, listing)
         if route.door in ("files", "resolve") and path in listing.manifest.files:
-            await self._files.serve(exchange, request, listing, path, lambda: self._still_refusal(listing, token))
+            await self._files.serve(exchange, request, listing, path, lambda: self._still_refusal(listing, route, token))
             return
         body, headers = await self._listing(route, exchange, listing, path)
         await request.allow(POLICIES, counts=False)
@@ -153,7 +153,7 @@ class Gateway:
         request.known = True
         return record
 
-    def _still_refusal(self, listing: Listing, shown: TokenRecord) -> Refusal | None:
+    def _still_refusal(self, listing: Listing, route: Route, shown: TokenRecord) -> Refusal | None:
         """Why a download under way may not go on: by the token file and the locks of now."""
         token = self._tokens.newest().standing(shown)
         if token is None:
@@ -161,7 +161,7 @@ class Gateway:
         if token.expired(self._clock().wall):
             return _expired()
         try:
-            _check_roles(listing, token)
+            _check_roles(listing, route, token)
         except Refusal as refusal:
             return refusal
         return self._lock_refusal(token)
