@@ -170,6 +170,8 @@ def test_a_recorder_opens_and_closes_without_kafka(tmp_path):
         {"attrs": {"a": "\0"}},
         {"attrs": {"a": "\ud800"}},
         {"time": "2026-13-01T00:00:00.000000Z"},
+        {"time": "2026-02-31T00:00:00.000000Z"},
+        {"time": "1899-12-31T00:00:00.000000Z"},
         {"why": {"deep": [[[[[[[[[1]]]]]]]]]}},
         {"actor": None},
     ],
