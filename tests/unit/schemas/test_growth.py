@@ -1,6 +1,7 @@
 """What a stranger sends costs time that grows with its size and not with the square of it: eight times the bytes, and the work is measured."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.support.growth import QUADRATIC, growth
@@ -16,6 +17,8 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "brackets beside brackets": lambda n: b"[" + b"[]," * (n // 3) + b"1]",
     "a long number": lambda n: b'{"a":' + b"1" * n + b"}",
     "a long fraction": lambda n: b'{"a":1.' + b"1" * n + b"}",
+    "many fractions": lambda n: b"[" + b"1.5e300," * (n // 8) + b"1]",
+    "a fraction with as long an exponent": lambda n: b'{"a":' + b"1" * n + b"e-%d" % n + b"}",
     "a long exponent": lambda n: b'{"a":1e' + b"9" * n + b"}",
     "one key again and again": lambda n: b"{" + b'"a":1,' * (n // 6) + b'"a":1}',
     "many keys": lambda n: b"{" + b",".join(b'"%d":1' % key for key in range(n // 9)) + b"}",
@@ -25,6 +28,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 SMALL = 16 << 10
 
 
+@pytest.mark.parametrize("bounded", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_checking_json_costs_what_its_size_says(shape: str) -> None:
-    assert growth(check_json, SHAPES[shape], SMALL) < QUADRATIC / 2
+def test_checking_json_costs_what_its_size_says(shape: str, bounded: bool) -> None:
+    assert growth(partial(check_json, bounded=bounded), SHAPES[shape], SMALL) < QUADRATIC / 2
