@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
+from tallystick_schemas.checkpoints import open_checkpoint, parse_checkpoint, verifiers_of
 from tallystick_schemas.errors import ParseError, VerificationError
 from tallystick_schemas.notes import MAX_NOTE_BYTES, parse_note
 from tallystick_schemas.settings import LogSettings
@@ -29,9 +29,13 @@ def open_kept(path: Path, raw: bytes, log: LogSettings) -> Kept:
         origin = parse_note(raw).text.split("\n", 1)[0]
         if origin not in {log.root_origin, *map(log.origin, range(log.shards))}:
             raise UnusableNote(path, f"it is of {origin[:200]!r}, which is no log of the deployment {log.deployment!r}")
-        return Kept(str(path), open_checkpoint(raw, verifiers_of(log, origin), origin))
+        return Kept(str(path), open_checkpoint(raw, verifiers_of(log, origin, _root_size(raw) if origin == log.root_origin else 0), origin))
     except (ParseError, VerificationError) as error:
         raise UnusableNote(path, str(error)) from error
+
+
+def _root_size(raw: bytes) -> int:
+    return parse_checkpoint(parse_note(raw).text).size
 
 
 def kept_to_extend(path: Path, log: LogSettings) -> tuple[bytes | None, list[Kept]]:

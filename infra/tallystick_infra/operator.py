@@ -1,7 +1,7 @@
 """The operator's acts on the log: records signed with the operator key, sent, and waited for until the notary's receipt."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,7 +56,11 @@ class Operator:
 
     @property
     def key(self) -> str:
-        return key_id(self.private_key.public_key().public_bytes_raw())
+        return key_id(self.public)
+
+    @property
+    def public(self) -> bytes:
+        return self.private_key.public_key().public_bytes_raw()
 
     def enrol(self, agent: str, public_key: bytes, owner: str, now: float) -> bytes:
         """From where it lands in the log, `public_key` speaks for `agent`."""
@@ -113,6 +117,21 @@ class RecordSender:
     def send(self, agent: str, record: bytes) -> None:
         self._producer.send(EVENTS, key=agent.encode(), value=record).get(timeout=30)
 
+    def send_to(self, shard: int, record: bytes) -> None:
+        """To one shard, whatever its key would choose."""
+        self._producer.send(EVENTS, value=record, partition=shard).get(timeout=30)
+
+    def wait_everywhere(self, record: bytes, shards: int, timeout_s: float) -> list[Receipt]:
+        """The receipt of one record in each shard, as `wait`."""
+        run, found = digest(record).hex()[:32], dict[int, Receipt]()
+        deadline = time.monotonic() + timeout_s
+        while len(found) < shards:
+            if time.monotonic() > deadline:
+                raise OrderUnanswered(shards - len(found), timeout_s)
+            found |= {receipt.shard: receipt for receipt in self._receipts() if receipt.run == run}
+        _check_accepted(found.values())
+        return [found[shard] for shard in range(shards)]
+
     def wait(self, records: list[bytes], timeout_s: float) -> list[Receipt]:
         """The receipt of each record, in their order; OrderUnanswered after `timeout_s`, OrderRefused for a verdict that is no acceptance."""
         wanted = {digest(record).hex()[:32]: None for record in records}
@@ -122,9 +141,7 @@ class RecordSender:
             if time.monotonic() > deadline:
                 raise OrderUnanswered(len(wanted) - len(found), timeout_s)
             found |= {receipt.run: receipt for receipt in self._receipts() if receipt.run in wanted}
-        for receipt in found.values():
-            if receipt.verdict > Verdict.SEEN:
-                raise OrderRefused(Verdict(receipt.verdict).label)
+        _check_accepted(found.values())
         return [found[run] for run in wanted]
 
     def _receipts(self) -> Iterator[Receipt]:
@@ -141,6 +158,12 @@ class RecordSender:
     def close(self) -> None:
         self._consumer.close()
         self._producer.close(timeout=5)
+
+
+def _check_accepted(receipts: Iterable[Receipt]) -> None:
+    for receipt in receipts:
+        if receipt.verdict > Verdict.SEEN:
+            raise OrderRefused(Verdict(receipt.verdict).label)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from kafka.partitioner import murmur2
 
-from tallystick_schemas.checkpoints import verifiers_of
 from tallystick_schemas.errors import ParseError, VerificationError
 from tallystick_schemas.headers import Seen
 from tallystick_schemas.receipts import Receipt
@@ -238,7 +237,7 @@ class Sending:
         if origin != log_settings.root_origin:
             return
         try:
-            seen = vouch(note, verifiers_of(log_settings, origin), origin)
+            seen = vouch(note, log_settings)
         except (ParseError, VerificationError) as error:
             log.warning("a root checkpoint that does not verify: %s", error)
             return

@@ -8,7 +8,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .encoding import from_base64, to_base64
-from .errors import ParseError, VerificationError
+from .errors import ParseError, SettingsError, VerificationError
+from .keys import key_id
 from .merkle import HASH_BYTES
 from .notes import Verifier, open_note, sign_note
 from .settings import LogSettings
@@ -59,9 +60,23 @@ def open_checkpoint(note: bytes, verifiers: Sequence[Verifier], origin: str) -> 
     return checkpoint
 
 
-def verifiers_of(log: LogSettings, origin: str) -> tuple[Verifier, ...]:
-    """The sealer keys that a deployment pins, under the name that they sign this log with."""
-    return tuple(Verifier(origin, public) for public in log.sealer_keys)
+def verifiers_of(log: LogSettings, origin: str, size: int = 0) -> tuple[Verifier, ...]:
+    """The sealer keys that a deployment pins, under the name that they sign this log with: those that are believed for a root log of `size` leaves."""
+    ends = sealer_ends(log)
+    return tuple(Verifier(origin, public) for public in log.sealer_keys if ends.get(key_id(public), size) >= size)
+
+
+def sealer_ends(log: LogSettings) -> dict[str, int]:
+    """Key id -> size of the last root checkpoint that this sealer's key is believed for. SettingsError names an entry that says something else."""
+    found = {}
+    for text in log.sealer_ends:
+        key, _, size = text.partition(" ")
+        if not _SIZE.fullmatch(size) or key not in map(key_id, log.sealer_keys):
+            raise SettingsError(
+                [f"[log] sealer_ends has {text!r}: it must be the id of a key in sealer_keys, a space, and a number of leaves"]
+            )
+        found[key] = int(size)
+    return found
 
 
 _decoder: Final = msgspec.json.Decoder(Topology)

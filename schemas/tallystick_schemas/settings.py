@@ -87,6 +87,8 @@ class LogSettings:
     shards: int = 4
     operator_keys: tuple[bytes, ...] = ()
     sealer_keys: tuple[bytes, ...] = ()
+    sealer_ends: tuple[str, ...] = ()
+    """`<key id> <size>`: a sealer's key, and the size of the last root checkpoint that it is believed for. Of others there is no end."""
     seal_interval_s: float = 2.0
     command_agents: tuple[str, ...] = ("console", "cli")
     """Agents whose closing of a finding counts. Whose orders count is a matter of the role `commander`."""

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from .checkpoints import Checkpoint, checkpoint_text, open_checkpoint
+from .checkpoints import Checkpoint, checkpoint_text, open_checkpoint, parse_checkpoint, verifiers_of
 from .errors import ParseError, VerificationError
 from .headers import Seen
-from .notes import Verifier, join_note, signature_by
+from .notes import Verifier, join_note, parse_note, signature_by
+from .settings import LogSettings
 
 
 class SeenRoot(NamedTuple):
@@ -24,8 +25,10 @@ class SeenRoot(NamedTuple):
         return cls(seen.size, seen.root, seen.signature or "")
 
 
-def vouch(note: bytes, verifiers: Sequence[Verifier], origin: str) -> Seen:
-    """What an agent says after it verified `note`; ParseError or VerificationError when it does not hold."""
+def vouch(note: bytes, log: LogSettings) -> Seen:
+    """What an agent says after it verified the root checkpoint in `note`; ParseError or VerificationError when it does not hold."""
+    origin = log.root_origin
+    verifiers = verifiers_of(log, origin, parse_checkpoint(parse_note(note).text).size)
     checkpoint = open_checkpoint(note, verifiers, origin)
     return Seen(checkpoint.size, checkpoint.root.hex(), msgspec.Raw(msgspec.json.encode(signature_by(note, verifiers))))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.support.history import Agent, History, HistoryBuilder, private_key, rewrite_tail
 
-from tallystick_schemas.checkpoints import Checkpoint, parse_checkpoint, sign_checkpoint, verifiers_of
+from tallystick_schemas.checkpoints import Checkpoint, parse_checkpoint, sign_checkpoint
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.fold import Fold, Parameters, Step
 from tallystick_schemas.headers import Kind, Seen
@@ -41,8 +41,7 @@ class World:
             self.segment(agent)
         self.builder.seal()
         log = self.builder.history.log
-        origin, _, _, note = self.builder.history.checkpoints[-1]
-        self.seen = vouch(note, verifiers_of(log, origin), origin)
+        self.seen = vouch(self.builder.history.checkpoints[-1][3], log)
 
     def attacked(self, change: Callable[[History], None]) -> History:
         """The history becomes what `change` makes of it, and whoever did it goes on from there; agents know nothing of it."""

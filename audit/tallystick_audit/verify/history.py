@@ -1,7 +1,7 @@
 """`verify_history`: the entry point. Reads what is sealed, spreads the work, and puts the verdicts together."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Final
@@ -134,7 +134,7 @@ class Verification:
             reason = f"table {row.table} has rows of shard {row.shard}, which this deployment does not have"
             findings.fail(6 if row.table == "events" else 3, row.shard, row.index, reason)
         self._check_fresh(sealed, by_shard, findings)
-        seen = AgentsSeen() if sealed.stranger else self._check_seen(sealed, by_shard.values())
+        seen = AgentsSeen() if sealed.stranger else self._check_seen(sealed, by_shard)
         failures = sorted(findings.kept, key=_place)
         return Report(
             integrity=findings.outcome(Aspect.INTEGRITY),
@@ -162,17 +162,17 @@ class Verification:
             rules=tuple(result.rules or RulesInForce(shard, 1) for shard, result in sorted(by_shard.items())),
         )
 
-    def _check_seen(self, sealed: SealedHistory, shards: Iterable[ShardResult]) -> AgentsSeen:
+    def _check_seen(self, sealed: SealedHistory, shards: Mapping[int, ShardResult]) -> AgentsSeen:
         """Step 10. The sealer's leaves are in the store before any agent is shown them: those that an agent saw since this began are there by now."""
         book, leaves = SeenBook(), sealed.hashes
-        book.merge(result.seen for result in shards)
+        book.merge(result.seen for result in shards.values())
         for shard in range(self._log.shards):
             for block in self._source.entries(shard, sealed.sealed(shard), _ABOVE):
                 book.take_above(shard, block)
         if book.size > len(leaves):
             # What was judged stays what was judged, whatever the store says now.
             leaves = [*leaves, *leaf_hashes_of(self._source.root_leaves())[len(leaves) :]]
-        return check_seen(book, leaves, self._log, self._findings)
+        return check_seen(book, leaves, self._log, {shard: result.retired for shard, result in shards.items()}, self._findings)
 
     def _check_operator(self, shards: dict[int, ShardResult], findings: Findings) -> str:
         """Records of operators that are not pinned: a failure each; one, and its sentence, when no pinned operator signed anything."""

@@ -7,7 +7,7 @@ integrity fails. What names a key proves nothing; it helps only to find the typi
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
+from tallystick_schemas.checkpoints import open_checkpoint, sealer_ends, verifiers_of
 from tallystick_schemas.errors import ParseError, SettingsError, VerificationError
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.notes import Note, Verifier, parse_note
@@ -34,6 +34,7 @@ def check_pinned(log: LogSettings) -> None:
     ]
     if mistakes:
         raise SettingsError(mistakes)
+    sealer_ends(log)
 
 
 def stranger_sealer(log: LogSettings, rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf]) -> str | None:

@@ -4,7 +4,7 @@ A `seen` with the sealer's signature proves itself: one that does not fit was si
 the agent's word alone, which is told and fails nothing: else any agent could fail every verification for good.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -12,7 +12,9 @@ from tallystick_schemas.checkpoints import verifiers_of
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
+from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import Frontier
+from tallystick_schemas.notes import Verifier
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.vouching import SeenRoot, is_signed
 
@@ -72,10 +74,16 @@ def _segments(rows: Iterable[StoredEntry]) -> Iterator[tuple[int, SegmentHeader]
             continue  # once it is sealed, steps 3 and 5 tell
 
 
-def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, findings: Findings) -> AgentsSeen:
-    """Each against the root over as many of today's `leaves` (hashes, from leaf 0 on): what fits, and what nobody signed and does not."""
-    tree, verifiers = Frontier(), verifiers_of(log, log.root_origin)
-    fit, unfit = 0, dict[str, UnfitSeen]()
+Retired = Mapping[int, Mapping[str, int]]
+"""By shard: key id -> index of the entry that retired the key there."""
+
+
+def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, retired: Retired, findings: Findings) -> AgentsSeen:
+    """Each against the root over as many of today's `leaves` (hashes, from leaf 0 on): what fits, and what nobody signed and does not.
+
+    A sealer's key that was retired before the segment counts no longer: whoever stole it could fail every history from then on.
+    """
+    tree, fit, unfit = Frontier(), 0, dict[str, UnfitSeen]()
     for seen, first in sorted(book.said.items()):
         today = ""
         if seen.size <= len(leaves):
@@ -83,13 +91,17 @@ def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, findin
             today = tree.root.hex()
         if today == seen.root:
             fit += 1
-        elif is_signed(seen, verifiers, log.root_origin):
+        elif is_signed(seen, _verifiers(log, seen, first, retired.get(first.shard, {})), log.root_origin):
             findings.fail(STEP, first.shard, first.place, _sentence(seen, first, today, len(leaves)))
         else:
             one = UnfitSeen(first.agent, first.shard, first.place, seen.size, seen.root, today)
             known = unfit.setdefault(first.agent, one)
             unfit[first.agent] = replace(known, count=known.count + (known is not one))
     return AgentsSeen(fit, tuple(unfit[agent] for agent in sorted(unfit)))
+
+
+def _verifiers(log: LogSettings, seen: SeenRoot, first: FirstSaid, ends: Mapping[str, int]) -> list[Verifier]:
+    return [one for one in verifiers_of(log, log.root_origin, seen.size) if ends.get(key_id(one.public), first.place) >= first.place]
 
 
 def _sentence(seen: SeenRoot, first: FirstSaid, today: str, leaves: int) -> str:

@@ -13,10 +13,14 @@ from .source import StoredCheckpoint
 STEP = 1
 
 
-def open_stored(log: LogSettings, row: StoredCheckpoint) -> Checkpoint:
-    """The checkpoint that was signed; VerificationError when its note does not hold or the columns beside it say something else."""
+def open_stored(log: LogSettings, row: StoredCheckpoint, leaves: int = 0) -> Checkpoint:
+    """The checkpoint that was signed; VerificationError when its note does not hold or the columns beside it say something else.
+
+    `leaves`: of the root log, when a shard's checkpoint was signed; a key that ended before is not believed. A root checkpoint's size says it itself.
+    """
     try:
-        checkpoint = open_checkpoint(row.note, verifiers_of(log, row.origin), row.origin)
+        verifiers = verifiers_of(log, row.origin, row.size if row.origin == log.root_origin else leaves)
+        checkpoint = open_checkpoint(row.note, verifiers, row.origin)
     except ParseError as error:
         raise VerificationError(str(error)) from error
     if (checkpoint.size, checkpoint.root) != (row.size, row.root):

@@ -60,7 +60,7 @@ class _RootLog:
             if data.startswith(TOPOLOGY_PREFIX):
                 self._topology(index, data)
             else:
-                self._note(data)
+                self._note(index, data)
         except (ParseError, VerificationError) as error:
             reason = error.reason if isinstance(error, VerificationError) else str(error)
             self.findings.fail(STEP, self.shard_of(data), index, f"leaf {index} of the root log: {reason}")
@@ -74,14 +74,14 @@ class _RootLog:
         if self.topologies == 1 and index != 0:
             raise VerificationError("the first topology record is not the first leaf")
 
-    def _note(self, data: bytes) -> None:
+    def _note(self, index: int, data: bytes) -> None:
         if not self.topologies:
             raise VerificationError("a checkpoint stands before the topology record")
         shard = self.shard_of(data)
         if shard is None:
             raise VerificationError("it is a checkpoint of no shard of this deployment")
         claimed = parse_checkpoint(parse_note(data).text)
-        checkpoint = open_stored(self.log, StoredCheckpoint(self.log.origin(shard), claimed.size, claimed.root, data))
+        checkpoint = open_stored(self.log, StoredCheckpoint(self.log.origin(shard), claimed.size, claimed.root, data), index + 1)
         known = self.notes.setdefault(shard, [])
         if known and checkpoint.size <= known[-1].size:
             raise VerificationError(f"the shard's checkpoint of {checkpoint.size} entries follows one of {known[-1].size}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
-from tallystick_schemas.directives import BOUNDED_LEVEL, RULES, level_of
+from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, RULES, level_of
 from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.fold import Parameters
@@ -78,6 +78,8 @@ class ShardResult:
     knows_operator: bool = False
     stranger: Stranger | None = None
     seen: SeenBook = field(default_factory=SeenBook)
+    retired: dict[str, int] = field(default_factory=dict)
+    """Key id of an operator or a sealer -> index of the entry that retired it here."""
     whole: bool = True
     """Whether the fold judged every entry: behind the place where it stopped, what is missing cannot be told."""
 
@@ -164,6 +166,8 @@ class _ShardSteps:
                 result.hidden[header.root] = header.count
         elif isinstance(header, Directive) and verdict.accepted:
             result.directives += 1
+            if header.about == RETIRE and result.rules is not None and result.rules.level >= RETIRING:
+                result.retired.setdefault(header.subject, step.index)
             level = level_of(header) if header.about == RULES else None
             if level is not None and (result.rules is None or result.rules.level != level):
                 result.rules = RulesInForce(result.shard, level, step.index, wire_time(entry.append_ms / 1000))

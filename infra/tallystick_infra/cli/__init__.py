@@ -27,6 +27,7 @@ _COMMANDS = {
     "audit": ("audit", "audit", "Verify the history without trusting us."),
     "collect": ("collect", "collect", "Record events from log files, each line exactly once."),
     "agent": ("agent_roles", "agent", "Keys of agents, and what each may say: enrol, list, scope, rotate, revoke."),
+    "keys": ("keys", "keys", "Keys of operators and sealers: list, next, retire."),
     "token": ("tokens", "token", "Bearer tokens of the gateway."),
     "gateway": ("processes", "gateway", "The door to a folder of artifacts."),
     "console": ("processes", "console", "The incident console, and its sign-in links."),

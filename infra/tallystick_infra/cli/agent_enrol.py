@@ -134,7 +134,8 @@ def _pinned(deployment: Deployment) -> dict[str, Any]:
     """What an agent elsewhere must be told of `[log]`, keys as hex."""
     log = deployment.log()
     keys = {"operator_keys": log.operator_keys, "sealer_keys": log.sealer_keys}
-    return {"deployment": log.deployment, "shards": log.shards} | {name: [one.hex() for one in raw] for name, raw in keys.items()}
+    ends = {"sealer_ends": list(log.sealer_ends)} if log.sealer_ends else {}
+    return {"deployment": log.deployment, "shards": log.shards} | {name: [one.hex() for one in raw] for name, raw in keys.items()} | ends
 
 
 def _kafka_user(deployment: Deployment, name: str) -> tuple[str | None, str | None]:

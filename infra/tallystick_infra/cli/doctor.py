@@ -233,12 +233,15 @@ def _shown(deployment: Deployment) -> list[Check]:
     from tallystick_stream_jobs.responder.history import asking
     from tallystick_stream_jobs.responder.shown_roots import BEFORE_S, contradicts, read_roots, read_shown
 
+    from ..enrolment import read_directives
+
     log = deployment.log()
     with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
         said = read_shown(asking(client), log.shards, {}, time.time() - BEFORE_S).said
         sizes = sorted({one.seen.size for one in said})
         roots = read_roots(asking(client), log.root_origin, sizes) if sizes else set()
-    if wrong := [one for one in said if contradicts(one.seen, roots, log)]:
+        keyring = read_directives(client, log).keyring
+    if wrong := [one for one in said if contradicts(one.seen, roots, log, keyring)]:
         first = f"{wrong[0].agent} was shown one of {counted(wrong[0].seen.size, 'leaf', 'leaves')} (shard {wrong[0].shard}, index {wrong[0].place})"
         seen = f"the store lacks {counted(len(wrong), 'root checkpoint')} that the sealer's key signed for agents: {first}"
         mend = "`tallystick audit verify` tells whether the store was set back, or somebody else has the sealer's key"

@@ -77,7 +77,7 @@ class Responder:
         keyring = own.topic.opener.keyring
         self._proving = Proving(self._sources, keyring)
         missed = Missed(self._sources, keyring, self._known, time.time())
-        shown = ShownRoots(self._sources, self._settings.log, time.time())
+        shown = ShownRoots(self._sources, self._settings.log, keyring, time.time())
         self._watching = Watching(own, self._sources, self._proving.confirming, missed, shown)
         self._sources.warm()
         self._own = own

@@ -12,6 +12,8 @@ from tallystick_schemas.checkpoints import verifiers_of
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.evidence import Ask
 from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.vouching import SeenRoot, is_signed
 
@@ -86,17 +88,18 @@ def _said(shard: int, index: int, header: str | bytes) -> Said | None:
     return Said(SeenRoot.of(parsed.seen), shard, index, parsed.agent)
 
 
-def contradicts(seen: SeenRoot, roots: set[tuple[int, str]], log_settings: LogSettings) -> bool:
-    """Whether a pinned sealer key signed what `seen` says, and no stored root checkpoint says it."""
+def contradicts(seen: SeenRoot, roots: set[tuple[int, str]], log_settings: LogSettings, keyring: Keyring) -> bool:
+    """Whether a pinned sealer key that is not retired signed what `seen` says, and no stored root checkpoint says it."""
     origin = log_settings.root_origin
-    return (seen.size, seen.root) not in roots and is_signed(seen, verifiers_of(log_settings, origin), origin)
+    verifiers = [one for one in verifiers_of(log_settings, origin, seen.size) if not keyring.retired(key_id(one.public))]
+    return (seen.size, seen.root) not in roots and is_signed(seen, verifiers, origin)
 
 
 class ShownRoots:
     """Of one owner, which began at `now`. Notes without the sealer's signature are an agent's word: they alarm nobody."""
 
-    def __init__(self, source: ShownSource, log_settings: LogSettings, now: float) -> None:
-        self._source, self._log = source, log_settings
+    def __init__(self, source: ShownSource, log_settings: LogSettings, keyring: Keyring, now: float) -> None:
+        self._source, self._log, self._keyring = source, log_settings, keyring
         self._since = now - BEFORE_S
         self._marks: dict[int, int] = {}
         self._waiting: dict[SeenRoot, tuple[float, Said]] = {}
@@ -110,7 +113,7 @@ class ShownRoots:
                 self._waiting.setdefault(one.seen, (now, one))
         roots = self._source.roots(sorted({seen.size for seen in self._waiting})) if self._waiting else set()
         self._marks |= shown.marks
-        self._waiting = {seen: kept for seen, kept in self._waiting.items() if contradicts(seen, roots, self._log)}
+        self._waiting = {seen: kept for seen, kept in self._waiting.items() if contradicts(seen, roots, self._log, self._keyring)}
         late = [said for first, said in self._waiting.values() if now - first >= GRACE_S]
         for said in late:
             del self._waiting[said.seen]

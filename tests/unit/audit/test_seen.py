@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from tests.support.history import History, private_key
 from tests.support.history_source import MemorySource
+from tests.support.rotating import KEY, by, rotating, said
 from tests.support.seeing import ATTACKS, World, rewrite_a_shard, seeing
 
 from tallystick_audit.verify import Report
@@ -13,6 +14,7 @@ from tallystick_infra.cli.audit_view import show_report
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.headers import Seen
 from tallystick_schemas.notes import Verifier, signature_by
+from tallystick_schemas.vouching import vouch
 
 
 def judged(world: World) -> Report:
@@ -125,3 +127,33 @@ def test_what_agents_were_shown_while_it_ran_is_looked_up_again() -> None:
     report = verify_source(Growing(history, 3), history.log, history.now)
     assert (report.integrity, report.root_size, report.failures) == ("pass", 3, ())
     assert report.seen.fit == 2
+
+
+def test_what_a_thief_shows_with_a_retired_key_is_an_agents_word_alone() -> None:
+    """Else whoever has the stolen key and one agent could fail this history for ever."""
+    builder = rotating(2)
+    agent = builder.enrol("gw-1", 1)
+    world = World(builder, [agent])
+    world.round()
+    forged = sign_checkpoint(Checkpoint("test/root", 3, b"\1" * 32), private_key("sealer"))
+    lie = vouch(forged, builder.history.log)
+    by(builder, sealer="sealer-2")
+    for shard in range(2):
+        builder.record(shard, said("operator", "retire", KEY["sealer"]))
+    world.segment(agent, lie)
+    world.round()
+    report = judged(world)
+    assert (report.failures, [one.agent for one in report.seen.unfit]) == ((), ["gw-1"])
+
+
+def test_what_the_key_signed_before_its_end_is_still_evidence() -> None:
+    builder = rotating(2)
+    agent = builder.enrol("gw-1", 1)
+    world = World(builder, [agent])
+    forged = sign_checkpoint(Checkpoint("test/root", 3, b"\1" * 32), private_key("sealer"))
+    world.segment(agent, vouch(forged, builder.history.log))
+    by(builder, sealer="sealer-2")
+    for shard in range(2):
+        builder.record(shard, said("operator", "retire", KEY["sealer"]))
+    world.round()
+    assert [one.step for one in judged(world).failures] == [10]

@@ -1,15 +1,18 @@
 """Finding R08: agents were shown a root checkpoint with the sealer's signature, and the store does not have it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from tests.support.owning import SETTINGS, Site
-from tests.support.signing import key_of
+from tests.support.owning import SEALER, SETTINGS, Site
+from tests.support.signing import OPERATOR, OPERATORS, key_of
 from tests.unit.responder.test_owning import owner, tick
 
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
-from tallystick_schemas.messages import Finding
-from tallystick_schemas.notes import Verifier
+from tallystick_schemas.headers import Directive
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.messages import RETIRE_KEY, Finding
+from tallystick_schemas.signing import sign_record
 from tallystick_schemas.vouching import SeenRoot, vouch
 from tallystick_stream_jobs.responder.job import Responder
 from tallystick_stream_jobs.responder.shown_roots import GRACE_S, Said
@@ -17,10 +20,19 @@ from tallystick_stream_jobs.responder.shown_roots import GRACE_S, Said
 ORIGIN = SETTINGS.log.root_origin
 
 
+SEALER_ID = key_id(SEALER)
+
+
+def retirement(key: str) -> bytes:
+    return sign_record(Directive(1, key_id(OPERATORS[0]), "2026-11-23T04:00:00.000000Z", "retire", key, 0, {}), OPERATOR)
+
+
 def said(size: int, root: bytes, key: str = "sealer", index: int = 5) -> Said:
     private = key_of(key)
     note = sign_checkpoint(Checkpoint(ORIGIN, size, root * 32), private)
-    return Said(SeenRoot.of(vouch(note, [Verifier(ORIGIN, private.public_key().public_bytes_raw())], ORIGIN)), 0, index, "trainer")
+    return Said(
+        SeenRoot.of(vouch(note, replace(SETTINGS.log, sealer_keys=(private.public_key().public_bytes_raw(),)))), 0, index, "trainer"
+    )
 
 
 @pytest.fixture
@@ -70,6 +82,14 @@ def test_what_the_store_has_alarms_nobody(site: Site) -> None:
 def test_an_agents_word_alone_alarms_nobody(site: Site) -> None:
     made = began(site)
     site.shown = [said(7, b"\1", key="mallory"), Said(SeenRoot(7, "01" * 32, ""), 0, 6, "trainer")]
+    look(made, site, GRACE_S * 2)
+    assert found(site) == []
+
+
+def test_a_retired_sealers_note_alarms_nobody(site: Site) -> None:
+    site.locks.append((RETIRE_KEY + SEALER_ID.encode(), retirement(SEALER_ID)))
+    made = began(site)
+    site.shown = [said(7, b"\1")]
     look(made, site, GRACE_S * 2)
     assert found(site) == []
 

@@ -20,7 +20,7 @@ NOTE = sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("sealer"
 
 
 def test_what_an_agent_vouches_for_is_the_note_that_it_was_shown() -> None:
-    seen = vouch(NOTE, VERIFIERS, ORIGIN)
+    seen = vouch(NOTE, LOG)
     assert (seen.size, seen.root) == (7, "0f" * 32)
     assert note_of(SeenRoot.of(seen), ORIGIN) == NOTE
     assert is_signed(SeenRoot.of(seen), VERIFIERS, ORIGIN)
@@ -30,7 +30,7 @@ def test_a_second_signature_changes_nothing() -> None:
     """A witness's line stands first."""
     witness = sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("witness")).split(b"\n\n")[1]
     head, own = NOTE.split(b"\n\n")
-    assert note_of(SeenRoot.of(vouch(head + b"\n\n" + witness + own, VERIFIERS, ORIGIN)), ORIGIN) == NOTE
+    assert note_of(SeenRoot.of(vouch(head + b"\n\n" + witness + own, LOG)), ORIGIN) == NOTE
 
 
 def test_a_note_without_a_trusted_line_has_no_signature() -> None:
@@ -40,7 +40,7 @@ def test_a_note_without_a_trusted_line_has_no_signature() -> None:
 
 @pytest.mark.parametrize("name", ["size", "root", "origin", "key", "flipped", "none"])
 def test_what_the_sealer_did_not_sign_is_not_signed(name: str) -> None:
-    good = vouch(NOTE, VERIFIERS, ORIGIN)
+    good = vouch(NOTE, LOG)
     text = good.signature
     assert text is not None
     flipped = msgspec.Raw(b'"%s"' % text.replace(text[20], "A" if text[20] != "A" else "B").encode())
@@ -56,7 +56,7 @@ def test_what_the_sealer_did_not_sign_is_not_signed(name: str) -> None:
 
 def test_a_note_of_another_key_is_vouched_for_by_nobody() -> None:
     with pytest.raises(VerificationError):
-        vouch(sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("other")), VERIFIERS, ORIGIN)
+        vouch(sign_checkpoint(Checkpoint(ORIGIN, 7, b"\x0f" * 32), private_key("other")), LOG)
 
 
 ANYTHING = [
@@ -94,7 +94,7 @@ def test_a_signature_stands_in_a_header_as_it_was_written() -> None:
     """Else each one would cost the slow search for what two parsers read differently."""
     builder = HistoryBuilder(1)
     agent = builder.enrol("gw", 0)
-    record = parse_record(agent.signer.sign(builder.events(1), "2026-11-23T04:00:00.000000Z", vouch(NOTE, VERIFIERS, ORIGIN)).record)
+    record = parse_record(agent.signer.sign(builder.events(1), "2026-11-23T04:00:00.000000Z", vouch(NOTE, LOG)).record)
     header = parse_header(Kind.SEGMENT, record.header_raw)
     assert isinstance(header, SegmentHeader)
     assert header.seen is not None
