@@ -17,11 +17,13 @@ from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import TokenBook, token_record
 from tallystick_producers.sending import Sending
 from tallystick_schemas import judge
-from tallystick_schemas.checkpoints import Checkpoint, parse_checkpoint
+from tallystick_schemas.checkpoints import parse_checkpoint
 from tallystick_schemas.envelope import Claim, Signer, parse_claim
 from tallystick_schemas.errors import ParseError
+from tallystick_schemas.headers import Seen
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.notes import parse_note
+from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.state import Agent, Key, State
 from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.notary import restore
@@ -63,16 +65,17 @@ def _never(verdict: Verdict) -> Callable[[Callable[..., Any]], Callable[..., Any
     return change
 
 
-def _unverified(note: bytes, *_: Any) -> Checkpoint:
-    return parse_checkpoint(parse_note(note).text)
+def _unverified(note: bytes, *_: Any) -> Seen:
+    checkpoint = parse_checkpoint(parse_note(note).text)
+    return Seen(checkpoint.size, checkpoint.root.hex())
 
 
-def _any_origin(before: Callable[..., Checkpoint]) -> Callable[..., Checkpoint]:
-    def opened(note: bytes, verifiers: Iterable[Any], _: str) -> Checkpoint:
-        origin = _unverified(note).origin
-        return before(note, [type(one)(origin, one.public) for one in verifiers], origin)
+def _any_origin(before: Callable[..., Seen]) -> Callable[..., Seen]:
+    def vouched(note: bytes, log: LogSettings) -> Seen:
+        origin = parse_checkpoint(parse_note(note).text).origin
+        return before(note, dataclasses.replace(log, deployment=origin.removesuffix("/root")))
 
-    return opened
+    return vouched
 
 
 def _forgetting(before: Callable[..., None]) -> Callable[..., None]:
@@ -141,8 +144,8 @@ MALFORMED: Final = Guard(
     "what is no record is not accepted",
     instead(Verdict, "accepted", property(lambda self: self <= Verdict.OUT_OF_ORDER or self is Verdict.MALFORMED)),
 )
-PINNED: Final = Guard("the sealer's signature", instead(sending, "open_checkpoint", _unverified))
-ORIGIN: Final = Guard("the checkpoint's origin", wrapped(sending, "open_checkpoint", _any_origin))
+PINNED: Final = Guard("the sealer's signature", instead(sending, "vouch", _unverified))
+ORIGIN: Final = Guard("the checkpoint's origin", wrapped(sending, "vouch", _any_origin))
 LARGEST: Final = Guard("the largest checkpoint stands", wrapped(Sending, "take_checkpoint", _forgetting))
 SNAPSHOT_ROLE: Final = Guard("a notary's role", lambda: patch.dict(SNAPSHOT_SIGNERS, {PLACE: ROLES}))  # type: ignore[arg-type]  # a Mapping to others, and a dict
 OWN_SNAPSHOT: Final = Guard("the notary's own signature", instead(Signer, "own", lambda _, *said: parse_claim(said[-1])))
