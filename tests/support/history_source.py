@@ -70,7 +70,8 @@ class MemorySource:
         known = {row[1] for row in self._history.entries if row[0] == shard and row[1] >= first}
         orphans = {row[1] for row in self._history.events if row[0] == shard and row[1] >= first} - known
         whole = not known or max(known) - first + 1 == len(known)
-        return Beyond(tuple(sorted(orphans, reverse=True)[:1000]), None if whole else max(known))
+        rejected = {row[1] for row in self._history.rejected if row[0] == shard and row[1] >= first} - known
+        return Beyond(tuple(sorted(orphans, reverse=True)[:1000]), None if whole else max(known), tuple(sorted(rejected, reverse=True)))
 
 
 def _changed(text: bytes, names: Sequence[str], values: Mapping[str, str]) -> bytes:

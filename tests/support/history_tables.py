@@ -70,6 +70,14 @@ def change_columns(client: Client, columns: Mapping[tuple[int, int, int | None],
                 client.command(f"ALTER TABLE {table} {write} SETTINGS mutations_sync = 2", parameters={"value": value})
 
 
+def change_principals(client: Client, names: Mapping[str, str]) -> None:
+    """The names in the column `principal` others, in all events."""
+    with stored_column(client, "events", "principal"):
+        for before, after in names.items():
+            query = "ALTER TABLE events UPDATE principal = {after:String} WHERE principal = {before:String} SETTINGS mutations_sync = 2"
+            client.command(query, parameters={"before": before, "after": after})
+
+
 @contextmanager
 def stored_column(client: Client, table: str, name: str) -> Iterator[str]:
     """Its type. Inside, the column may be written."""

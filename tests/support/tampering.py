@@ -273,6 +273,18 @@ def drop_all_checkpoints(history: History) -> None:
     history.checkpoints = []
 
 
+def drop_root_checkpoints(history: History) -> None:
+    history.checkpoints = [row for row in history.checkpoints if row[0] != history.log.root_origin]
+
+
+def drop_everything_signed(history: History) -> None:
+    history.checkpoints, history.root_leaves = [], []
+
+
+def insert_rejected_above_the_seal(history: History) -> None:
+    history.rejected.append((0, 999, b"never sent"))
+
+
 def drop_root_leaf(history: History) -> None:
     del history.root_leaves[3]
 
@@ -372,6 +384,9 @@ CASES = (
     Tampering("a shard's checkpoint dropped", drop_checkpoint, (2, 1, 4)),
     Tampering("the newest root checkpoint dropped", drop_newest_root_checkpoint, (2, 0, 5)),
     Tampering("all checkpoints dropped", drop_all_checkpoints, (2, 0, 1)),
+    Tampering("all root checkpoints dropped", drop_root_checkpoints, (1, None, None)),
+    Tampering("all checkpoints and the root log dropped", drop_everything_signed, (1, None, None), exit_code=2),
+    Tampering("a rejected record inserted above the newest seal", insert_rejected_above_the_seal, (5, 0, 999), exit_code=2),
     Tampering("a leaf of the root log dropped", drop_root_leaf, (2, None, 3)),
     Tampering("the last leaf of the root log dropped", drop_last_root_leaf, (2, None, 6)),
     Tampering("a byte of a leaf of the root log", change_root_leaf, (2, 1, 4)),

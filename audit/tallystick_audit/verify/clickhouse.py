@@ -1,7 +1,7 @@
 """The verifier's port on ClickHouse: SQL over its HTTP interface, server and embedded alike, answers streamed in the Native format."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import clickhouse_connect
@@ -13,6 +13,7 @@ from tallystick_schemas.settings import ClickHouseSettings
 
 from ..errors import UnusableHistory
 from .columns import joined
+from .definitions import Definitions, name_of
 from .native import Column, blocks
 from .source import Beyond, EventRows, StoredCheckpoint, StoredEntry, StoredLeaf, Stranger
 from .step7_columns import EVENT_COLUMNS
@@ -100,12 +101,48 @@ class ClickHouseSource:
 
     def beyond(self, shard: int, first: int) -> Beyond:
         known = "SELECT index FROM ledger_entries WHERE shard = {shard:UInt32} AND index >= {first:UInt64}"
-        of_events = "SELECT DISTINCT index FROM events WHERE shard = {shard:UInt32} AND index >= {first:UInt64}"
-        query = f"{of_events} AND index NOT IN ({known}) ORDER BY index DESC LIMIT {_MOST_BEYOND}"
-        orphans = [index for (indexes,) in self._blocks(query, shard, first) for index in indexes]
+        orphans = {}
+        for table in ("events", "rejected"):
+            rows = f"SELECT DISTINCT index FROM {table} WHERE shard = {{shard:UInt32}} AND index >= {{first:UInt64}}"  # noqa: S608
+            query = f"{rows} AND index NOT IN ({known}) ORDER BY index DESC LIMIT {_MOST_BEYOND}"
+            orphans[table] = tuple(index for (indexes,) in self._blocks(query, shard, first) for index in indexes)
         query = f"SELECT count(DISTINCT index), max(index) FROM ({known})"  # noqa: S608  # constants alone
         [(count, highest)] = [row for columns in self._blocks(query, shard, first) for row in zip(*columns, strict=True)]
-        return Beyond(tuple(orphans), None if count in (0, highest - first + 1) else highest)
+        return Beyond(orphans["events"], None if count in (0, highest - first + 1) else highest, orphans["rejected"])
+
+    def definitions(self, statements: Sequence[str]) -> Definitions:
+        version, database = str(self._client.server_version), str(self._client.database)
+        columns = "toUInt32(length(name)), name, toUInt32(length(create_table_query)), create_table_query"
+        query = f"SELECT {columns} FROM system.tables WHERE database = currentDatabase()"  # noqa: S608  # constants alone
+        rows = [row for block in self._blocks(query) for row in zip(*block, strict=True)]
+        found = {name.decode(): self._printed(text.decode()) or text.decode() for name, text in rows}
+        missing = [name for name in map(name_of, statements) if name not in found and not self._exists(name)]
+        return Definitions(version, database, [self._printed(text) for text in statements], found, missing, self._policies())
+
+    def _printed(self, statement: str) -> str | None:
+        """As the server's formatter prints it; None when it has none, or cannot read this."""
+        answer = self._asked("SELECT formatQuerySingleLine(unhex({text:String}))", text=statement.encode().hex())
+        return None if answer is None else str(answer[0][0])
+
+    def _exists(self, name: str) -> bool:
+        """Whether there is such a one; also one that the user may not see counts."""
+        try:
+            self._client.query(f"SELECT 1 FROM `{name}` LIMIT 0")  # noqa: S608  # a name of the migrations
+        except ClickHouseError as error:
+            return "UNKNOWN_TABLE" not in str(error)
+        return True
+
+    def _policies(self) -> list[tuple[str, str]] | None:
+        query = "SELECT table, short_name FROM system.row_policies WHERE database IN ('', currentDatabase()) ORDER BY table, short_name"
+        answer = self._asked(query)
+        return None if answer is None else [(str(table), str(name)) for table, name in answer]
+
+    def _asked(self, query: str, **parameters: str) -> Sequence[Sequence[Any]] | None:
+        """The rows; None when the server refuses the question. It may be older, or the user may not ask it."""
+        try:
+            return self._client.query(query, parameters=parameters).result_rows
+        except ClickHouseError:
+            return None  # whoever asks says what could not be looked at
 
     def _blocks(self, query: str, shard: int = 0, first: int = 0, end: int = 0) -> Iterator[list[Column]]:
         parameters: dict[str, Any] = {"shard": shard, "first": first, "end": end}

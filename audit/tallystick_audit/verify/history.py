@@ -11,7 +11,8 @@ from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 
 from .beyond import check_beyond
-from .clickhouse import open_source
+from .clickhouse import ClickHouseSource, open_source
+from .definitions import compare_definitions
 from .kept import Kept
 from .pinned import check_pinned, stranger_operator
 from .pool import run_in_processes, run_inline
@@ -46,15 +47,19 @@ def verify_history(
     processes: int = 2,
     settle_s: float = SETTLE_S,
     kept: Sequence[Kept] = (),
+    definitions: Sequence[str] | None = None,
 ) -> Report:
     """Steps 1 to 7 and 9 over the sealed history. `now` in seconds since 1970. UnusableHistory (exit code 3) when it can't be read,
     SettingsError when no key is pinned.
 
     It may run beside a deployment at work: entries above the newest seal are not judged. `settle_s` is how long to wait for a sealer that
     has published leaves of the root log and not yet the checkpoint over them. The history must extend every checkpoint in `kept`.
+    `definitions` are the CREATE statements of the tables and views that the store should have; without them the report says that none was compared.
     """
     with closing(open_source(clickhouse)) as source:
         verification = Verification(source, log, now, kept)
+        if definitions is not None:
+            verification.definitions(source, definitions)
         sealed = verification.root_log(settle_s)
         shards, pieces = verification.tasks(sealed)
         tell = _teller(progress)
@@ -82,7 +87,12 @@ class Verification:
         check_pinned(log)
         self._source, self._log, self._now, self._kept = source, log, now, tuple(kept)
         self._findings = Findings()
+        self._notes = ["not compared: the definitions of tables and views; nobody said what they should be"]
         self._started = time.perf_counter()
+
+    def definitions(self, source: ClickHouseSource, statements: Sequence[str]) -> None:
+        """Tables and views are what the migrations make."""
+        self._notes = compare_definitions(source.definitions(statements), statements, self._findings)
 
     def root_log(self, settle_s: float) -> SealedHistory:
         """Steps 1 and 2. The sealer writes leaves first, then checkpoints: reading the other way round sees each row's leaf."""
@@ -159,6 +169,7 @@ class Verification:
             note=sealed.note.decode() if sealed.note else None,
             directives=sum(result.directives for result in by_shard.values()),
             seen=seen,
+            notes=tuple(self._notes),
             rules=tuple(result.rules or RulesInForce(shard, 1) for shard, result in sorted(by_shard.items())),
         )
 

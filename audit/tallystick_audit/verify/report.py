@@ -160,6 +160,8 @@ class Report:
     rules: tuple[RulesInForce, ...] = ()
     """By shard."""
     seen: AgentsSeen = AgentsSeen()
+    notes: tuple[str, ...] = ()
+    """What was not looked at, and what was seen that no verdict speaks of."""
 
     @property
     def exit_code(self) -> int:
@@ -177,6 +179,7 @@ class Report:
         fields["failures"] = [asdict(failure) for failure in self.failures]
         fields["forks"] = [asdict(fork) for fork in self.forks]
         fields["seen"]["unfit"] = [asdict(one) for one in self.seen.unfit]
+        fields["notes"] = list(self.notes)
         fields["rules"] = [asdict(one) for one in self.rules]
         fields["events_per_s"] = round(self.events / self.seconds) if self.seconds else 0
         return fields

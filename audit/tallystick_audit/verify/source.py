@@ -68,6 +68,8 @@ class Beyond:
     """Event rows without an entry. An insert writes events first, so some may have one a moment later."""
     behind_gap: int | None
     """The highest entry, when entries between the seal and it are missing."""
+    rejected: tuple[int, ...] = ()
+    """Rejected records without an entry. An insert writes them first, as it does events."""
 
 
 class HistorySource(Protocol):

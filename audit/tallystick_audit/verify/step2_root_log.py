@@ -11,10 +11,11 @@ from tallystick_schemas.errors import ParseError, VerificationError
 from tallystick_schemas.merkle import Frontier, leaf_hash
 from tallystick_schemas.notes import parse_note
 from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.words import counted
 
 from .kept import Kept, KeptChecks, check_kept_roots
 from .pinned import stranger_sealer
-from .report import Findings, Outcome
+from .report import Aspect, Failure, Findings, Outcome
 from .source import StoredCheckpoint, StoredLeaf
 from .step1_root_note import note_of, open_stored, root_checkpoints
 
@@ -104,7 +105,7 @@ def judge_root_log(
         return SealedHistory(None, None, {}, 0, stranger)
     roots = root_checkpoints(log, [row for row in rows if row.origin == log.root_origin], findings)
     if not roots:
-        findings.incomplete(1, None, None, "no root checkpoint holds: nothing vouches for this history", Outcome.UNKNOWN)
+        _no_root(rows, leaves, findings)
     newest = roots[-1] if roots else None
     size = newest.size if newest else None
     whole = _contiguous(leaves, findings)
@@ -133,6 +134,18 @@ def judge_root_log(
 def leaf_hashes_of(leaves: Sequence[StoredLeaf]) -> list[bytes]:
     """Hashes of leaves 0, 1, 2, … up to the first that is missing, of leaves that steps 1 and 2 did not judge."""
     return [leaf_hash(leaf.data) for leaf in _contiguous(leaves, Findings())]
+
+
+def _no_root(rows: Sequence[StoredCheckpoint], leaves: Sequence[StoredLeaf], findings: Findings) -> None:
+    """Nothing vouches for anything. Where there is something that a root checkpoint was signed over, it was deleted."""
+    findings.incomplete(1, None, None, "no root checkpoint holds: nothing vouches for this history", Outcome.UNKNOWN)
+    notes = [leaf for leaf in leaves if not leaf.data.startswith(TOPOLOGY_PREFIX)]
+    if notes or rows:
+        there = f"the root log has {counted(len(notes), 'checkpoint')}, the table of checkpoints {counted(len(rows), 'row')}"
+        findings.fail(1, None, None, f"{there}, and no root checkpoint holds: those that were signed are gone")
+        return
+    reason = "no checkpoint is there: nothing was sealed yet, or all that was signed was deleted"
+    findings.add(Failure(1, None, None, reason, Aspect.INTEGRITY, Outcome.UNKNOWN))
 
 
 def _contiguous(leaves: Sequence[StoredLeaf], findings: Findings) -> list[StoredLeaf]:

@@ -8,6 +8,7 @@ import clickhouse_connect
 from tallystick_audit.verify import verify_history
 from tallystick_producers import Actor, Recorder, Resource
 
+from ..clickhouse.migrate import definitions
 from ..errors import PartFailed
 from ..supervisor import Supervisor
 from .scratch import machine
@@ -20,7 +21,7 @@ def verify(supervisor: Supervisor) -> dict[str, Any]:
     deployment = supervisor.deployment
     wait_sealed(supervisor)
     began = time.perf_counter()
-    report = verify_history(deployment.clickhouse("auditor"), deployment.log(), time.time())
+    report = verify_history(deployment.clickhouse("auditor"), deployment.log(), time.time(), definitions=definitions())
     seconds = time.perf_counter() - began
     return {
         "events": report.events,

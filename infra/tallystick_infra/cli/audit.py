@@ -41,6 +41,7 @@ def verify(data: Path, seen: tuple[Path, ...], save_note: Path | None, as_json: 
     from tallystick_audit.notes import kept_to_extend, open_kept, read_note
     from tallystick_audit.verify import verify_history
 
+    from ..clickhouse.migrate import definitions
     from .audit_view import show_report
 
     log = open_deployment(data).log()
@@ -53,7 +54,12 @@ def verify(data: Path, seen: tuple[Path, ...], save_note: Path | None, as_json: 
             status.update(styled(f"shard {shard}, index {index:,}: {done:,} events checked, {rate:,.0f} a second"))
 
         report = verify_history(
-            deployment.clickhouse("auditor"), log, time.time(), progress if sys.stderr.isatty() else None, kept=(*kept, *extended)
+            deployment.clickhouse("auditor"),
+            log,
+            time.time(),
+            progress if sys.stderr.isatty() else None,
+            kept=(*kept, *extended),
+            definitions=definitions(),
         )
     if save_note:
         _save(save_note, report, before)

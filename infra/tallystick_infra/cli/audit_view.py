@@ -20,7 +20,7 @@ _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 
 def show_report(report: Report) -> None:
-    """Three verdicts, the numbers, and every kind of failure with its places."""
+    """Three verdicts, the numbers, every kind of failure with its places, and what no verdict speaks of."""
     console = out()
     verdicts = (
         joined("integrity ", _verdict(report.integrity.value), "   "),
@@ -41,6 +41,26 @@ def show_report(report: Report) -> None:
         left = report.failure_count - sum(1 + len(alike) for _, alike in folded[:_SHOWN])
         if left:
             console.print(f"and {counted(left, 'failure')} more; --json has the first {MAX_KEPT:,} in words")
+    _show_beside(report)
+
+
+def _show_beside(report: Report) -> None:
+    """What no verdict speaks of: evidence about agents, and what could not be looked at."""
+    console = out()
+    if report.forks:
+        table = Listing("fork", "shard", "index", "what")
+        for fork in report.forks[:_SHOWN]:
+            table.add_row("", str(fork.shard), str(fork.index), fork.reason)
+        console.print(table)
+        more = f"; the first {_SHOWN} are shown, --json has all" if len(report.forks) > _SHOWN else ""
+        console.print(f"{counted(len(report.forks), 'fork')}: one key signed two segments under one number{more}")
+    if report.unproven_rejections:
+        kept = counted(report.unproven_rejections, "rejection")
+        console.print(f"{kept} for a body whose bytes were not kept: each stands as recorded, and events may have been kept out")
+    if report.erased:
+        console.print(f"{counted(report.erased, 'event')} without bytes")
+    for note in report.notes:
+        console.print(note)
 
 
 def _rules(report: Report) -> str:

@@ -39,7 +39,7 @@ _FAULTS_SHOWN = 5
 _NEEDS: Final = {
     **dict.fromkeys(("behind", "roles"), ("kafka", "clickhouse")),
     "detection": ("kafka",),
-    **dict.fromkeys(("sealed", "shown"), ("clickhouse",)),
+    **dict.fromkeys(("sealed", "shown", "definitions"), ("clickhouse",)),
     **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
 }
 
@@ -66,6 +66,7 @@ def doctor(data: Path, as_json: bool) -> int:
         _processes,
         _kafka,
         _clickhouse,
+        _definitions,
         _behind,
         _detection,
         _sealed,
@@ -183,6 +184,24 @@ def _clickhouse(deployment: Deployment) -> list[Check]:
             "`tallystick migrate`",
         )
     ]
+
+
+def _definitions(deployment: Deployment) -> list[Check]:
+    """Tables and views are what the migrations make. Whether their rows are, is what `audit verify` looks at."""
+    from contextlib import closing
+
+    from tallystick_audit.verify.clickhouse import open_source
+    from tallystick_audit.verify.definitions import compare_definitions
+    from tallystick_audit.verify.report import Findings
+
+    from ..clickhouse.migrate import definitions
+
+    wanted, found = definitions(), Findings()
+    with closing(open_source(deployment.clickhouse())) as source:
+        notes = compare_definitions(source.definitions(wanted), wanted, found)
+    mend = "somebody altered the store: `tallystick audit verify` says what its rows are worth; make the table anew, or alter it back"
+    told = "; ".join([f"{counted(len(wanted), 'definition')} compared with the migrations", *notes])
+    return [Check("tables", False, one.reason, mend) for one in found.kept] or [Check("tables", True, told)]
 
 
 def _behind(deployment: Deployment) -> list[Check]:

@@ -47,7 +47,7 @@ _PRUNE: Final = re.compile(r"DELETE FROM (?P<table>\w+) WHERE shard = \{shard:UI
 _NUMBER: Final = re.compile(r"\d{1,19}", re.A)
 _LIMIT = rf"(?:{'|'.join(sorted(LIMITS))})\s*=\s*\d{{1,19}}"
 _LIMITS_AT_END: Final = re.compile(rf"\bSETTINGS\s+{_LIMIT}(?:\s*,\s*{_LIMIT})*\s*(?:FORMAT\s+\w+\s*)?\Z", re.I | re.A)
-_SYSTEM_TABLES = "settings|databases|tables|columns|functions|data_type_families|formats|one|numbers|time_zones"
+_SYSTEM_TABLES = "settings|databases|tables|columns|functions|data_type_families|formats|one|numbers|time_zones|row_policies"
 # `file` reads any file of this machine, and may be called through an Identifier parameter or spelled with escapes; INTO OUTFILE writes one;
 # `python` and `arrowstream` look into the server's process, `eval` runs a text; other tables of `system` show the machine and other users' queries.
 _REACHES_OUT: Final = re.compile(

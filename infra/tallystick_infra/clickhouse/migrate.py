@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import resources
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
@@ -41,14 +42,22 @@ def migrations() -> list[Migration]:
     return [Migration(int(path.name[:4]), path.name, path.read_text()) for path in files]
 
 
+VERSIONS: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, sha256 String, applied_at DateTime64(6, 'UTC')) "
+    "ENGINE = ReplacingMergeTree ORDER BY version SETTINGS fsync_after_insert = 1"
+)
+
+
+def definitions() -> list[str]:
+    """The CREATE statement of every table and view that a migrated database has."""
+    return [VERSIONS, *(statement for migration in migrations() for statement in migration.statements())]
+
+
 def migrate(client: Client, database: str, wanted: list[Migration] | None = None) -> list[str]:
     """Names of the migrations that were applied now. MigrationChanged when an applied one differs; running again is harmless."""
     client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
     client.database = database
-    client.command(
-        "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, sha256 String, applied_at DateTime64(6, 'UTC')) "
-        "ENGINE = ReplacingMergeTree ORDER BY version SETTINGS fsync_after_insert = 1"
-    )
+    client.command(VERSIONS)
     known: dict[int, list[str]] = {
         row[0]: row[1] for row in client.query("SELECT version, groupUniqArray(sha256) FROM schema_versions GROUP BY version").result_rows
     }

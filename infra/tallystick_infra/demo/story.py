@@ -13,6 +13,7 @@ from tallystick_producers.gateway.tokens import append_token, new_token, token_r
 from tallystick_schemas.messages import Finding, Lock
 from tallystick_stream_jobs.responder.client import read_findings, read_locks
 
+from ..clickhouse.migrate import definitions
 from ..deployment import Deployment, read_run
 from ..terminal import StyledText, joined, styled
 from .actors import Client, Reader, Thief
@@ -153,7 +154,9 @@ class Story:
     def _prove(self) -> None:
         self._say("An auditor recomputes the whole history: every hash, signature and verdict.")
         self._wait_for_seal()
-        report = self.outcome.report = verify_history(self._deployment.clickhouse("auditor"), self._deployment.log(), time.time())
+        report = self.outcome.report = verify_history(
+            self._deployment.clickhouse("auditor"), self._deployment.log(), time.time(), definitions=definitions()
+        )
         verdicts = f"integrity {report.integrity.value}, completeness {report.completeness.value}, freshness {report.freshness.value}"
         self._say(joined(f"  {report.entries} entries, {report.events} events: ", styled(verdicts, "bold"), "."))
         for failure in report.failures[:5]:

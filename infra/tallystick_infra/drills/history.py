@@ -6,6 +6,7 @@ import clickhouse_connect
 
 from tallystick_audit.verify import verify_history
 
+from ..clickhouse.migrate import definitions
 from ..deployment import Deployment
 from .results import History
 
@@ -15,7 +16,7 @@ _SEAL_S = 60.0
 def verify(deployment: Deployment) -> History:
     """Once checkpoints cover what the ledger holds now; when they do not come, freshness is what the report says it is."""
     _wait_for_seal(deployment)
-    report = verify_history(deployment.clickhouse("auditor"), deployment.log(), time.time())
+    report = verify_history(deployment.clickhouse("auditor"), deployment.log(), time.time(), definitions=definitions())
     failures = [f"step {one.step}, shard {one.shard}, index {one.index}: {one.reason}" for one in report.failures[:20]]
     verdicts = (report.integrity.value, report.completeness.value, report.freshness.value)
     return History(*verdicts, report.entries, report.events, failures)

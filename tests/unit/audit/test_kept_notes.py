@@ -153,7 +153,7 @@ class Auditor:
         monkeypatch.setattr(cli_common, "knock", lambda *_: None)
         monkeypatch.setattr(verify_package, "verify_history", self._verify)
 
-    def _verify(self, _clickhouse: object, log: object, _now: float, _progress: object, kept: list[Kept]) -> Report:
+    def _verify(self, _clickhouse: object, log: object, _now: float, _progress: object, kept: list[Kept], definitions: list[str]) -> Report:
         return verify_source(MemorySource(self.history), log, self.history.now, kept)
 
     def __call__(self, *arguments: str) -> tuple[object, str, str]:

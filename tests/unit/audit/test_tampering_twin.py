@@ -11,6 +11,8 @@ from tests.support.tampering import CASES, Tampering, flip
 
 from tallystick_audit.verify import Report
 from tallystick_audit.verify.history import verify_source
+from tallystick_audit.verify.step7_columns import EVENT_COLUMNS
+from tallystick_audit.verify.step7_entries import ENTRY_COLUMNS
 
 
 def judged(history: History) -> Report:
@@ -72,6 +74,31 @@ def test_no_row_may_move(table: str, data: st.DataObject) -> None:
     other = data.draw(st.integers(0, 20).filter(lambda number: number != row[column]))
     rows[rows.index(row)] = (*row[:column], other, *row[column + 1 :])
     assert judged(history).integrity == "fail"
+
+
+@pytest.mark.parametrize("name", EVENT_COLUMNS)
+def test_no_derived_column_of_an_event_may_change(name: str) -> None:
+    history = make_history()
+    history.columns[0, 4, 2] = {name: "7"}
+    [failure] = judged(history).failures
+    assert (failure.step, failure.shard, failure.index) == (7, 0, 4)
+    assert failure.reason.startswith(f'the event at position 2: column {name} says "7", the event\'s bytes "')
+
+
+@pytest.mark.parametrize("name", ENTRY_COLUMNS)
+def test_no_derived_column_of_an_entry_may_change(name: str) -> None:
+    history = make_history()
+    history.columns[0, 9, None] = {name: "77"}
+    [failure] = judged(history).failures
+    assert (failure.step, failure.shard, failure.index) == (7, 0, 9)
+    assert failure.reason.startswith(f'column {name} says "77", the entry\'s bytes "')
+
+
+def test_a_value_that_holds_a_separator_is_no_two_values() -> None:
+    """What is moved over the border of two columns joins to the same text."""
+    history = make_history()
+    history.columns[0, 4, 2] = {"principal": "reader\0human", "principal_kind": "x"}
+    assert [(one.step, one.index) for one in judged(history).failures] == [(7, 4)]
 
 
 @given(table=st.sampled_from(("entries", "events", "root_leaves", "checkpoints")), data=st.data())

@@ -1,11 +1,13 @@
 """What `tallystick audit verify` shows: failures that say the same are one line."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support.history import make_history
 from tests.support.history_source import MemorySource
 
 from tallystick_audit.verify.history import verify_source
-from tallystick_audit.verify.report import MAX_KEPT, Aspect, Failure, Findings, Outcome, Report
+from tallystick_audit.verify.report import MAX_KEPT, Aspect, Failure, Findings, Fork, Outcome, Report
 from tallystick_infra.cli.audit_view import fold, show_report
 
 
@@ -67,3 +69,15 @@ def test_a_history_whose_events_are_gone_fits_on_a_screen(capsys: pytest.Capture
     history = make_history()
     history.events.clear()
     assert len(shown(capsys, verify_source(MemorySource(history), history.log, history.now))) < 24
+
+
+def test_what_no_verdict_speaks_of_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    forks = tuple(Fork(1, n, f"gw run 0f: segment {n} came again") for n in range(60))
+    lines = shown(capsys, replace(report([]), forks=forks, unproven_rejections=2, erased=3, notes=("not looked at: row policies",)))
+    assert "1 49 gw run 0f: segment 49 came again" in lines
+    assert lines[-4:] == [
+        "60 forks: one key signed two segments under one number; the first 50 are shown, --json has all",
+        "2 rejections for a body whose bytes were not kept: each stands as recorded, and events may have been kept out",
+        "3 events without bytes",
+        "not looked at: row policies",
+    ]
