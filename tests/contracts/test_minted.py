@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.clickhouse import running_clickhouse
-from tests.support.history_tables import insert_rows
+from tests.support.history_tables import change_principals, insert_rows
 from tests.support.receiver import NOW, decision
 
 from tallystick_schemas.blast_radius import plan_of, query
@@ -156,6 +156,31 @@ def test_what_a_lock_would_hit_counts_every_spelling(history, name, events):
     ],
 )
 def test_whom_the_history_knows(history, subject, said):
-    found = named_in_history(history._settings, subject)
+    found, by_bytes = named_in_history(history._settings, subject)
+    assert by_bytes
     assert sentence(subject, found).startswith(said)
     assert ("principal:bob" in sentence(subject, found)) is (subject == "principal:Bob")
+
+
+@pytest.fixture
+def renamed(history):
+    """`bob`'s events under another name, in the column that searches read."""
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(**history._settings.client_kwargs())
+    change_principals(client, {"bob": "mallory"})
+    yield
+    change_principals(client, {"mallory": "bob"})
+    client.close()
+
+
+@pytest.mark.parametrize(("subject", "said"), [("principal:bob", "seen"), ("principal:mallory", "unknown-subject")])
+def test_a_column_decides_nothing_about_who_was_seen(history, renamed, subject, said):
+    assert sentence(subject, named_in_history(history._settings, subject).found).startswith(said)
+
+
+def test_columns_alone_are_told_where_there_are_too_many_events(history, monkeypatch):
+    monkeypatch.setattr("tallystick_stream_jobs.responder.known.MOST_READ", 1)
+    found, by_bytes = named_in_history(history._settings, "principal:nobody")
+    assert (found, by_bytes) == ([], False)
+    assert sentence("principal:nobody", found, by_bytes=by_bytes).endswith("`tallystick audit verify` says whether they hold")

@@ -200,5 +200,5 @@ def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:
     from tallystick_stream_jobs.responder.known import is_known
     from tallystick_stream_jobs.responder.seen import named_in_history
 
-    found = named_in_history(settings, f"principal:{name}")
+    found = named_in_history(settings, f"principal:{name}").found
     return {kind for kind in ("principal", "credential") if is_known(f"{kind}:{name}", found)}

@@ -1,10 +1,12 @@
 """Known names: what the history says of one that is ordered about, as a sentence for the decision. Pure; who asks brings the rows (seen.py)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from tallystick_schemas.errors import ParseError
+from tallystick_schemas.events import parse_event
 from tallystick_schemas.messages import Decision
 from tallystick_schemas.names import canonical
 
@@ -14,9 +16,17 @@ UNKNOWN: Final = "unknown-subject"
 """How the sentence about nobody begins: what finding R04 is made of."""
 _SHOWN: Final = 3
 EXACT: Final = """
-SELECT 'principal', {name:String} FROM (SELECT 1 FROM events WHERE principal = {name:String} LIMIT 1)
-UNION ALL SELECT 'credential', {name:String} FROM (SELECT 1 FROM events WHERE credential = {name:String} LIMIT 1)
+SELECT base64Encode(raw) FROM (SELECT raw FROM events WHERE principal = {name:String} LIMIT 3)
+UNION ALL SELECT base64Encode(raw) FROM (SELECT raw FROM events WHERE credential = {name:String} LIMIT 3)
 SETTINGS max_execution_time = 2, max_threads = 2
+"""
+"""Columns find candidates; what they name is read from their bytes."""
+MOST_READ: Final = 100_000
+"""Events whose bytes are looked through for a name that no column has: what a store reads within the half second that there is."""
+_BY_BYTES: Final = """
+SELECT DISTINCT 'principal', JSONExtractString(raw, 'actor', 'principal') AS one FROM events WHERE {column} = {value} LIMIT 20
+UNION ALL SELECT DISTINCT 'credential', JSONExtractString(raw, 'actor', 'credential') AS one FROM events WHERE one = {name} LIMIT 20
+SETTINGS max_execution_time = 2, max_threads = 2, max_rows_to_read = {rows}
 """
 _NEAR: Final = """
 SELECT DISTINCT 'principal', principal FROM events WHERE {column} = {value} LIMIT 20 SETTINGS max_execution_time = 2, max_threads = 2
@@ -31,10 +41,39 @@ class Named(NamedTuple):
     name: str
 
 
+class Looked(NamedTuple):
+    """What was found; and whether the events' bytes were looked at, or the columns alone that the store derived from them."""
+
+    found: list[Named]
+    by_bytes: bool
+
+
+def named_by(raws: Iterable[bytes], name: str) -> list[Named]:
+    """As what these events name `name`, by their bytes."""
+    found: set[Named] = set()
+    for raw in raws:
+        try:
+            actor = parse_event(raw).actor
+        except ParseError:
+            continue  # erased, or no event: it names nobody
+        found |= {Named(kind, one) for kind, one in (("principal", actor.principal), ("credential", actor.credential)) if one == name}
+    return sorted(found)
+
+
 def near_sql(name: str) -> str:
     """The question for other spellings of `name`, the parameter; normal forms cost ten times as much, so they are asked for where they can differ."""
-    form = "lower({})" if name.isascii() else "lowerUTF8(normalizeUTF8NFC({}))"
+    form = _form(name)
     return _NEAR.format(column=form.format("principal"), value=form.format("{name:String}"))
+
+
+def bytes_sql(name: str) -> str:
+    """The same question, and for a credential, to the events' bytes; the store refuses it (TOO_MANY_ROWS) where there are more than MOST_READ."""
+    form, given = _form(name), "{name:String}"
+    return _BY_BYTES.format(column=form.format("one"), value=form.format(given), name=given, rows=2 * MOST_READ)
+
+
+def _form(name: str) -> str:
+    return "lower({})" if name.isascii() else "lowerUTF8(normalizeUTF8NFC({}))"
 
 
 def is_known(subject: str, found: Collection[Named]) -> bool:
@@ -43,13 +82,14 @@ def is_known(subject: str, found: Collection[Named]) -> bool:
     return any(one.kind == kind and _same(kind, one.name, name) for one in found)
 
 
-def sentence(subject: str, found: Collection[Named]) -> str:
+def sentence(subject: str, found: Collection[Named], *, by_bytes: bool = True) -> str:
     """What a decision says of its subject's name."""
+    columns = "" if by_bytes else "; looked for in searchable columns alone, `tallystick audit verify` says whether they hold"
     if is_known(subject, found):
-        return "seen: the history names it"
+        return f"seen: the history names it{columns}"
     others = sorted({f"{one.kind}:{one.name}"[:200] for one in found})[:_SHOWN]
     near = f"; it names {', '.join(others)}" if others else ""
-    return f"{UNKNOWN}: no event of the history names {subject}, so the lock may hold nobody{near}"
+    return f"{UNKNOWN}: no event of the history names {subject}, so the lock may hold nobody{near}{columns}"
 
 
 def not_checked(why: str) -> str:

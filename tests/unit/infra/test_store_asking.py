@@ -10,7 +10,7 @@ from tallystick_infra.clickhouse.asking import LIMITS, checked
 from tallystick_infra.clickhouse.grants import GRANTS, ROLES, Role, grant_lines, role_of, user_of
 from tallystick_infra.clickhouse.statements import BadRequest, Statement, parse_request
 from tallystick_schemas.blast_radius import query as plan_query
-from tallystick_stream_jobs.responder.known import EXACT, near_sql
+from tallystick_stream_jobs.responder.known import EXACT, bytes_sql, near_sql
 
 OTHERS: tuple[Role, ...] = tuple(GRANTS)
 
@@ -20,7 +20,7 @@ def asked(text: str, role: Role = "cli", database: str = "tallystick", **address
 
 
 def test_our_own_questions_with_limits_pass_as_the_official_client_sends_them() -> None:
-    for own in (EXACT, near_sql("x"), plan_query("principal:x", 0.0)[0], plan_query("credential:x", 0.0)[0]):
+    for own in (EXACT, near_sql("x"), bytes_sql("x"), plan_query("principal:x", 0.0)[0], plan_query("credential:x", 0.0)[0]):
         assert "SETTINGS" in own
         assert asked(f"{own}\n FORMAT Native", "console").text.endswith("FORMAT Native")
 

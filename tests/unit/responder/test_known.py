@@ -5,10 +5,11 @@ import threading
 
 import msgspec
 import pytest
+from tests.support.history import make_event
 from tests.support.receiver import NOW, decision
 
 from tallystick_stream_jobs.outbox.findings import nobody_known
-from tallystick_stream_jobs.responder.known import KNOWN, Named, is_known, near_sql, sentence, with_known
+from tallystick_stream_jobs.responder.known import KNOWN, Looked, Named, is_known, named_by, near_sql, sentence, with_known
 from tallystick_stream_jobs.responder.seen import SeenNames
 
 ANN = Named("principal", "Ann@Example.org")
@@ -36,6 +37,19 @@ def test_the_sentence_names_who_is_near():
     assert sentence("principal:c1", [Named("credential", "c1")]).endswith("; it names credential:c1")
 
 
+def test_what_a_column_found_counts_by_its_bytes():
+    mine = make_event(1)  # of reader-1@example.org with cred-1
+    assert named_by([mine, b"", b"no event"], "reader-1@example.org") == [Named("principal", "reader-1@example.org")]
+    assert named_by([mine], "cred-1") == [Named("credential", "cred-1")]
+    assert named_by([mine], "mallory") == []
+
+
+def test_the_decision_says_when_columns_alone_were_looked_at():
+    told = marked(decision("locked", "principal:ann@example.org"), lambda _: Looked([], False)).policy[KNOWN]
+    assert told.startswith("unknown-subject")
+    assert "searchable columns alone" in told
+
+
 def test_only_names_beyond_ascii_pay_for_normal_forms():
     assert "normalize" not in near_sql("Ann@Example.org")
     assert near_sql("andr\u00e9").count("normalizeUTF8NFC") == 2
@@ -48,8 +62,8 @@ def marked(one, look, wait_s=20.0):
 @pytest.mark.parametrize(
     ("look", "said"),
     [
-        (lambda _: [ANN], "seen"),
-        (lambda _: [], "unknown-subject"),
+        (lambda _: Looked([ANN], True), "seen"),
+        (lambda _: Looked([], True), "unknown-subject"),
         (lambda _: 1 / 0, "not checked: whether the history names it is not known (the store answered ZeroDivisionError)"),
     ],
 )
@@ -68,7 +82,7 @@ def test_lifting_and_withdrawing_ask_nobody():
 def test_an_order_that_waits_for_a_second_person_is_looked_at_as_well():
     one = decision("locked", "principal:nobody")
     waits = msgspec.structs.replace(one, lock=None, proposed=one.lock)
-    assert marked(waits, lambda _: []).policy[KNOWN].startswith("unknown-subject")
+    assert marked(waits, lambda _: Looked([], True)).policy[KNOWN].startswith("unknown-subject")
 
 
 def test_a_store_that_hangs_holds_up_no_order_and_is_not_asked_twice():
