@@ -12,6 +12,7 @@ TallystickError
     ├── SealerStateBroken    the sealer's own files cannot be used
     ├── SealerBehind         somebody holds a newer checkpoint of the sealer's key than its state knows
     ├── SealerSplit          two checkpoints of one size are signed by the sealer's key
+    ├── StoreForgot          the store lost checkpoints that were published
     ├── RootLogLost          leaves of the root log are in no place that can be read
     ├── ParametersRefused    thresholds that no detector knows, or that make no sense
     ├── RuleRefused          a user's rule, or a part of it, that cannot be compiled
@@ -110,6 +111,16 @@ class SealerSplit(JobError):
         super().__init__(
             f"not signed: {one} and {other} hold different root checkpoints of size {size}, both signed by a sealer of this deployment: "
             "two histories were signed; keep both, and find out who else has the key"
+        )
+
+
+class StoreForgot(JobError):
+    """The sealer begins again: it publishes once more what it kept, when the ledger holds all that was signed."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"not signed: the store no longer holds the root checkpoint of size {size}: it was restored from an older copy; "
+            "what is missing is published again from the sealer's notes.jsonl as soon as the ledger holds every entry that was signed"
         )
 
 

@@ -17,7 +17,9 @@ from .restore import restore
 from .snapshots import Snapshots
 
 log = logging.getLogger(__name__)
-_ENDS_TRIES, _ENDS_WAIT_S = 10, 1.0
+_ENDS_WAIT_S = 1.0
+_PATIENCE_S = 10.0
+"""For which a broker that has just begun may say that it holds less than it does."""
 
 
 class Shards:
@@ -34,6 +36,7 @@ class Shards:
         self._settings, self._ledger, self._snapshots = settings, ledger, snapshots
         self._topic_id, self._ends = topic_id, ends
         self.running: dict[int, ShardNotary] = {}
+        self._patient_until = 0.0
         self._above: dict[int, Above] = {}
         """Those whose gap is being filled."""
 
@@ -43,6 +46,7 @@ class Shards:
         A shard that cannot go on is told and stands still; the others do not wait for it.
         """
         topic_id = self._topic_id()
+        self._patient_until = time.monotonic() + _PATIENCE_S
         wanted: dict[int, int] = {}
         for shard in partitions:
             self.forget(shard)
@@ -73,11 +77,8 @@ class Shards:
 
     def _check_ends(self, shard: int, offset: int) -> None:
         """KafkaWentBack when the partition ends below what the ledger has. A broker that has just begun may say less for a moment."""
-        for _ in range(_ENDS_TRIES):
-            if self._ends().get(shard, offset + 1) > offset:
-                return
+        while (end := self._ends().get(shard, offset + 1)) <= offset and time.monotonic() < self._patient_until:
             time.sleep(_ENDS_WAIT_S)
-        end = self._ends().get(shard, offset + 1)
         if end <= offset:
             raise KafkaWentBack(shard, end, offset)
 

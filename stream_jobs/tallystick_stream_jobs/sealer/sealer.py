@@ -15,7 +15,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 
-from ..errors import RootLogLost, SealerBehind, SealerStateBroken
+from ..errors import RootLogLost, SealerBehind, SealerStateBroken, StoreForgot
 from ..notary.ledger import StoredEntry
 from .core import LogState, RootLeaf, Signed, check_ends_in_seal, check_signed_part, extend, first_state, parting, sign_round
 from .kept import KeptNotes
@@ -140,17 +140,20 @@ class Sealer:
         """Sign the shards that have a newer seal in the store; what was signed, for whoever else wants to know it."""
         advanced = {shard: reached for shard in sorted(shards) if (reached := self._reached(shard)) is not None}
         if advanced:
-            self._check_alone()
+            self._check_store()
             state = sign_round(self.state, self._settings, advanced, self._keyring.private_key, wire_time(now))
             self._check_root_log(state.leaves)
             # Saved before anybody sees a signature: if we crash here, `pending` is published at the next start.
             self.state = self._file.save(msgspec.structs.replace(state, epochs=list(epochs)))
         return self.publish()
 
-    def _check_alone(self) -> None:
-        """Whoever else signs with this key shows in the store: SealerBehind."""
-        for found in newest_stored(self._store, self._notes, self._settings.root_origin, self.state.root.size + 1):
-            raise SealerBehind(STORE, found.origin, found.size, self.state.root.size)
+    def _check_store(self) -> None:
+        """SealerBehind where the store shows that somebody else signs with this key; StoreForgot where it no longer has what was published last."""
+        found = list(newest_stored(self._store, self._notes, self._settings.root_origin, self.state.root.size))
+        if newer := [one for one in found if one.size > self.state.root.size]:
+            raise SealerBehind(STORE, newer[0].origin, newer[0].size, self.state.root.size)
+        if not found and not self.state.pending and self.kept.end is not None:
+            raise StoreForgot(self.state.root.size)
 
     def _check_root_log(self, leaves: list[RootLeaf]) -> None:
         """A round of which the store has the leaves and not yet the note: the same leaves once more are harmless, others a second root log."""

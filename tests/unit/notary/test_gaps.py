@@ -115,7 +115,7 @@ def test_a_gap_of_a_topic_that_was_made_anew_is_named(ledger: MemoryLedger, capl
 def test_a_kafka_of_before_stops_the_shards_that_it_lacks(
     ledger: MemoryLedger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick_stream_jobs.notary.shards._ENDS_WAIT_S", 0.0)
+    monkeypatch.setattr("tallystick_stream_jobs.notary.shards._PATIENCE_S", 0.0)
     assert shards_on(ledger, {0: LAST[0], 1: LAST[1] + 1}).start([0, 1]) == {1: LAST[1] + 1}
     assert f"partition 0 of topic events ends at offset {LAST[0]}" in caplog.text
 

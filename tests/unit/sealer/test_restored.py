@@ -16,7 +16,7 @@ from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.headers import Directive, Kind
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.signing import sign_record, wire_time
-from tallystick_stream_jobs.errors import RootLogLost, SealerBehind, SealerSplit, SealerStateBroken, SealRefused
+from tallystick_stream_jobs.errors import RootLogLost, SealerBehind, SealerSplit, SealerStateBroken, SealRefused, StoreForgot
 from tallystick_stream_jobs.sealer.recovery import Seen, adoption, check_adopted
 from tallystick_stream_jobs.sealer.rounds import StoredNote
 
@@ -171,6 +171,17 @@ def test_a_word_that_no_operator_signed_adopts_nothing_though_the_store_calls_it
         check_adopted(target, 0, entries, world.log)
     adopt(world, target.checkpoint)
     check_adopted(target, 0, world.seals.directives(), world.log)
+
+
+def test_a_store_that_is_restored_under_the_sealer_is_seen_before_the_next_round(world: World) -> None:
+    checkpoints, leaves = dict(world.seals.checkpoints), dict(world.seals.leaves)
+    roll_back_seals(world)
+    with pytest.raises(StoreForgot):
+        world.seal()
+    world.start_sealer()
+    assert (world.seals.checkpoints, world.seals.leaves) == (checkpoints, leaves)
+    world.seal()
+    check_whole(world)
 
 
 def test_what_topic_checkpoints_still_has_is_enough(world: World, tmp_path: Path) -> None:
