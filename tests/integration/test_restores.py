@@ -106,7 +106,7 @@ def check_one_history(supervisor: Supervisor) -> None:
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_sealers_directory(supervisor: Supervisor, tmp_path: Path, kept: bool) -> None:
     """From an older copy, or lost: it signs nothing until the operator says so."""
-    with load(supervisor, f"sealer-{kept}"):
+    with load(supervisor, "sealer-older" if kept else "sealer-lost"):
         copy = copy_of(supervisor, "sealer", "sealer", tmp_path)
         put_back(supervisor, "sealer", "sealer", copy if kept else None)
         assert watch(supervisor, 60, lambda: "tallystick sealer adopt" in refusal(supervisor))
