@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.history import private_key, public_bytes
 from tests.support.history_source import MemorySource
-from tests.support.world import Faults, World
+from tests.support.world import Failed, Fault, Faults, Killed, World
 
 from tallystick_audit.verify.history import verify_source
 from tallystick_schemas.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint, verifiers_of
@@ -123,6 +123,22 @@ def test_an_adoption_is_for_what_it_names_and_not_for_the_next_restore(world: Wo
     older_directory(tmp_path / "sealer")
     with pytest.raises(SealerBehind):
         world.start_sealer()
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("step", ["keep notes", "checkpoint sign"])
+def test_an_adoption_that_was_cut_off_is_done_at_the_next_start(world: World, tmp_path: Path, step: str, fault: Fault) -> None:
+    no_directory(tmp_path / "sealer")
+    before = dict(world.seals.checkpoints)
+    adopt(world, newest(world))
+    world.faults = faults = Faults(step, fault)
+    with pytest.raises((Failed, Killed)):
+        world.start_sealer()
+    assert faults.struck
+    assert world.seals.checkpoints == before
+    world.start_sealer()
+    world.seal()
+    check_whole(world)
 
 
 def roll_back_seals(world: World, rounds: int = ROUNDS_BEFORE) -> None:
