@@ -3,7 +3,7 @@
 Neither leaves nor notes can be derived: seals are skipped, leaves stand in the order of rounds, and topic `checkpoints` is compacted.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -126,18 +126,22 @@ def _choose(notes: Notes, rows: Sequence[RootLeaf]) -> bytes | None:
     return found[0] if len(found) == 1 else None
 
 
-def published_rounds(notes: Notes, frontier: Frontier, published: Iterable[StoredNote]) -> Iterator[Round]:
-    """Rounds after `frontier` from notes in the order in which they were published: those of shards, then the root note over them."""
+def published_rounds(notes: Notes, frontier: Frontier, shards: Mapping[str, bytes], published: Iterable[StoredNote]) -> Iterator[Round]:
+    """Rounds after `frontier` from notes in the order in which they were published: those of shards, then the root note over them.
+
+    `shards`: the newest note of each below `frontier`, by origin. What is not newer, an old note that somebody put there again as well, is passed over.
+    """
     tree, taken = frontier.copy(), list[bytes]()
+    sizes = {origin: found.size for origin, note in shards.items() if (found := notes.open(note)) is not None}
     for one in published:
         checkpoint = notes.open(one.note)
         if checkpoint is None:
             continue
         if checkpoint.origin != notes.log.root_origin:
-            taken.append(one.note)
-        elif checkpoint.size <= tree.size:
-            taken.clear()
-        else:
+            if checkpoint.size > sizes.get(checkpoint.origin, 0):
+                sizes[checkpoint.origin] = checkpoint.size
+                taken.append(one.note)
+        elif checkpoint.size > tree.size:
             first = tree.size
             tree.extend([leaf_hash(data) for data in taken])
             if (tree.size, tree.root) != (checkpoint.size, checkpoint.root):

@@ -114,7 +114,7 @@ class Sealer:
         target = newest.checkpoint
         for rounds in _batches(self._stored_rounds(target.size)):
             self.kept.append(rounds)
-        for rounds in _batches(published_rounds(self._notes, self.kept.frontier, published)):
+        for rounds in _batches(published_rounds(self._notes, self.kept.frontier, dict(self.kept.shards), published)):
             self.kept.append(rounds)
         if (self.kept.size, self.kept.frontier.root) != (target.size, target.root):
             raise RootLogLost(self.kept.size, target.size)

@@ -200,10 +200,15 @@ def test_a_store_that_is_restored_under_the_sealer_is_seen_before_the_next_round
     check_whole(world)
 
 
-def test_what_topic_checkpoints_still_has_is_enough(world: World, tmp_path: Path) -> None:
-    """Store and sealer are both older; the rounds since stand on the topic."""
+@pytest.mark.parametrize("replayed", [False, True])
+def test_what_topic_checkpoints_still_has_is_enough(world: World, tmp_path: Path, replayed: bool) -> None:
+    """Store and sealer are both older; the rounds since stand on the topic. Old notes that somebody put there again do no harm."""
     target, checkpoints, leaves = newest(world), dict(world.seals.checkpoints), dict(world.seals.leaves)
     publish_on_topic(world, range(1, 5))
+    if replayed:
+        old, world.published = world.published[:2], world.published[2:]
+        for at in (1, 1, 4):
+            world.published[at:at] = old
     roll_back_seals(world)
     older_directory(tmp_path / "sealer")
     with pytest.raises(SealerBehind, match="topic checkpoints"):
