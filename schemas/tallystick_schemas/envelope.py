@@ -218,7 +218,9 @@ class Opener:
         if holder.roles.isdisjoint(self._signers.get(topic, ())):
             raise NoRole(f"{claim.agent} may say nothing on {topic}: its roles are {', '.join(sorted(holder.roles)) or 'none'}")
         if not self._is_signed(holder, claim, topic, key):
-            raise ParseError(f"{claim.agent} did not sign this for this place: the signature does not fit")
+            # The name of the deployment is signed and not said, so a reader that has another one can only be told what to look at.
+            hint = f"does its signer call the deployment {self.deployment!r}, as [log] deployment does here?"
+            raise ParseError(f"{claim.agent} did not sign this for this place: the signature does not fit; {hint}")
         body = claim.body
         # No secret is compared: who has the message has both.
         if digest(body) != claim.head[-32:]:

@@ -34,7 +34,11 @@ _MEANS = {
 
 def register(app: App, hub: Hub) -> None:
     """Open by address, fill, and close by address."""
+    _register_drawer(app, hub)
+    _register_contents(app, hub)
 
+
+def _register_drawer(app: App, hub: Hub) -> None:
     @app.callback(
         Output("drawer", "opened"),
         Output("drawer", "title"),
@@ -72,6 +76,8 @@ def register(app: App, hub: Hub) -> None:
     # with a circle of callbacks, url to drawer to url, Dash 4.4 never calls the first one again.
     app.clientside_callback(ClientsideFunction("tallystick", "closed"), Input("drawer", "opened"), prevent_initial_call=True)
 
+
+def _register_contents(app: App, hub: Hub) -> None:
     @app.callback(Output("drawer-evidence", "children"), Input("evidence-of", "data"))
     async def evidence(finding_id: str) -> Component:
         finding = hub.findings.get(finding_id)

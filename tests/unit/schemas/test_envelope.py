@@ -38,7 +38,7 @@ def test_no_byte_can_be_changed(at: int) -> None:
     ],
 )
 def test_a_message_of_another_place_is_refused(topic: str, key: bytes | None, deployment: str) -> None:
-    with pytest.raises(ParseError, match="did not sign this for this place"):
+    with pytest.raises(ParseError, match=f"did not sign this for this place.*call the deployment .{deployment}., as"):
         opener(deployment=deployment).open(topic, key, SAID)
 
 
