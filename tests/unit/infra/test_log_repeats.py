@@ -21,7 +21,7 @@ def record(name: str, said: str, *arguments: Any) -> logging.LogRecord:
 
 
 class Kept(logging.Handler):
-    """A handler that keeps what it shows, and whose filter asks this clock. Its timers are started by `ring` alone."""
+    """A handler that keeps what it shows, and whose filter asks this clock. Its timers are kept when they start, and none goes off by itself."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -33,8 +33,7 @@ class Kept(logging.Handler):
         self.addFilter(self.quietened)
 
     def _timer(self, seconds: float, tell: Callable[[], None]) -> Any:
-        self.rings.append((self.now + seconds, tell))
-        return type("Timer", (), {"start": lambda _: None})()
+        return type("Timer", (), {"start": lambda _: self.rings.append((self.now + seconds, tell))})()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append(record.getMessage())
