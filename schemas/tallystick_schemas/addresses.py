@@ -1,8 +1,9 @@
 """Which addresses are the public internet's: our own table, since the interpreter's answers differ from one version of Python to the next. Pure.
 
-The blocks are those of IANA's special-purpose address registries (RFC 6890, RFC 8190) with their word on "globally reachable", as of 2025-10:
-iana-ipv4-special-registry and iana-ipv6-special-registry; and, since those list exceptions alone, what they are exceptions of: multicast
-(RFC 5771, RFC 4291) and the one block of IPv6 that is given out as global unicast (RFC 4291, 2.4). The most specific block decides.
+The blocks are those of IANA's special-purpose address registries (RFC 6890, RFC 8190) with their word on "globally reachable", up to the
+additions of RFC 9602, 9637, 9665 and 9780 (2024 and 2025): iana-ipv4-special-registry and iana-ipv6-special-registry; and, since those list
+exceptions alone, what they are exceptions of: multicast (RFC 5771, RFC 4291) and the one block of IPv6 that is given out as global unicast
+(RFC 4291, 2.4). The most specific block decides.
 """
 
 from collections.abc import Iterator
