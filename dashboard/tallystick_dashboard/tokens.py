@@ -20,7 +20,7 @@ _LINK: Final = b"tallystick/console/link/v1\0"
 _CSRF: Final = b"tallystick/console/csrf/v1\0"
 _OVER: Final = b"tallystick/console/sign-in-over/v1\0"
 _COOKIES: Final = b"tallystick/console/cookies/v1\0"
-_MAX_TOKEN: Final = 1024
+MAX_TOKEN: Final = 1024
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def open_link_token(secret: bytes, token: str, now: float) -> Link:
     head, _, tail = token.partition(".")
     try:
         claims, mac = _unb64(head), _unb64(tail)
-        if len(token) > _MAX_TOKEN or not hmac.compare_digest(mac, _mac(secret, _LINK + claims)):
+        if len(token) > MAX_TOKEN or not hmac.compare_digest(mac, _mac(secret, _LINK + claims)):
             raise LinkRefused("This link was not made by this console.")
         parsed = msgspec.json.decode(claims, type=_Claims)
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:

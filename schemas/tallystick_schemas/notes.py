@@ -13,7 +13,7 @@ from .errors import ParseError, VerificationError
 from .signatures import fits
 
 MAX_NOTE_BYTES: Final = 64 * 1024
-_MAX_SIGNATURES: Final = 100
+MAX_SIGNATURES: Final = 100
 _ED25519: Final = b"\x01"
 _HASH_BYTES: Final = 4
 _DASH: Final = "\u2014"
@@ -100,8 +100,8 @@ def parse_note(raw: bytes) -> Note:
     if at < 0 or not whole.endswith("\n"):
         raise ParseError("a note has a text, an empty line, and signature lines that end in a newline")
     lines = whole[at + 2 : -1].split("\n")
-    if len(lines) > _MAX_SIGNATURES:
-        raise ParseError(f"a note has {len(lines)} signatures, at most {_MAX_SIGNATURES} are allowed")
+    if len(lines) > MAX_SIGNATURES:
+        raise ParseError(f"a note has {len(lines)} signatures, at most {MAX_SIGNATURES} are allowed")
     return Note(whole[: at + 1], [_signature(line) for line in lines])
 
 

@@ -37,16 +37,17 @@ _FORMATS: Final = frozenset(["Native", "RowBinary"])
 """Of inserts. `Values` would compute expressions, others read schema files."""
 _EITHER: Final = " or ".join(sorted(_FORMATS))
 
-_NAME = r"(?:\w+|`\w+`|\"\w+\")"
+# As in `statements`, nothing is given back once it is taken.
+_NAME = r"(?:\w++|`\w++`|\"\w++\")"
 _TABLE = rf"(?:(?P<database>{_NAME})\.)?(?P<table>{_NAME})"
-_TARGET: Final = re.compile(rf"\s*{_TABLE}\s*(?P<columns>\(\s*{_NAME}(?:\s*,\s*{_NAME})*\s*\))?\s*", re.A)
-_SELECT: Final = re.compile(r"\s*\(?\s*(?:SELECT|WITH)\b", re.I | re.A)
-_LOOK: Final = re.compile(rf"\s*(?:DESC|DESCRIBE|EXISTS)\s+(?:TABLE\s+)?{_NAME}(?:\.{_NAME})?\s*(?:FORMAT\s+\w+\s*)?", re.I | re.A)
+_TARGET: Final = re.compile(rf"\s*+{_TABLE}\s*+(?P<columns>\(\s*+{_NAME}(?:\s*+,\s*+{_NAME})*+\s*+\))?\s*+", re.A)
+_SELECT: Final = re.compile(r"\s*+\(?\s*+(?:SELECT|WITH)\b", re.I | re.A)
+_LOOK: Final = re.compile(rf"\s*+(?:DESCRIBE|DESC|EXISTS)\s++(?:TABLE\s++)?{_NAME}(?:\.{_NAME})?\s*+(?:FORMAT\s++\w++\s*+)?", re.I | re.A)
 _PRUNE: Final = re.compile(r"DELETE FROM (?P<table>\w+) WHERE shard = \{shard:UInt32\} AND index > \{above:Int64\}", re.A)
 """The notary's own words (`ClickHouseLedger.drop_orphans`), and no others."""
 _NUMBER: Final = re.compile(r"\d{1,19}", re.A)
-_LIMIT = rf"(?:{'|'.join(sorted(LIMITS))})\s*=\s*\d{{1,19}}"
-_LIMITS_AT_END: Final = re.compile(rf"\bSETTINGS\s+{_LIMIT}(?:\s*,\s*{_LIMIT})*\s*(?:FORMAT\s+\w+\s*)?\Z", re.I | re.A)
+_LIMIT = rf"(?:{'|'.join(sorted(LIMITS))})\s*+=\s*+\d{{1,19}}+"
+_LIMITS_AT_END: Final = re.compile(rf"\bSETTINGS\s++{_LIMIT}(?:\s*+,\s*+{_LIMIT})*+\s*+(?:FORMAT\s++\w++\s*+)?\Z", re.I | re.A)
 _SYSTEM_TABLES = "settings|databases|tables|columns|functions|data_type_families|formats|one|numbers|time_zones|row_policies"
 # `file` reads any file of this machine, and may be called through an Identifier parameter or spelled with escapes; INTO OUTFILE writes one;
 # `python` and `arrowstream` look into the server's process, `eval` runs a text; other tables of `system` show the machine and other users' queries.

@@ -34,7 +34,7 @@ from .tokens import TokenRecord
 from .transfer import UnderWay
 
 log: Final = logging.getLogger(__name__)
-_MAX_BODY: Final = 256 * 1024
+MAX_BODY: Final = 256 * 1024
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -212,7 +212,7 @@ class Gateway:
         if route.door == "info":
             return hub_api.info(listing), headers
         if route.door == "paths":
-            wanted = hub_api.wanted_paths(await exchange.body(_MAX_BODY, self._body_s))
+            wanted = hub_api.wanted_paths(await exchange.body(MAX_BODY, self._body_s))
             return hub_api.paths_info(listing, wanted), headers
         if route.door == "resolve" or not hub_api.is_folder(listing, path):
             raise not_found("EntryNotFound", f"{listing.repo.id} holds no file {path}.", commit=listing.commit)

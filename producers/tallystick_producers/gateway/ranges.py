@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 from .errors import GatewayError
 
 MAX_RANGES: Final = 16
+MAX_SPECS: Final = 64
+"""Before those that overlap are joined, for which each is compared with all others."""
 _SPEC: Final = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -42,6 +44,8 @@ def parse_range(header: str | None, size: int) -> list[Span] | None:
     matches = [_SPEC.fullmatch(spec.strip()) for spec in specs.split(",") if spec.strip()]
     if not matches or not all(match and match[0] != "-" for match in matches):
         return None
+    if len(matches) > MAX_SPECS:
+        raise RangeRefused(f"more than {MAX_SPECS} ranges in one request; ask for fewer at a time")
     bounds = [(match[1], match[2]) for match in matches if match]
     if any(first and last and int(first) > int(last) for first, last in bounds):
         return None  # 14.1.1: such a specifier is invalid, and the header with it

@@ -34,7 +34,7 @@ _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}[A-Za-z0-9_-]*")
 _HEX_DIGITS: Final = 64
 _MAX_NAME: Final = 256
 _MAX_ROLES: Final = 64
-_MAX_LINE: Final = 64 * 1024
+MAX_LINE: Final = 64 * 1024
 
 
 class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -149,8 +149,8 @@ def _speaks(line: bytes) -> bool:
 
 
 def _parse_line(line: bytes, place: str) -> TokenRecord:
-    if len(line) > _MAX_LINE:
-        raise TokenFileError(f"{place}: it has {len(line)} bytes, at most {_MAX_LINE} are allowed")
+    if len(line) > MAX_LINE:
+        raise TokenFileError(f"{place}: it has {len(line)} bytes, at most {MAX_LINE} are allowed")
     try:
         record = _decode(line)
         for moment in (record.expires, record.issued):
@@ -234,7 +234,7 @@ def remove_tokens(path: Path, credential: str) -> int:
 def _named(line: bytes) -> tuple[str | None, str | None]:
     """(sha256, credential) as far as they can be made out in a line that may be no record."""
     try:
-        found = msgspec.json.decode(line) if _speaks(line) and len(line) <= _MAX_LINE else None
+        found = msgspec.json.decode(line) if _speaks(line) and len(line) <= MAX_LINE else None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None, None  # kept as it is: such a line opens nothing, and parse_tokens names it
     digest, credential = (found.get("sha256"), found.get("credential")) if isinstance(found, dict) else (None, None)

@@ -17,7 +17,7 @@ from .settings import IssuerSettings
 log: Final = logging.getLogger(__name__)
 Key = RSAKey | ECKey | OKPKey
 MAX_BYTES: Final = 64 * 1024
-_MAX_KEYS: Final = 20
+MAX_KEYS: Final = 20
 _FRESH_S: Final = 3_600.0
 _AGAIN_S: Final = 60.0
 """Between two fetches: tokens with made-up key ids must not make us hammer the issuer."""
@@ -30,8 +30,8 @@ def parse_jwks(raw: bytes) -> dict[str, Key]:
     if len(raw) > MAX_BYTES:
         raise ParseError(f"a key set of {len(raw)} bytes; at most {MAX_BYTES} are read")
     keys = check_json(raw.replace(b"\n", b" ").replace(b"\r", b" ")).get("keys")
-    if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
-        raise ParseError(f"not a key set of at most {_MAX_KEYS} keys")
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS:
+        raise ParseError(f"not a key set of at most {MAX_KEYS} keys")
     return {key["kid"]: parsed for key in keys if isinstance(key, dict) and (parsed := _key(key)) is not None}
 
 

@@ -71,7 +71,7 @@ def test_limits() -> None:
         "runs known of an agent": state.MAX_RUNS,
         "missing ranges of a run": state.MAX_MISSING_RANGES,
         "signed note": notes.MAX_NOTE_BYTES,
-        "signatures on a note": notes._MAX_SIGNATURES,
+        "signatures on a note": notes.MAX_SIGNATURES,
         "subject of a directive": headers.MAX_SUBJECT_CHARACTERS,
         "message of the control plane": envelope.MAX_MESSAGE_BYTES,
         "patterns of a scope, for each of its three lists": roles._MAX_PATTERNS,
