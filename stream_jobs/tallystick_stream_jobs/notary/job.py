@@ -155,7 +155,8 @@ class NotaryJob:
                 await asyncio.wait_for(self._much.wait(), wait)
 
     def _is_much(self) -> bool:
-        return sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
+        """Events, or records: garbage has none, and must not keep the fold waiting for an insert that waits for more."""
+        return self._flying >= MAX_FLYING // 2 or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""

@@ -106,6 +106,17 @@ def test_the_fold_waits_for_the_store_only_when_too_much_is_in_flight(monkeypatc
     assert len(inserts.at) == 1
 
 
+def test_an_insert_does_not_wait_for_more_when_half_of_what_may_fly_holds_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, _ = make(monkeypatch, 60.0, events=0)
+
+    async def play() -> None:
+        job._insert_at = time.monotonic() + 60.0
+        await take(job, MAX_FLYING // 2)
+        await asyncio.wait_for(job._gather(), 5.0)
+
+    asyncio.run(play())
+
+
 def test_what_was_not_kept_is_said_once_a_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     job, _ = make(monkeypatch, 0.2)
     shard: Any = SimpleNamespace(keeping=Keeping())
