@@ -45,11 +45,15 @@ EVENTS = [
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory):
+def server(tmp_path_factory):
     with running_clickhouse(Path(tmp_path_factory.mktemp("minted"))) as server:
-        client = server.client()
-        insert_rows(client, "events", [(0, 0, pos, raw, event_leaf(raw)) for pos, raw in enumerate(EVENTS)])
-        yield History(server.settings(role="outbox"))
+        insert_rows(server.client(), "events", [(0, 0, pos, raw, event_leaf(raw)) for pos, raw in enumerate(EVENTS)])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def history(server):
+    return History(server.settings(role="outbox"))
 
 
 def minted_meanwhile(history, one):
@@ -163,11 +167,9 @@ def test_whom_the_history_knows(history, subject, said):
 
 
 @pytest.fixture
-def renamed(history):
+def renamed(server):
     """`bob`'s events under another name, in the column that searches read."""
-    import clickhouse_connect
-
-    client = clickhouse_connect.get_client(**history._settings.client_kwargs())
+    client = server.client()
     change_principals(client, {"bob": "mallory"})
     yield
     change_principals(client, {"mallory": "bob"})
