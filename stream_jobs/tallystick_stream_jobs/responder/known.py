@@ -25,7 +25,10 @@ MOST_READ: Final = 100_000
 """Events whose bytes are looked through for a name that no column has: what a store reads within the half second that there is."""
 _BY_BYTES: Final = """
 SELECT DISTINCT one.1, one.2 FROM
-(SELECT arrayJoin([('principal', JSONExtractString(raw, 'actor', 'principal')), ('credential', JSONExtractString(raw, 'actor', 'credential'))]) AS one FROM events)
+(
+    SELECT arrayJoin([('principal', JSONExtractString(raw, 'actor', 'principal')), ('credential', JSONExtractString(raw, 'actor', 'credential'))]) AS one
+    FROM events
+)
 WHERE (one.1 = 'principal' AND {column} = {value}) OR (one.1 = 'credential' AND one.2 = {name})
 LIMIT 20 SETTINGS max_execution_time = 2, max_threads = 2, max_rows_to_read = {rows}
 """
