@@ -32,6 +32,11 @@ _6TO4: Final = IPv6Network("2002::/16")  # RFC 3056, 2
 _TEREDO: Final = IPv6Network("2001::/32")  # RFC 4380, 4: the server, and the client with all bits turned
 
 
+def mapped(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that a socket of IPv6 shows as this one (RFC 4291, 2.5.5.2); None for every other."""
+    return _v4(address, 0) if address in _MAPPED else None
+
+
 def is_public(address: Address) -> bool:
     """Whether the registries call this address globally reachable, and each IPv4 address in it too."""
     if isinstance(address, IPv6Address) and address in _MAPPED:

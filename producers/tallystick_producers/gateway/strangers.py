@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, NamedTuple
 
+from tallystick_schemas.addresses import mapped
 from tallystick_schemas.signing import wire_time
 
 from ..instants import Instant
@@ -100,5 +101,5 @@ def network_of(client: str | None) -> str:
     except ValueError:
         return ""
     if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+        return str(mapped(address) or IPv6Address(int(address) >> 64 << 64))
     return str(address)

@@ -138,6 +138,7 @@ def no_seal() -> History:
 
 CASES: list[tuple[str, History]] = [
     ("no root checkpoint at all", changed(tampering.drop_all_checkpoints, lambda history: history.root_leaves.clear())),
+    ("no root checkpoint that holds", changed(tampering.drop_all_checkpoints)),
     ("checkpoints, and none of them", changed(by_a_stranger)),
     ("a checkpoint whose note", changed(tampering.change_root_note)),
     ("a shard of which the root log", built(lambda builder: builder._sign(builder.history.log.root_origin, builder._root), seal=False)),

@@ -17,7 +17,7 @@ from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import TokenBook, token_record
 from tallystick_producers.sending import Sending
 from tallystick_schemas import judge
-from tallystick_schemas.checkpoints import parse_checkpoint
+from tallystick_schemas.checkpoints import Checkpoint, parse_checkpoint
 from tallystick_schemas.envelope import Claim, Signer, parse_claim
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Seen
@@ -155,7 +155,10 @@ SIGNED_PART: Final = Guard("what was signed is still in the store", instead(seal
 CHAIN: Final = Guard("each row follows from the one before", instead(sealer, "extend", lambda _, known, rows: _on(known, rows)))
 BEHIND: Final = Guard(
     "nobody holds a newer note of the sealer's key",
-    together(instead(sealer, "beyond", lambda *_: None), instead(sealer, "newest_stored", lambda *_: iter(()))),
+    together(
+        instead(sealer, "beyond", lambda *_: None),
+        instead(sealer, "newest_stored", lambda _, __, origin, known: iter([Checkpoint(origin, known, bytes(32))])),
+    ),
 )
 KEPT: Final = Guard("a round follows from those that are kept", instead(KeptNotes, "append", lambda *_: None))
 AHEAD: Final = Guard("no second root log over the one in the store", instead(sealer, "parting", lambda *_: None))

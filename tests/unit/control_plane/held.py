@@ -149,7 +149,7 @@ HELD: Final[dict[str, dict[Attack, Ways]]] = {
         "reorder": _ROOTS,
         "delay": _ROOT_LOG,
         "drop": _ROOT_LOG,
-        "delete": _ROOT_LOG,
+        "delete": _ROOTS,
         "another deployment's": _ROOTS,
     },
     "root_leaves": {

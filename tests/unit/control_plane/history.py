@@ -28,7 +28,7 @@ from tallystick_schemas.records import frame_record, parse_record
 from tallystick_schemas.segments import SegmentSigner, SignedSegment, new_run
 from tallystick_schemas.state import copy_state, encode_state
 from tallystick_schemas.verdicts import Verdict
-from tallystick_stream_jobs.errors import LedgerDisagrees, SealerBehind, SealerStateBroken, SealRefused
+from tallystick_stream_jobs.errors import LedgerDisagrees, SealerBehind, SealerStateBroken, SealRefused, StoreForgot
 from tallystick_stream_jobs.notary.restore import restore
 from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.sealer.core import first_state
@@ -276,7 +276,7 @@ def _sealer_starts(world: World, path: Path, attack: Attack) -> Outcome:
     try:
         world.start_sealer()
         world.seal()
-    except (SealerBehind, SealerStateBroken, SealRefused):
+    except (SealerBehind, SealerStateBroken, SealRefused, StoreForgot):
         return TOLD
     after = list(world.seals.checkpoints)
     forked = any(before.get((origin, size), root) != root for origin, size, root, _ in after)

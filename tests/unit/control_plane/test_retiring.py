@@ -1,5 +1,7 @@
 """A retirement reaches topic `locks`, every shard and every door, and whoever holds the retired key does nothing more."""
 
+from pathlib import Path
+
 import pytest
 from tests.support.history import private_key, public_bytes
 from tests.support.rotating import KEY, PUBLIC, said
@@ -79,6 +81,8 @@ def test_the_responder_writes_a_lost_retirement_again() -> None:
 
 class NoFile:
     """A sealer's first start."""
+
+    kept = Path("notes.jsonl")
 
     def load(self) -> None:
         return None

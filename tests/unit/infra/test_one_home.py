@@ -13,6 +13,7 @@ PAGES = {"dashboard/tallystick_dashboard/ui.py"}
 BESIDE = {
     "infra/tallystick_infra/kafka/relock.py": "writes the lock file of Kafka's jars",
     "infra/tallystick_infra/bench/driver.py": "says JSON to the process that started it",
+    "infra/tallystick_infra/bench/garbage.py": "says JSON to the process that started it",
     "infra/tallystick_infra/drills/lonely.py": "says one constant word to the process that started it",
 }
 SOURCES = [path for top in ("schemas", "producers", "stream_jobs", "audit", "dashboard", "infra") for path in (ROOT / top).rglob("*.py")]

@@ -42,6 +42,9 @@ ASKS: dict[str, list[str]] = {
     "topics check": [],
     "topics announce": [],
     "drill clean": [],
+    "keys list": [],
+    "keys retire": [KEY, "--reason", "stolen", "--yes"],
+    "sealer adopt": ["--reason", "restored"],
 }
 """What asks Kafka, or both."""
 ASKS_CLICKHOUSE: dict[str, list[str]] = {
@@ -58,6 +61,9 @@ ASKS_CLICKHOUSE: dict[str, list[str]] = {
     "agent revoke": ["trainer", "--key", KEY, "--reason", "lost", "--yes"],
     "detect explain": ["F-1"],
     "topics announce": [],
+    "keys list": [],
+    "keys retire": [KEY, "--reason", "stolen", "--yes"],
+    "sealer adopt": ["--reason", "restored"],
 }
 """What ends when ClickHouse alone is silent."""
 ASKS_NOBODY = {
@@ -65,10 +71,11 @@ ASKS_NOBODY = {
         ["signals keys list", "signals keys rotate", "signals status", "signals streams", "signals token"], "the part's own files"
     ),
     "signals verify": "the part's own files; waits for a receiver, --timeout at the most",
-    **dict.fromkeys(["rules list", "rules test", "detect list", "detect policy", "topics acls"], "files"),
+    **dict.fromkeys(["keys next", "rules list", "rules test", "detect list", "detect policy", "topics acls"], "files"),
     **dict.fromkeys(["token add", "token list", "token revoke", "console link", "drill list", "drill report", "evaluate"], "files"),
     **dict.fromkeys(
-        ["demo", "bench", "bench detect", "bench ingest", "bench respond", "bench signing", "bench verify"], "parts of its own"
+        ["demo", "bench", "bench detect", "bench ingest", "bench orders", "bench respond", "bench signing", "bench verify"],
+        "parts of its own",
     ),
 }
 ELSEWHERE = {

@@ -120,7 +120,7 @@ def test_an_insert_does_not_wait_for_more_when_half_of_what_may_fly_holds_no_eve
 def test_what_was_not_kept_is_said_once_a_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     job, _ = make(monkeypatch, 0.2)
     shard: Any = SimpleNamespace(keeping=Keeping())
-    job._shards[0] = shard
+    job._shards.running[0] = shard
     for now in (100.0, 110.0, 161.0, 230.0):
         if now < 161.0:
             shard.keeping.keeps(0, PER_MINUTE + 1, Verdict.MALFORMED)
