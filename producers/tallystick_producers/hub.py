@@ -50,8 +50,9 @@ class Member(Protocol):
 class Hub:
     """Its threads end when the last member left. A receipt is one that a notary of this deployment signed, and nothing else frees a segment."""
 
-    def __init__(self, kafka: KafkaSettings, log_settings: LogSettings) -> None:
-        self._kafka = kafka
+    def __init__(self, kafka: KafkaSettings, log_settings: LogSettings, after_s: float = 0.0) -> None:
+        """`after_s`: how long whoever has something to send lets others go first."""
+        self._kafka, self._after_s = kafka, after_s
         self._opener, self._refused = opener_of(log_settings), Refused(RECEIPTS)
         self._members: list[Member] = []
         self._wake = threading.Condition(threading.Lock())
@@ -165,6 +166,8 @@ class Hub:
     def _send_loop(self) -> None:
         turn = 0
         while not self._stopping.is_set():
+            if self._after_s:
+                self._stopping.wait(self._after_s)
             with self._wake:
                 called, self._called = self._called, set()
             try:
@@ -295,13 +298,13 @@ _hubs: dict[_Whose, Hub] = {}
 _lock = threading.Lock()
 
 
-def join_hub(kafka: KafkaSettings, log_settings: LogSettings, member: Member) -> Hub:
-    """The process's hub for this deployment on this cluster, made when there is none."""
+def join_hub(kafka: KafkaSettings, log_settings: LogSettings, member: Member, after_s: float = 0.0) -> Hub:
+    """The process's hub for this deployment on this cluster, made when there is none; only then `after_s` counts."""
     whose = (kafka, log_settings.deployment, log_settings.operator_keys)
     with _lock:
         hub = _hubs.get(whose)
         if hub is None:
-            hub = _hubs[whose] = Hub(kafka, log_settings)
+            hub = _hubs[whose] = Hub(kafka, log_settings, after_s)
         hub.join(member)
         return hub
 

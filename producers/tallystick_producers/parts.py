@@ -66,6 +66,6 @@ def start_parts(settings: AgentSettings, key: Ed25519PrivateKey) -> Parts:
     sending.own(writer.run, writer.key)
     # Before anything of the new run can be sent: what earlier runs left goes first.
     sending.adopt(time.monotonic())
-    hubs.append(join_hub(settings.kafka, settings.log, sending))
+    hubs.append(join_hub(settings.kafka, settings.log, sending, settings.send_after_ms / 1000))
     writer.start()
     return Parts(spool, writer, sending, hubs[0])

@@ -113,6 +113,8 @@ class AgentSettings:
     key_file: str
     spool_dir: str
     linger_ms: int = 20
+    send_after_ms: int = 0
+    """How long what is on disk waits before it is sent, in a process whose other work goes first."""
     spool_max_bytes: int = 1 << 30
     when_full: Literal["block", "raise"] = "block"
     heartbeat_s: float = 30.0

@@ -8,6 +8,7 @@ from .settings import AgentSettings, LogSettings
 KEY_BYTES: Final = 32
 _AT_LEAST: Final[dict[tuple[type, str], float]] = {
     (AgentSettings, "linger_ms"): 0,
+    (AgentSettings, "send_after_ms"): 0,
     (AgentSettings, "spool_max_bytes"): 1,
     (LogSettings, "shards"): 1,
 }

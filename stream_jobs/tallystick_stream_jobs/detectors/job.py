@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,7 @@ from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 from ..errors import SnapshotFenced
 from ..fence import claim_fence
 from ..patience import PatientOpener, wait_for_role
-from ..shell import BatchJob, Message, Outlet, Voice, run_jobs
+from ..shell import GO_FIRST_MS, BatchJob, Message, Outlet, Voice, run_jobs
 from ..triage.desk import Desk, open_desk
 from ..triage.feedback import FeedbackLane, Told, store_books
 from . import COMPILED
@@ -266,7 +267,7 @@ def run_detectors(settings: JobSettings, agent: AgentSettings) -> None:
     calm_collector()
     log.info("rules run %s", "compiled" if COMPILED else "as they are written")
     outlet = Outlet(settings.kafka)
-    with closing(LiveRoles(settings.kafka, settings.log)) as roles, Recorder.open(agent) as recorder:
+    with closing(LiveRoles(settings.kafka, settings.log)) as roles, Recorder.open(replace(agent, send_after_ms=GO_FIRST_MS)) as recorder:
         wait_for_role(roles, "notary")
         claim, opener = partial(claim_fence, settings.kafka, recorder, PART), PatientOpener(roles.opener)
         voice = Voice(signer_of(agent), claim(-1))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -20,7 +21,7 @@ from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS
 
 from ..errors import NotTheOwner
-from ..shell import Message, Outlet, run_jobs
+from ..shell import GO_FIRST_MS, Message, Outlet, run_jobs
 from ..triage.record import record_told
 from .decisions import MAX_TEXT, about_finding, about_lock, about_order, automatic, command_of, cut, event_attrs, resource_of, subject_of
 from .findings import not_brought
@@ -40,6 +41,8 @@ from .watching import Watching
 
 log: Final = logging.getLogger(__name__)
 _HEARTBEAT_S: Final = 1.0
+_WITHIN_S: Final = 0.001
+"""Findings are few, and somebody waits for each."""
 ME: Final = Actor("responder", "service")
 
 
@@ -349,13 +352,13 @@ async def _handle_acts(responder: Responder, opened: Opened) -> list[Judged]:
 def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
     """The process: `tallystick jobs responder`."""
     outlet = Outlet(settings.kafka)
-    with Recorder.open(agent) as recorder:
+    with Recorder.open(replace(agent, send_after_ms=GO_FIRST_MS)) as recorder:
         opener = opener_of(settings.log)
         sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka), Store(settings.clickhouse))
         responder = Responder(settings, outlet, recorder, signer_of(agent), sources)
         mirror = Mirror(opener, lambda: connect(settings.kafka))
         try:
             lanes = {FINDINGS: Ticking(responder, mirror), ACTS: Lane(responder, ACTS, _handle_acts)}
-            run_jobs("responder", settings, lanes, outlet=outlet, take=50)
+            run_jobs("responder", settings, lanes, outlet=outlet, take=50, within_s=_WITHIN_S)
         finally:
             mirror.close()

@@ -2,7 +2,7 @@
 
 from .messages import BatchJob, Commit, Message
 from .outlet import Outlet
-from .runner import run_job, run_jobs
+from .runner import GO_FIRST_MS, run_job, run_jobs
 from .voice import Said, Voice
 
-__all__ = ["BatchJob", "Commit", "Message", "Outlet", "Said", "Voice", "run_job", "run_jobs"]
+__all__ = ["GO_FIRST_MS", "BatchJob", "Commit", "Message", "Outlet", "Said", "Voice", "run_job", "run_jobs"]

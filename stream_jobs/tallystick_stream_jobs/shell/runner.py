@@ -20,6 +20,9 @@ from .outlet import Outlet
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.1
+GO_FIRST_MS = 50
+"""What a part writes down of its findings and locks goes to Kafka so much later than they do: signing it and sending it, and what others do with it, would
+take the processor from whoever waits for the lock."""
 WITHIN_S = 0.003
 """How long a batch gathers after its first message."""
 MOST_PAUSE_S = 0.025
@@ -36,10 +39,18 @@ def run_job(
 
 
 def run_jobs(
-    name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], *, outlet: Outlet, take: int = 200, max_in_flight: int = 8
+    name: str,
+    settings: JobSettings,
+    jobs: Mapping[str, BatchJob],
+    *,
+    outlet: Outlet,
+    take: int = 200,
+    max_in_flight: int = 8,
+    within_s: float = WITHIN_S,
 ) -> None:
-    """Several jobs in one loop, each with its topic."""
-    failure = asyncio.run(_Runner(name, settings, jobs, outlet, take, max_in_flight).run())
+    """Several jobs in one loop, each with its topic. `within_s`: how long a batch gathers after its first message."""
+    lanes = {topic: _Lane(job, take, max_in_flight, within_s) for topic, job in jobs.items()}
+    failure = asyncio.run(_Runner(name, settings, lanes, outlet).run())
     if failure is not None:
         log.critical("%s stops: %s", name, failure, exc_info=failure if not str(failure) else None)
         sys.exit(1)
@@ -48,8 +59,8 @@ def run_jobs(
 class _Lane:
     """One job: its batches, and the commits behind them."""
 
-    def __init__(self, job: BatchJob, take: int, max_in_flight: int) -> None:
-        self.job, self._take = job, take
+    def __init__(self, job: BatchJob, take: int, max_in_flight: int, within_s: float) -> None:
+        self.job, self._take, self._within_s = job, take, within_s
         self._waiting: asyncio.Queue[Any] = asyncio.Queue(take)
         self.commits: asyncio.Queue[tuple[Commit | None, list[Any]]] = asyncio.Queue(max_in_flight)
         self.partitions: set[int] = set()
@@ -66,7 +77,7 @@ class _Lane:
         while True:
             events = [await self._waiting.get()]
             if self._waiting.qsize() < self._take - 1:
-                await asyncio.sleep(WITHIN_S)
+                await asyncio.sleep(self._within_s)
             began = time.monotonic()
             while len(events) < self._take and not self._waiting.empty():
                 events.append(self._waiting.get_nowait())
@@ -93,11 +104,8 @@ def _ours(topic: str, assigned: set[TP]) -> set[int]:
 
 
 class _Runner:
-    def __init__(
-        self, name: str, settings: JobSettings, jobs: Mapping[str, BatchJob], outlet: Outlet, take: int, max_in_flight: int
-    ) -> None:
-        self._lanes = {topic: _Lane(job, take, max_in_flight) for topic, job in jobs.items()}
-        self._outlet = outlet
+    def __init__(self, name: str, settings: JobSettings, lanes: Mapping[str, _Lane], outlet: Outlet) -> None:
+        self._lanes, self._outlet = lanes, outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
         self._name, self._rebalancing = name, asyncio.Lock()
         self._app = make_app(name, settings.kafka, Hooks(self._positions, self._pause_s, self._fail), settings.instance)

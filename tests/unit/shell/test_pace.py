@@ -35,7 +35,7 @@ def event(number: int) -> Any:
 
 def pause_after(seconds: float) -> float:
     job: Any = Slow(seconds)
-    lane = _Lane(job, 8, 8)
+    lane = _Lane(job, 8, 8, 0.001)
 
     async def play() -> None:
         gathering = asyncio.create_task(lane.gather(lambda _: True))

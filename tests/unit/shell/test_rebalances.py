@@ -9,7 +9,7 @@ from faust.types import TP
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_stream_jobs.shell.faust_app import Hooks, make_app
-from tallystick_stream_jobs.shell.runner import _Runner
+from tallystick_stream_jobs.shell.runner import _Lane, _Runner
 
 SETTINGS = JobSettings(KafkaSettings(), ClickHouseSettings(), LogSettings("test"), "")
 BOTH = {TP("findings", 0), TP("acts", 0)}
@@ -39,7 +39,7 @@ def play(steps: Callable[[_Runner], Awaitable[Any]]) -> dict[str, Job]:
     jobs = {"findings": Job(), "acts": Job()}
 
     async def run() -> None:
-        await steps(_Runner("responder", SETTINGS, jobs, None, 50, 8))  # type: ignore[arg-type]  # what is used of them
+        await steps(_Runner("responder", SETTINGS, {topic: _Lane(job, 50, 8, 0.001) for topic, job in jobs.items()}, None))  # type: ignore[arg-type]  # what is used of them
 
     asyncio.run(run())
     return jobs
