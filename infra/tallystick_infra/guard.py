@@ -38,6 +38,9 @@ def main() -> int:
 
 def _stand_back(behind: int) -> None:
     os.nice(behind)
+    if hasattr(os, "SCHED_BATCH"):
+        # It takes the processor from nobody when it has something to do, and waits for its turn (sched(7)).
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # Where Linux groups processes by session (sched(7), autogroup), nice counts among those of one session alone, and this between them.
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib is more than this process is
         group.write(str(behind))

@@ -20,6 +20,8 @@ Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awai
 """(assigned, earliest offsets of) -> wanted offsets."""
 
 
+_LEAST_PAUSE_S = 0.001
+"""A timer that is shorter takes as long, and whoever has few messages pauses for nothing."""
 _PATIENCE_S = 5.0
 
 
@@ -80,7 +82,8 @@ def _consumer_class(positions: Positions, pause_s: Callable[[], float], failed: 
 
         async def getmany(self, timeout: float) -> AsyncIterator[Any]:
             # What comes after a silence is fetched at once: the pause since the last fetch is over then.
-            await asyncio.sleep(pause_s())
+            if (pause := pause_s()) >= _LEAST_PAUSE_S:
+                await asyncio.sleep(pause)
             async for fetched in super().getmany(timeout):
                 yield fetched
 
