@@ -16,8 +16,10 @@ from tallystick_stream_jobs.sealer.sealer import newest_stored
 from tallystick_stream_jobs.sealer.state import KEPT_NAME
 from tallystick_stream_jobs.sealer.store import ClickHouseSealStore
 
+from .control import next_adoption
 from .deployment import Deployment
 from .enrolling import known_roles, operator_of
+from .enrolment import read_directives
 from .errors import NothingSigned, OrderRefused
 from .operator import record_sender
 
@@ -25,9 +27,11 @@ from .operator import record_sender
 def adopt_newest(deployment: Deployment, reason: str, timeout_s: float) -> Seen:
     """Let the sealer go on from the newest that was signed; which it is. Back once the history has the word."""
     newest = newest_signed(deployment)
-    number = known_roles(deployment).adopts(SEALER)
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
+        # Topic `locks` does not carry this word: what was adopted before stands in the history.
+        number = next_adoption(SEALER, known_roles(deployment), read_directives(client, deployment.log()).keyring)
     value = adoption(newest.checkpoint, reason)
-    record = operator_of(deployment).directive(ADOPT, SEALER, value, 0 if number is None else number + 1, time.time())
+    record = operator_of(deployment).directive(ADOPT, SEALER, value, number, time.time())
     with record_sender(deployment.kafka(), deployment.log()) as sender:
         sender.send(SEALER, record)
         if sender.wait([record], timeout_s)[0].verdict == Verdict.SEEN:

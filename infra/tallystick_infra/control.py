@@ -113,7 +113,10 @@ class Control:
         for name, public in publics.items():
             if known.holder(name, key_id(public)) is None:
                 known.take(self.operator.give_role(name, _own_mandate(name, public), 0, self.clock()))
-        adopts = [(part, self.operator.directive(ADOPT, part, {}, _next(part, topic, ledger.keyring), self.clock())) for part in self.adopt]
+        adopts = [
+            (part, self.operator.directive(ADOPT, part, {}, next_adoption(part, topic, ledger.keyring), self.clock()))
+            for part in self.adopt
+        ]
         return Plan(
             _behind(self.log.shards, ledger),
             newer(known, topic),
@@ -157,7 +160,7 @@ def _unretired(known: Keyring, topic: Keyring, ledger: Directives, shards: int) 
     return lacking + [(shard, one) for shard in range(shards) for one in known.retirements() if (shard, one.key) not in ledger.retired]
 
 
-def _next(part: str, *places: Keyring) -> int:
+def next_adoption(part: str, *places: Keyring) -> int:
     """Above every number under which a part was let read on before."""
     return max((number for place in places if (number := place.adopts(part)) is not None), default=-1) + 1
 

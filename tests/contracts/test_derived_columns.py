@@ -42,7 +42,7 @@ def of_events(client: Client, raws: list[bytes]) -> Findings:
     [group] = groups(ClickHouseSource(client).events(0, 0, 1))
     assert group.raws == raws
     events, wrong = parse_each(raws)
-    assert wrong == []
+    assert [one for one in wrong if not one.bounds_only] == []
     EventColumns(0, findings).take([group], events)
     return findings
 
