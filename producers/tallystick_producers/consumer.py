@@ -4,7 +4,7 @@ Only this class does so: the application that the SDK is part of may have consum
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
@@ -13,9 +13,6 @@ from kafka.record import MemoryRecords
 
 from .batches import Batches
 from .refused import Refused
-
-PATIENT_BYTES: Final = 256 * 1024
-PATIENT_MS: Final = 1_000
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
@@ -32,11 +29,6 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no type
         self._refused: dict[str, Refused] = {}
         # The fetcher asks itself for the class, so its own attribute comes first. A test with a broker fails when it no longer does.
         self._fetcher.PartitionRecords = self._records
-
-    def be_patient(self) -> None:
-        """From the next fetch on, let the broker gather for up to a second: for what nobody waits for, and would be woken for a hundred times."""
-        # The fetcher looks at its settings at each fetch, and has no other way to change them. A test with a broker fails when it no longer does.
-        self._fetcher.config.update(fetch_min_bytes=PATIENT_BYTES, fetch_max_wait_ms=PATIENT_MS)
 
     def end_offsets(self, partitions: Iterable[TopicPartition], **settings: Any) -> dict[TopicPartition, int]:
         """As the library's, a topic at a time: asked for a topic that it knows and one that it does not, it forgets the second and lets a KeyError out.

@@ -107,8 +107,6 @@ class LiveRoles:
         consumer.assign([ROLES])
         read_roles(consumer, self.opener.keyring, self._refused)
         self._read_once.set()
-        # Each lock and each heartbeat comes by here, in every part at once; a role a second later is soon enough.
-        consumer.be_patient()
         while not self._stopping.is_set():
             for record in consumer.poll(timeout_ms=POLL_MS).get(ROLES, []):
                 take_role(self.opener.keyring, record.key, record.value, self._refused)

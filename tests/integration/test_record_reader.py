@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from tests.support.recorder_kafka import Broker, broker
 
@@ -82,35 +82,3 @@ def test_a_broker_that_is_away_costs_a_reader_its_connection_and_no_more(one: Br
     finally:
         one.start()
     assert reader.read(1, 2) == VALUES[2]
-
-
-def test_who_is_patient_is_woken_once_for_what_comes_within_a_second(one: Broker) -> None:
-    """Every part hears of roles where locks are written: each lock would wake them all at once."""
-    polls = {patient: _polls_that_found(one.kafka, patient=patient) for patient in (False, True)}
-    assert polls[False] > 5
-    assert polls[True] <= 2
-
-
-def _polls_that_found(kafka: KafkaSettings, *, patient: bool) -> int:
-    place, consumer = TopicPartition(EVENTS, 3), Consumer(**kafka.client_kwargs(), group_id=None, fetch_max_wait_ms=100)
-    producer = KafkaProducer(**kafka.client_kwargs(), acks="all")
-    try:
-        consumer.assign([place])
-        consumer.seek_to_end(place)
-        consumer.position(place)
-        if patient:
-            consumer.be_patient()
-        # The fetch that was under way before.
-        consumer.poll(timeout_ms=300)
-        found, polls, began = 0, 0, time.monotonic()
-        sent = threading.Thread(target=lambda: [(producer.send(EVENTS, b"x", partition=3).get(10), time.sleep(0.02)) for _ in range(10)])
-        sent.start()
-        while found < 10 and time.monotonic() - began < 20:
-            records = consumer.poll(timeout_ms=200).get(place, [])
-            found, polls = found + len(records), polls + bool(records)
-        sent.join()
-        assert found == 10
-        return polls
-    finally:
-        consumer.close()
-        producer.close()

@@ -124,9 +124,8 @@ class Mirror:
             expected = records[-1].offset + 1 if records else expected
             for record in records:
                 seen.take(record.key, record.value)
-            if consumer.position(_PARTITION) >= end and self._seen is None:
+            if consumer.position(_PARTITION) >= end:
                 self._seen = seen
-                consumer.be_patient()
             silent = 0 if records else silent + 1
             if silent >= _SILENT_POLLS:
                 silent, end = 0, _end(consumer)

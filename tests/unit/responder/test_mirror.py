@@ -64,8 +64,6 @@ class Consumer:
         found, self._at = records[self._at :], len(records)
         return {PARTITION: found} if found else {}
 
-    def be_patient(self) -> None: ...
-
     def close(self) -> None: ...
 
 
