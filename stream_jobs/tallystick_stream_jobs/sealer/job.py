@@ -42,10 +42,11 @@ def run_sealer(settings: JobSettings, private_key: Ed25519PrivateKey, directory:
     keyring, refusal = Keyring(private_key), Refusal(directory)
     with StateFile(directory) as file:
         while not stopping:
-            began = time.monotonic()
+            began, took = time.monotonic(), math.nan
             try:
                 sealer = Sealer(settings.log, keyring, file, store)
                 sealer.check(read_published(settings.kafka, Notes(settings.log, keyring.public)))
+                took = time.monotonic() - began
                 refusal.over()
                 _run(sealer, settings, lambda: not stopping)
             except SealerKeyRetired as error:
@@ -54,7 +55,8 @@ def run_sealer(settings: JobSettings, private_key: Ed25519PrivateKey, directory:
                 _wait(math.inf, stopping)
             except JobError as error:
                 refusal.tell(str(error))
-                _wait(max(_LOOK_S, _TIMES * (time.monotonic() - began)), stopping)
+                # What the look took, and not the hours of sealing that came after it.
+                _wait(max(_LOOK_S, _TIMES * (time.monotonic() - began if math.isnan(took) else took)), stopping)
             except (ClickHouseError, KafkaError) as error:
                 log.warning("store or Kafka does not answer (%s); again in %.0f s", str(error)[:200], _RETRY_S)
                 _wait(_RETRY_S, stopping)
