@@ -4,20 +4,19 @@ A `seen` with the sealer's signature proves itself: one that does not fit was si
 the agent's word alone, which is told and fails nothing: else any agent could fail every verification for good.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tallystick_schemas.checkpoints import verifiers_of
-from tallystick_schemas.entries import parse_entry
-from tallystick_schemas.errors import ParseError
-from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
+from tallystick_schemas.headers import SegmentHeader
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.merkle import Frontier
 from tallystick_schemas.notes import Verifier
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.vouching import SeenRoot, is_signed
 
+from .accepted import accepted_segments
 from .report import AgentsSeen, Findings, UnfitSeen
 from .source import StoredEntry
 
@@ -46,7 +45,7 @@ class SeenBook:
 
     def take_above(self, shard: int, rows: Iterable[StoredEntry]) -> None:
         """Rows above the newest seal, which nobody vouches for: a note that the sealer signed needs nobody to. Others are left out."""
-        for index, header in _segments(rows):
+        for index, header, _ in accepted_segments(rows):
             if header.seen is not None and header.seen.signature is not None:
                 self.take(shard, index, header)
 
@@ -60,18 +59,6 @@ class SeenBook:
     def size(self) -> int:
         """Leaves of the longest root log that any agent was shown."""
         return max((seen.size for seen in self.said), default=0)
-
-
-def _segments(rows: Iterable[StoredEntry]) -> Iterator[tuple[int, SegmentHeader]]:
-    for row in rows:
-        try:
-            entry = parse_entry(row.entry)
-            if entry.kind == Kind.SEGMENT and entry.verdict.accepted:
-                header = parse_header(Kind.SEGMENT, entry.header)
-                assert isinstance(header, SegmentHeader)
-                yield row.index, header
-        except ParseError:
-            continue  # once it is sealed, steps 3 and 5 tell
 
 
 Retired = Mapping[int, Mapping[str, int]]

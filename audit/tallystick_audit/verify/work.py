@@ -4,21 +4,21 @@
 the events of a range of entries (steps 6 and 7); pieces are independent of each other. A digest over the entries' leaves ties them to what was judged.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
 from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, RULES, level_of
-from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.entries import Entry, entry_leaf
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.fold import Step as FoldStep
-from tallystick_schemas.headers import Directive, Erase, Kind, SegmentHeader, parse_header
+from tallystick_schemas.headers import Directive, Erase, SegmentHeader
 from tallystick_schemas.segments import segment_link
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.verdicts import Verdict
 
+from .accepted import accepted_segments
 from .kept import Kept
 from .report import Findings, Fork, RulesInForce
 from .runs import Runs
@@ -178,24 +178,11 @@ class _ShardSteps:
 def _compare_repeats(source: HistorySource, shard: int, size: int, runs: Runs) -> Iterator[Fork]:
     """Verdict 2 says that the number was there; whether with the same bytes, only the accepted entry can tell (SPEC section 6)."""
     for block in source.entries(shard, 0, size):
-        for expected in _headers(block):
-            header, raw = expected
+        for _, header, raw in accepted_segments(block):
             for index, link in runs.repeats.get((header.agent, header.run, header.n), ()):
                 if link != segment_link(raw):
                     number = f"{header.agent} run {header.run}: segment {header.n}"
                     yield Fork(shard, index, f"{number} came again with other bytes than the accepted one's")
-
-
-def _headers(rows: Sequence[StoredEntry]) -> Iterator[tuple[SegmentHeader, bytes]]:
-    for row in rows:
-        try:
-            entry = parse_entry(row.entry)
-            if entry.kind == Kind.SEGMENT and entry.verdict.accepted:
-                header = parse_header(Kind.SEGMENT, entry.header)
-                assert isinstance(header, SegmentHeader)
-                yield header, entry.header
-        except ParseError:
-            continue  # steps 3 and 5 have said so
 
 
 def judge_piece(source: HistorySource, task: PieceTask, tell: Tell) -> PieceResult:
