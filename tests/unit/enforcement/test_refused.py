@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from tests.support.logs import ours
 from tests.support.signing import DEPLOYMENT, Speaker, directive, keyring
 
 from tallystick_producers.refused import Refused, is_past
@@ -29,7 +30,7 @@ def test_what_a_key_said_before_it_was_revoked_is_told_once_and_not_as_an_error(
     refused = Refused(ENFORCEMENT)
     for _ in range(3):
         refused.note(b"gateway", refusal(SAID), REVOKED_AT - 1)
-    assert [(one.levelname, "which an operator revoked" in one.getMessage()) for one in caplog.records] == [("INFO", True)]
+    assert [(one.levelname, "which an operator revoked" in one.getMessage()) for one in ours(caplog)] == [("INFO", True)]
     assert refused.count == 0
 
 
@@ -46,6 +47,6 @@ def test_what_a_key_said_before_it_was_revoked_is_told_once_and_not_as_an_error(
 def test_all_else_is_an_error(raw: bytes, at_s: float | None, caplog: pytest.LogCaptureFixture) -> None:
     refused = Refused(ENFORCEMENT)
     refused.note(b"gateway", refusal(raw), at_s)
-    assert [one.levelname for one in caplog.records] == ["ERROR"]
+    assert [one.levelname for one in ours(caplog)] == ["ERROR"]
     assert refused.count == 1
     assert not is_past(refusal(raw), REVOKED_AT if at_s is None else at_s)
