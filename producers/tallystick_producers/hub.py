@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from kafka.errors import KafkaTimeoutError
 
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.errors import NoRole, ParseError, RevokedWord
 from tallystick_schemas.receipts import Receipt, parse_receipts
 from tallystick_schemas.settings import KafkaSettings, LogSettings
 from tallystick_schemas.topics import RECEIPTS
@@ -28,6 +28,8 @@ FLYING_BYTES: Final = 32 << 20
 _AGAIN_S: Final = 1.0
 _LOOK_S: Final = 1.0
 """Nobody is left alone for longer."""
+_MOST_UNKNOWN: Final = 64
+"""Receipts that wait for a look at the roles; a message has 512."""
 _CLOSE_S: Final = 5.0
 _DEAF_S: Final = (10.0, 30.0, 60.0, 300.0)
 """How long a reader of receipts may hear nothing of what is sent again and again; the last one for ever."""
@@ -67,6 +69,9 @@ class Hub:
         """Partitions whose receipts are being read: whoever sends before would miss the answer."""
         self._producer: Producer | None = None
         self._reader: ReceiptReader | None = None
+        self._unknown: list[tuple[bytes, bytes]] = []
+        """Receipts, by keys without a role, that wait for a look at the roles."""
+        self._look = 0
         self._broken = False
         self._heard_at, self._deaf = time.monotonic(), 0
         """When a receipt of ours came or the reader was made; how many readers before it heard none."""
@@ -211,7 +216,7 @@ class Hub:
             try:
                 ask(of_kafka(self._kafka), ORDER_S)
                 self._reader = reader = ReceiptReader(self._kafka, self._opener)
-                self._heard_at = time.monotonic()
+                self._heard_at, self._unknown = time.monotonic(), []
                 try:
                     while not self._stopping.is_set():
                         self._receive(reader)
@@ -235,7 +240,10 @@ class Hub:
             self._stopping.wait(0.05)
             return
         receipts, checkpoints = reader.poll()
-        self._dispatch(receipts)
+        self._dispatch(receipts, reader)
+        if self._unknown and reader.looks >= self._look:
+            again, self._unknown = self._unknown, []
+            self._dispatch(again)
         self._listen()
         for origin, note in dict(checkpoints).items():  # the newest of each log
             for member in self._members:
@@ -252,7 +260,8 @@ class Hub:
         self._deaf += 1
         raise KafkaTimeoutError(f"no receipt for {patience:g} s, of segments that Kafka has; they are read anew")
 
-    def _dispatch(self, receipts: Sequence[tuple[bytes, bytes]]) -> None:
+    def _dispatch(self, receipts: Sequence[tuple[bytes, bytes]], reader: ReceiptReader | None = None) -> None:
+        """Give each member its receipts. Those by a key without a role wait for the look that `reader` then takes; without one they are refused."""
         members = self._members
         by_agent: dict[bytes, list[Receipt]] = {member.agent.encode(): [] for member in members}
         for key, value in receipts:
@@ -262,7 +271,12 @@ class Hub:
             try:
                 mine += parse_receipts(self._opener.open(RECEIPTS, key, value).body)
             except ParseError as error:
-                # A genuine one by a key whose role comes later is lost with it: its segment is sent again.
+                if reader and isinstance(error, NoRole) and not isinstance(error, RevokedWord) and len(self._unknown) < _MOST_UNKNOWN:
+                    if not self._unknown:
+                        self._look = reader.look()
+                    self._unknown.append((key, value))
+                    continue
+                # A genuine one by a key whose role comes later still is lost with it: its segment is sent again.
                 self._refused.note(key, error)
         for member in members:
             if mine := by_agent[member.agent.encode()]:

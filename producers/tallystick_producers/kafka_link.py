@@ -1,6 +1,7 @@
 """The process's clients of Kafka, with the settings that were measured to matter. Everything here may raise KafkaError."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -13,11 +14,13 @@ from tallystick_schemas.topics import CHECKPOINTS, EVENTS, LOCKS, RECEIPTS
 
 from .consumer import Consumer
 from .forking import keep_forever
-from .keyring import ROLES, read_roles, take_role
+from .keyring import ROLES, Looks, read_roles, take_role
 from .refused import Refused
 
 _CONNECT_MS: Final = 3_000
 _POSITION_MS: Final = 5_000
+_ROLES_EVERY_S: Final = 2.0
+"""An agent needs a role for a receipt by a key that it has not heard of, and then it looks at once (`ReceiptReader.look`)."""
 _CHECKPOINT: Final = TopicPartition(CHECKPOINTS, 0)
 Done = Callable[[Exception | None], None]
 
@@ -107,6 +110,16 @@ class ReceiptReader:
             self.close()
             raise
         self._roles_at: int = self._consumer.position(ROLES)
+        self._looks = Looks(self._consumer, _ROLES_EVERY_S, time.monotonic())
+
+    @property
+    def looks(self) -> int:
+        """How often roles were looked at since this was made."""
+        return self._looks.done
+
+    def look(self) -> int:
+        """Look at roles with the next polls; `looks` when it is done."""
+        return self._looks.want(time.monotonic())
 
     def follow(self, partitions: Iterable[int]) -> None:
         """Read these partitions of `receipts`: those that are new from their end on, which is known when this returns."""
@@ -116,6 +129,7 @@ class ReceiptReader:
         self._roles_at = self._consumer.position(ROLES)
         self._consumer.assign([*(TopicPartition(RECEIPTS, p) for p in sorted(wanted)), _CHECKPOINT, ROLES])
         self._consumer.seek(ROLES, self._roles_at)
+        self._looks.rest(time.monotonic())
         for number in wanted:
             partition = TopicPartition(RECEIPTS, number)
             if kept.get(number) is not None:
@@ -136,7 +150,10 @@ class ReceiptReader:
         """(key, value) of new receipts, and of new checkpoints. Roles go into the opener's keyring."""
         receipts: list[tuple[bytes, bytes]] = []
         checkpoints: list[tuple[bytes, bytes]] = []
-        for partition, records in self._consumer.poll(timeout_ms=200, max_records=5000).items():
+        self._looks.before_poll(time.monotonic())
+        polled = self._consumer.poll(timeout_ms=200, max_records=5000)
+        self._looks.after_poll(time.monotonic(), ROLES in polled)
+        for partition, records in polled.items():
             if partition == ROLES:
                 for record in records:
                     take_role(self._keyring, record.key, record.value, self._refused)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ log: Final = logging.getLogger(__name__)
 ROLES: Final = TopicPartition(LOCKS, 0)
 """Where the directives are."""
 _READ_MS: Final = 500
+ROLES_EVERY_S: Final = 1.0
+"""For parts that need not know a role at once."""
+_LOOK_S: Final = 1.0
 _PATIENCE: Final = 40
 """Polls without a record, after which the topic does not answer: 20 s."""
 
@@ -81,11 +85,61 @@ def read_roles(consumer: Any, keyring: Keyring, refused: Refused) -> None:
             take_role(keyring, record.key, record.value, refused)
 
 
-class LiveRoles:
-    """An opener whose keyring follows the topic until closed. `wait` returns once it has been read to its end for the first time."""
+class Looks:
+    """When a consumer looks at the roles. Between two looks it does not fetch them.
 
-    def __init__(self, kafka: KafkaSettings, settings: LogSettings) -> None:
+    Each lock and each heartbeat stands on the same topic. Whoever follows it is woken by every one, all at once, in the very moment in which a door waits
+    for the processor to take the same lock in. A role a while later is soon enough, and who misses one asks for a look at once.
+    """
+
+    def __init__(self, consumer: Any, every_s: float, now: float) -> None:
+        self._consumer, self._every_s = consumer, every_s
+        self.done = 0
+        """Looks that are over."""
+        self._at = self._until = 0.0
+        self._answers = 0
+        """That the look under way still waits for; 0: none is under way."""
+        self.rest(now)
+
+    def rest(self, now: float) -> None:
+        """Fetch no roles until the next look: at the beginning, and after each `assign`."""
+        self._consumer.pause(ROLES)
+        self._at, self._answers = now + self._every_s, 0
+
+    def want(self, now: float) -> int:
+        """Look at once, and at what is there now; `done` when that is over."""
+        self._begin(now, 2)
+        return self.done + 1
+
+    def before_poll(self, now: float) -> None:
+        """Begin a look that is due."""
+        if not self._answers and now >= self._at:
+            self._begin(now, 1)
+
+    def after_poll(self, now: float, found: bool) -> None:
+        """End a look when it was answered, or after a second: a broker may have nothing new."""
+        if not self._answers:
+            return
+        self._answers -= found
+        if not self._answers or now >= self._until:
+            self.done += 1
+            self.rest(now)
+
+    def _begin(self, now: float, answers: int) -> None:
+        """The first answer may be what came while nobody looked: the client keeps what it had asked for before."""
+        self._consumer.resume(ROLES)
+        self._answers, self._until = answers, now + _LOOK_S
+
+
+class LiveRoles:
+    """An opener whose keyring follows the topic until closed. `wait` returns once it has been read to its end for the first time.
+
+    `every_s`: how often to look, for those who need not know each role at once.
+    """
+
+    def __init__(self, kafka: KafkaSettings, settings: LogSettings, every_s: float = 0.0) -> None:
         self.opener = opener_of(settings)
+        self._every_s = every_s
         self._kafka, self._refused = kafka, Refused(LOCKS)
         self._stopping, self._read_once = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="tallystick-roles", daemon=True)
@@ -107,6 +161,12 @@ class LiveRoles:
         consumer.assign([ROLES])
         read_roles(consumer, self.opener.keyring, self._refused)
         self._read_once.set()
+        looks = Looks(consumer, self._every_s, time.monotonic()) if self._every_s else None
         while not self._stopping.is_set():
-            for record in consumer.poll(timeout_ms=POLL_MS).get(ROLES, []):
+            if looks:
+                looks.before_poll(time.monotonic())
+            records = consumer.poll(timeout_ms=POLL_MS).get(ROLES, [])
+            for record in records:
                 take_role(self.opener.keyring, record.key, record.value, self._refused)
+            if looks:
+                looks.after_poll(time.monotonic(), bool(records))

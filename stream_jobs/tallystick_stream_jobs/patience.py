@@ -15,7 +15,8 @@ from .errors import RoleMissing
 
 WAIT_S: Final = 30.0
 _LOOK_S: Final = 0.05
-_PATIENCE_S: Final = 2.0
+_PATIENCE_S: Final = 5.0
+"""More than two looks of those who look at roles once a second."""
 
 
 def wait_for_role(roles: LiveRoles, role: Role, wait_s: float = WAIT_S) -> None:

@@ -1,10 +1,12 @@
 """Single records of `events` on a real broker: what a finding or an order rests on is read where it stands, whatever lies beside it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from aiokafka.errors import LeaderNotAvailableError, OffsetOutOfRangeError
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from tests.support.recorder_kafka import Broker, broker
@@ -14,7 +16,8 @@ from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS
 from tallystick_stream_jobs.responder import record_reader
-from tallystick_stream_jobs.responder.record_reader import RecordReader
+from tallystick_stream_jobs.responder.record_reader import RecordReader, record_in
+from tallystick_stream_jobs.shell import Outlet
 
 pytestmark = pytest.mark.embedded
 VALUES = [*(b"%d of one batch" % n for n in range(40)), b"large" * 180_000, b"small", *(b"%d" % n * 3000 for n in range(20))]
@@ -46,6 +49,28 @@ def test_a_place_that_is_not_there_is_said_and_the_next_is_read(one: Broker, mon
         with pytest.raises(KafkaTimeoutError, match=f"offset {offset}"):
             reader.read(shard, offset)
         assert reader.read(1, 5) == VALUES[5]
+
+
+def test_the_outlets_connection_gives_the_same_records(one: Broker) -> None:
+    """Without another thread: for who waits for a lock. A place that is not there is an error, and the next is read."""
+
+    async def read() -> list[bytes]:
+        outlet = Outlet(one.kafka)
+        try:
+            places = [*range(len(VALUES)), 7, 40, 3]
+            found = [record_in(await outlet.fetch(EVENTS, 1, offset), offset) for offset in places]
+            for partition, offset, error in (
+                (1, len(VALUES), KafkaTimeoutError),
+                (1, 10**9, OffsetOutOfRangeError),
+                (77, 0, LeaderNotAvailableError),
+            ):
+                with pytest.raises(error):
+                    record_in(await outlet.fetch(EVENTS, partition, offset), offset)
+            return [*found, record_in(await outlet.fetch(EVENTS, 1, 5), 5)]
+        finally:
+            await outlet.close()
+
+    assert asyncio.run(read()) == [*VALUES, VALUES[7], VALUES[40], VALUES[3], VALUES[5]]
 
 
 def test_a_consumer_that_finds_no_broker_leaves_no_thread_behind() -> None:

@@ -220,6 +220,9 @@ class SiteSources:
             raise StoreAway
         return {one for one in self.site.roots if one[0] in sizes}
 
+    async def record_now(self, shard: int, offset: int) -> bytes | None:
+        return self.site.log[offset] if offset < len(self.site.log) else None
+
     def record_at(self, shard: int, offset: int) -> bytes:
         try:
             return self.site.log[offset]

@@ -12,8 +12,8 @@ from tallystick_schemas.events import Actor, Event, Resource, Source, Usage, enc
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch, parse_batch
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import VERIFIED_PARTITIONS, verified_partition
+from tallystick_stream_jobs.collector import calm_collector, set_aside
 from tallystick_stream_jobs.detectors import COMPILED
-from tallystick_stream_jobs.detectors.collector import calm_collector, set_aside
 from tallystick_stream_jobs.detectors.engine import Engine
 
 from .scratch import machine

@@ -9,14 +9,21 @@ from typing import Any, Final, TypeVar
 import click
 
 from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.collector import walk_once
 
 from .. import logs, terminal
 from ..deployment import Deployment, default_data
 from ..knocking import Store, knock
 
-out, emit_json, log_to_stderr = terminal.out, terminal.emit_json, logs.log_to_stderr
+out, emit_json = terminal.out, terminal.emit_json
 _MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def begin_part(name: str) -> None:
+    """What each part's process does first: log to stderr, and walk through what lives long once."""
+    logs.log_to_stderr(name)
+    walk_once()
 
 
 def data_option(command: F) -> F:

@@ -8,7 +8,7 @@ import click
 
 from ..built_in import agent_of
 from ..terminal import echo
-from .common import data_option, log_to_stderr, open_deployment
+from .common import begin_part, data_option, open_deployment
 
 
 @click.command()
@@ -20,7 +20,7 @@ def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
     from tallystick_producers.gateway.probe import ensure_canary
     from tallystick_producers.gateway.run import run_gateway
 
-    log_to_stderr("gateway")
+    begin_part("gateway")
     deployment = open_deployment(data)
     settings = deployment.gateway()
     changes: dict[str, object] = {}
@@ -45,7 +45,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
 
     from .console_settings import console_settings
 
-    log_to_stderr("console")
+    begin_part("console")
     deployment = open_deployment(data)
     settings = console_settings(deployment)
     if port is not None:
@@ -90,7 +90,7 @@ def notary(data: Path, instance: str) -> None:
     """Verify, order and store every record; give receipts."""
     from tallystick_stream_jobs.notary.job import run_notary
 
-    log_to_stderr("notary")
+    begin_part("notary")
     deployment = open_deployment(data)
     run_notary(dataclasses.replace(deployment.jobs("notary"), instance=instance), deployment.agent(agent_of("notary", instance)))
 
@@ -102,7 +102,7 @@ def detectors(data: Path, instance: str) -> None:
     """Find what should not happen among verified events."""
     from tallystick_stream_jobs.detectors.job import run_detectors
 
-    log_to_stderr("detectors")
+    begin_part("detectors")
     deployment = open_deployment(data)
     run_detectors(dataclasses.replace(deployment.jobs("detectors"), instance=instance), deployment.agent(agent_of("detectors", instance)))
 
@@ -114,7 +114,7 @@ def responder(data: Path, instance: str) -> None:
     """Decide on findings and on people's orders; write locks."""
     from tallystick_stream_jobs.responder.job import run_responder
 
-    log_to_stderr("responder")
+    begin_part("responder")
     deployment = open_deployment(data)
     run_responder(dataclasses.replace(deployment.jobs("responder"), instance=instance), deployment.agent(agent_of("responder", instance)))
 
@@ -130,7 +130,7 @@ def outbox(data: Path) -> None:
     from tallystick_stream_jobs.outbox.settings import OutboxSettings
     from tallystick_stream_jobs.responder.protected import Protected
 
-    log_to_stderr("outbox")
+    begin_part("outbox")
     deployment = open_deployment(data)
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
     protected = Protected(deployment.jobs("outbox"))
@@ -147,6 +147,6 @@ def signals(data: Path, port: int | None) -> None:
 
     from ..signals import signals_settings
 
-    log_to_stderr("signals")
+    begin_part("signals")
     settings = signals_settings(open_deployment(data))
     run_signals(settings if port is None else dataclasses.replace(settings, port=port))

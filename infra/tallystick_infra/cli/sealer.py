@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..deployment.keyfiles import read_key
-from .common import data_option, emit_json, json_option, log_to_stderr, open_deployment, open_running, out
+from .common import begin_part, data_option, emit_json, json_option, open_deployment, open_running, out
 
 
 @click.group(invoke_without_command=True)
@@ -17,7 +17,7 @@ def sealer(context: click.Context, data: Path) -> None:
         return
     from tallystick_stream_jobs.sealer.job import run_sealer
 
-    log_to_stderr("sealer")
+    begin_part("sealer")
     deployment = open_deployment(data)
     run_sealer(deployment.jobs("sealer"), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
 

@@ -20,6 +20,7 @@ from tallystick_schemas.messages import Finding, VerifiedBatch, encode_json, par
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, DETECTOR_STATE, FINDINGS, VERIFIED
 
+from ..collector import SWEEP_EVERY_S, calm_collector, set_aside, sweep
 from ..errors import SnapshotFenced
 from ..fence import claim_fence
 from ..patience import PatientOpener, wait_for_role
@@ -29,7 +30,6 @@ from ..triage.feedback import FeedbackLane, Told, store_books
 from . import COMPILED
 from .adoption import PART, Adoption
 from .base import Rule
-from .collector import SWEEP_EVERY_S, calm_collector, set_aside, sweep
 from .engine import Engine
 from .harvest_view import HarvestView, harvest_meta
 from .heard import Heard

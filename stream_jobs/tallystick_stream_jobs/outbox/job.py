@@ -17,7 +17,7 @@ from typing import Final
 from kafka.errors import KafkaError
 
 from tallystick_producers import Actor, Recorder, Resource, Why
-from tallystick_producers.keyring import LiveRoles, signer_of
+from tallystick_producers.keyring import ROLES_EVERY_S, LiveRoles, signer_of
 from tallystick_producers.refused import Refused
 from tallystick_schemas.enforcement import Enforcement
 from tallystick_schemas.envelope import NO_NUMBER, Number, Opener, Signer
@@ -247,7 +247,7 @@ def run_outbox(settings: JobSettings, agent: AgentSettings, own: OutboxSettings,
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))
     with alone(Path(settings.state_dir)), Recorder.open(agent) as recorder:
-        roles = LiveRoles(settings.kafka, settings.log)
+        roles = LiveRoles(settings.kafka, settings.log, ROLES_EVERY_S)
         try:
             # What is refused is committed all the same: before the roles are known, everything would be.
             wait_for_roles(roles)

@@ -42,6 +42,8 @@ from .watching import Watching
 log: Final = logging.getLogger(__name__)
 _HEARTBEAT_S: Final = 1.0
 _WITHIN_S: Final = 0.001
+_SMALL: Final = 64 << 10
+"""Bytes of a record that take the loop no longer to check than a thread takes to be woken."""
 """Findings are few, and somebody waits for each."""
 ME: Final = Actor("responder", "service")
 
@@ -146,8 +148,16 @@ class Responder:
         verdict = decide(weighing)
         if verdict.choice not in ("step-up", "suspend"):
             return verdict
-        unproven = await asyncio.to_thread(self.proving.finding, finding)
+        unproven = await self._unproven(finding)
         return verdict if not unproven else decide(weighing.without_proof(unproven))
+
+    async def _unproven(self, finding: Finding) -> str:
+        """Why a finding may lock nobody by its evidence: looked at here when its record comes at once and is small, else where nobody waits."""
+        proving = self.proving
+        raw = await self._sources.record_now(*finding.proof[:2]) if finding.proof is not None and not finding.unvouched else None
+        if raw is not None and len(raw) <= _SMALL:
+            return proving.finding(finding, raw)
+        return await asyncio.to_thread(proving.finding, finding, raw)
 
     async def orders(self, opened: Opened) -> None:
         """Carry out what a batch of `acts` points at, as it stands on `events`: the batch itself orders nothing."""
@@ -354,7 +364,7 @@ def run_responder(settings: JobSettings, agent: AgentSettings) -> None:
     outlet = Outlet(settings.kafka)
     with Recorder.open(replace(agent, send_after_ms=GO_FIRST_MS)) as recorder:
         opener = opener_of(settings.log)
-        sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka), Store(settings.clickhouse))
+        sources = RealSources(settings, recorder, opener, RecordReader(settings.kafka), Store(settings.clickhouse), outlet)
         responder = Responder(settings, outlet, recorder, signer_of(agent), sources)
         mirror = Mirror(opener, lambda: connect(settings.kafka))
         try:

@@ -25,15 +25,18 @@ class Proving:
         self._sources, self._keyring = sources, keyring
         self.confirming = Confirming()
 
-    def finding(self, finding: Finding) -> str:
-        """Why a finding may lock nobody by its evidence; empty when one signed event says so and its agent may vouch for it."""
+    def finding(self, finding: Finding, raw: bytes | None = None) -> str:
+        """Why a finding may lock nobody by its evidence; empty when one signed event says so and its agent may vouch for it.
+
+        `raw`: the record, where it was read already.
+        """
         if finding.proof is None:
             return "it names no record that could be looked at"
         if finding.unvouched:
             return f"it rests on what {', '.join(finding.unvouched[:3])} may not vouch for"
         shard, offset, pos = finding.proof
         try:
-            raw = self._sources.record_at(shard, offset)
+            raw = self._sources.record_at(shard, offset) if raw is None else raw
             if finding.subject == "agent":
                 proven = prove(raw, self._keyring)
                 return (

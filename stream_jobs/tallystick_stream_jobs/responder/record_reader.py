@@ -8,8 +8,11 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
+from kafka.record import MemoryRecords
 
+from tallystick_producers.batches import Batches
 from tallystick_producers.consumer import Consumer
+from tallystick_producers.refused import Refused
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS
 
@@ -19,6 +22,18 @@ _WARM_MS: Final = 1_000
 """A reader waits for it at the most so long, or as long as for a connection."""
 _FETCH_BYTES: Final = 1
 """A broker sends the batch at the place whole, whatever its size (KIP-74), and with this none behind it: they would be unpacked and checked for nothing."""
+
+_REFUSED: Final = Refused(EVENTS)
+
+
+def record_in(fetched: bytes, offset: int) -> bytes:
+    """The record at an offset among batches as a broker sent them; KafkaTimeoutError when it is not among them."""
+    batches = Batches(fetched, MemoryRecords, _REFUSED)
+    while (batch := batches.next_batch()) is not None:
+        for record in batch:
+            if record.offset == offset:
+                return bytes(record.value or b"")
+    raise KafkaTimeoutError(f"what {EVENTS} sent has no offset {offset}")
 
 
 class RecordReader:

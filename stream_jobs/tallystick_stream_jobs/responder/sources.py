@@ -1,5 +1,7 @@
-"""Where the responder's knowledge comes from: the topic, the ledger, its spool, and single records of `events`. Everything here blocks."""
+"""Where the responder's knowledge comes from: the topic, the ledger, its spool, and single records of `events`. All but coroutines block."""
 
+import asyncio
+import logging
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import clickhouse_connect
+from aiokafka.errors import KafkaError as AioKafkaError
+from kafka.errors import KafkaError
 
 from tallystick_producers import Recorder
 from tallystick_schemas.envelope import Opener
@@ -16,16 +20,20 @@ from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import Decision
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings
+from tallystick_schemas.topics import EVENTS
 
 from ..fence import claim_fence
+from ..shell import Outlet
 from .history import Words, asking, read_words, words_in
 from .lock_topic import ReadTopic, read_lock_topic
 from .order_history import Found, Ordered, read_acting, read_decided, read_orders
-from .record_reader import RecordReader
+from .record_reader import RecordReader, record_in
 from .shown_roots import Shown, read_roots, read_shown
 from .stored import read_entries
 from .topics import read_decisions
 
+log: Final = logging.getLogger(__name__)
+_NOW_S: Final = 0.5
 _STORE_S: Final = 10
 _FRESH_S: Final = 1.0
 """So long after an answer a connection is not asked whether it still is one."""
@@ -46,6 +54,7 @@ class Sources(Protocol):
     def shown(self, marks: Mapping[int, int], since: float) -> Shown: ...
     def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]: ...
     def record_at(self, shard: int, offset: int) -> bytes: ...
+    async def record_now(self, shard: int, offset: int) -> bytes | None: ...
     def warm(self) -> None: ...
 
 
@@ -58,6 +67,7 @@ class RealSources:
     opener: Opener
     reader: RecordReader
     store: "Store"
+    outlet: Outlet
 
     def topic(self) -> ReadTopic:
         return read_lock_topic(self.settings.kafka, self.opener)
@@ -101,6 +111,14 @@ class RealSources:
 
     def record_at(self, shard: int, offset: int) -> bytes:
         return self.reader.read(shard, offset)
+
+    async def record_now(self, shard: int, offset: int) -> bytes | None:
+        """`record_at` in the job's loop, over the connection that the outlet has: no other thread is waited for. None when it did not come at once."""
+        try:
+            return record_in(await asyncio.wait_for(self.outlet.fetch(EVENTS, shard, offset), _NOW_S), offset)
+        except (TimeoutError, KafkaError, AioKafkaError) as error:
+            log.info("offset %d of %s/%d is read another way (%s: %s)", offset, EVENTS, shard, type(error).__name__, error)
+            return None
 
     def warm(self) -> None:
         self.reader.warm(self.settings.log.shards)

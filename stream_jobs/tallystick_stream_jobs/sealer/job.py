@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka.errors import KafkaError
 
-from tallystick_producers.keyring import LiveRoles
+from tallystick_producers.keyring import ROLES_EVERY_S, LiveRoles
 from tallystick_schemas.roles import Keyring as Roles
 from tallystick_schemas.settings import JobSettings, LogSettings
 
@@ -69,7 +69,7 @@ def _wait(seconds: float, stopping: list[bool]) -> None:
 
 
 def _run(sealer: Sealer, settings: JobSettings, going: Callable[[], bool]) -> None:
-    roles = LiveRoles(settings.kafka, settings.log)
+    roles = LiveRoles(settings.kafka, settings.log, ROLES_EVERY_S)
     try:
         if not roles.wait(_ROLES_S):
             log.warning("nobody's role is known yet: receipts are believed once topic locks was read")

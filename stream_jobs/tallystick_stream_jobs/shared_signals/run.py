@@ -20,7 +20,7 @@ from tallystick_producers import Actor, Recorder, Resource, Why
 from tallystick_producers.following import connect
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.gateway.tokens import ensure_token_file
-from tallystick_producers.keyring import LiveRoles
+from tallystick_producers.keyring import ROLES_EVERY_S, LiveRoles
 from tallystick_producers.serving import Limits, Place, guarded_server
 
 from ..connectors.http import Http
@@ -133,7 +133,7 @@ def run_signals(settings: SignalsSettings) -> None:
         signal.signal(number, lambda *_: None)
     with Recorder.open(settings.agent) as recorder:
         signals = Signals(settings, recorder)
-        roles = LiveRoles(settings.agent.kafka, settings.agent.log)
+        roles = LiveRoles(settings.agent.kafka, settings.agent.log, ROLES_EVERY_S)
 
         def connected() -> Any:
             # A decision that is read before its signer is known reaches no receiver. The feed waits: what others send us is taken meanwhile.

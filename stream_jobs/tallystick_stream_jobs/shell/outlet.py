@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import LeaderNotAvailableError, for_code
+from aiokafka.protocol.fetch import FetchRequest
 
 from tallystick_producers.tls import kafka_context
 from tallystick_schemas.settings import KafkaSettings
 
 _MAX_REQUEST = 8 << 20
+_FETCH_MS = 1
+"""How long a broker waits for what is not there yet: whoever asks knows that it is."""
 
 
 def aiokafka_kwargs(kafka: KafkaSettings) -> dict[str, Any]:
@@ -39,6 +43,21 @@ class Outlet:
         producer = await self._ready()
         sent: Awaitable[Any] = await producer.send(topic, value=value, key=key, partition=partition)
         return sent
+
+    async def fetch(self, topic: str, partition: int, offset: int) -> bytes:
+        """The batch that has this offset, as the broker keeps it, over the connection that stands. KafkaError, as for a place that is gone."""
+        producer = await self._ready()
+        await producer.partitions_for(topic)
+        leader = producer.client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        if leader is None or leader < 0:
+            raise LeaderNotAvailableError(f"{topic}, partition {partition}")
+        # A broker sends the first batch whole, whatever its size (KIP-74), and with one byte none behind it.
+        wanted = FetchRequest(_FETCH_MS, 1, 1, 0, [(topic, [(partition, offset, 1)])])
+        answer = await producer.client.send(leader, wanted)
+        _, [(_, code, *_, records)] = answer.topics[0]
+        if code:
+            raise for_code(code)(f"{topic}, partition {partition}, offset {offset}")
+        return bytes(records)
 
     async def _ready(self) -> AIOKafkaProducer:
         if self._producer is not None:

@@ -1,7 +1,7 @@
 """The process's hub: whose turn it is, and whose receipts count."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kafka.errors import KafkaTimeoutError
@@ -126,6 +126,51 @@ def test_a_receipt_that_no_notary_gave_frees_nothing(hub: Hub, what: str) -> Non
     hub._dispatch([(b"agent", forged()[what])])
     assert mine.receipts == []
     assert hub._refused.count == 1
+
+
+class Looking:
+    """A reader that gives these receipts, and looks at roles when it is asked to."""
+
+    partitions = frozenset({0})
+
+    def __init__(self, given: list[list[tuple[bytes, bytes]]]) -> None:
+        self.given, self.looks, self.asked = given, 0, 0
+
+    def look(self) -> int:
+        self.asked += 1
+        return self.looks + 1
+
+    def poll(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+        return (self.given.pop(0) if self.given else []), []
+
+
+def receive(hub: Hub, reader: Looking) -> None:
+    hub._receive(cast(Any, reader))
+
+
+def test_a_receipt_by_a_key_without_a_role_waits_for_a_look_at_the_roles(hub: Hub) -> None:
+    mine = Member(60.0)
+    hub.join(mine)
+    word = (b"agent", Speaker("notary").says(RECEIPTS, b"agent", encode_receipts([RECEIPT])))
+    reader = Looking([[word], [word]])
+    receive(hub, reader)
+    receive(hub, reader)
+    assert (mine.receipts, hub._refused.count, reader.asked) == ([], 0, 1)
+    hub._opener.keyring.take(directive("notary"))
+    reader.looks = 1
+    receive(hub, reader)
+    assert mine.receipts == [RECEIPT, RECEIPT]
+
+
+def test_who_has_no_role_after_a_look_is_refused_and_strangers_fill_no_memory(hub: Hub) -> None:
+    hub.join(Member(60.0))
+    stranger = (b"agent", Speaker("notary", key="mallory").says(RECEIPTS, b"agent", encode_receipts([RECEIPT])))
+    reader = Looking([[stranger] * 100])
+    receive(hub, reader)
+    assert (len(hub._unknown), hub._refused.count) == (64, 36)
+    reader.looks = 1
+    receive(hub, reader)
+    assert (hub._unknown, hub._refused.count, reader.asked) == ([], 100, 1)
 
 
 def test_who_hears_no_receipt_of_what_it_sends_again_reads_anew_and_more_and_more_seldom(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

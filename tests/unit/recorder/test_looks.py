@@ -1,0 +1,71 @@
+"""Looks at the roles: between two of them nobody is woken by a lock that is no business of his."""
+
+from kafka import TopicPartition
+
+from tallystick_producers.keyring import ROLES, Looks
+
+
+class Fetching:
+    """Whether a consumer fetches the roles."""
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def pause(self, partition: TopicPartition) -> None:
+        assert partition == ROLES
+        self.on = False
+
+    def resume(self, partition: TopicPartition) -> None:
+        assert partition == ROLES
+        self.on = True
+
+
+def test_roles_are_fetched_while_it_is_looked_and_not_between() -> None:
+    consumer = Fetching()
+    looks = Looks(consumer, 2.0, 100.0)
+    looks.before_poll(101.9)
+    assert not consumer.on
+    looks.before_poll(102.0)
+    assert consumer.on
+    looks.after_poll(102.1, found=False)
+    assert (consumer.on, looks.done) == (True, 0), "nothing came yet"
+    looks.after_poll(102.2, found=True)
+    assert (consumer.on, looks.done) == (False, 1)
+    looks.before_poll(104.1)
+    assert not consumer.on
+    looks.before_poll(104.2)
+    assert consumer.on
+
+
+def test_a_look_at_a_topic_that_has_nothing_new_ends() -> None:
+    consumer = Fetching()
+    looks = Looks(consumer, 2.0, 0.0)
+    looks.before_poll(2.0)
+    looks.after_poll(2.9, found=False)
+    assert looks.done == 0
+    looks.after_poll(3.0, found=False)
+    assert (consumer.on, looks.done) == (False, 1)
+
+
+def test_who_wants_a_look_gets_what_is_there_now_and_not_what_came_before() -> None:
+    """The client may still have an answer of before: the first one is not enough."""
+    consumer = Fetching()
+    looks = Looks(consumer, 2.0, 0.0)
+    wanted = looks.want(0.5)
+    assert (consumer.on, wanted) == (True, 1)
+    looks.after_poll(0.6, found=True)
+    assert looks.done < wanted
+    looks.after_poll(0.7, found=True)
+    assert (looks.done, consumer.on) == (wanted, False)
+
+
+def test_a_look_that_is_wanted_during_another_one_is_that_one_and_longer() -> None:
+    looks = Looks(Fetching(), 2.0, 0.0)
+    looks.before_poll(2.0)
+    wanted = looks.want(2.5)
+    looks.after_poll(2.6, found=True)
+    assert looks.done == wanted - 1 == 0
+    looks.after_poll(3.2, found=False)
+    assert looks.done == 0, "a second since it was wanted"
+    looks.after_poll(3.5, found=False)
+    assert looks.done == wanted
