@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import itertools
 import logging
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +28,8 @@ from .statements import BadRequest, Statement, http_status, parse_request
 log = logging.getLogger(__name__)
 _SERVER: Final = {"X-ClickHouse-Server-Display-Name": "tallystick-embedded", "Server": "ClickHouse (embedded)"}
 _WORKERS: Final = 16
+_BEGIN: Final = 2
+"""Blocks of an answer that are there before its status is sent."""
 _DENIED: Final = "Code: 497. DB::Exception: default: Not enough privileges."
 T = TypeVar("T")
 _Encode = Callable[[bytes, bool], bytes]
@@ -93,17 +96,23 @@ class Server:
             result = await self._in_thread(lambda: self._engine.execute(role, database, statement))
             return Response(result, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
         blocks = self._engine.stream(role, database, statement)
-        # The first block before the status: most errors show there and become an honest status.
-        first = await self._in_thread(lambda: next(blocks, b""))
+        # Blocks before the status: most errors show there and become an honest status. Most answers have one, and need no other thread after it.
+        begun = await self._in_thread(lambda: _begun(blocks))
         name, encode = _encoding(request)
-        if name:
-            headers["Content-Encoding"] = name
-        body = self._encoded(first, blocks, encode)
-        return StreamingResponse(body, headers={**headers, "X-ClickHouse-Summary": "{}"}, media_type=_media(statement.format))
+        headers |= {"X-ClickHouse-Summary": "{}", **({"Content-Encoding": name} if name else {})}
+        if len(begun) < _BEGIN:
+            whole = b"".join(begun)
+            return Response(
+                encode(whole, False) + encode(b"", True) if encode else whole, headers=headers, media_type=_media(statement.format)
+            )
+        return StreamingResponse(self._encoded(begun, blocks, encode), headers=headers, media_type=_media(statement.format))
 
-    async def _encoded(self, first: bytes, blocks: Iterator[bytes], encode: _Encode | None) -> AsyncIterator[bytes]:
-        block, coming = first, None
+    async def _encoded(self, begun: list[bytes], blocks: Iterator[bytes], encode: _Encode | None) -> AsyncIterator[bytes]:
+        coming = None
         try:
+            for block in begun[:-1]:
+                yield encode(block, False) if encode else block
+            block = begun[-1]
             while block:
                 # The engine works on the next block while this one is on its way.
                 coming = asyncio.ensure_future(self._in_thread(lambda: next(blocks, b"")))
@@ -120,6 +129,14 @@ class Server:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(_WORKERS)
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+def _begun(blocks: Iterator[bytes]) -> list[bytes]:
+    """The first blocks of an answer; fewer than `_BEGIN` are all of it, and what the engine held for it is given back."""
+    begun = list(itertools.islice(blocks, _BEGIN))
+    if len(begun) < _BEGIN:
+        blocks.close()  # type: ignore[attr-defined]  # a generator
+    return begun
 
 
 def _encoding(request: Request) -> tuple[str, _Encode | None]:
