@@ -28,6 +28,7 @@ _GROUP: Final = 16
 """Segments in one transaction, at the most."""
 _AGAIN_S: Final = 0.2
 _LOOK_S: Final = 0.05
+_AFTER_REST_S: Final = 0.002
 
 Committed = Callable[[Sequence[SignedSegment]], None]
 Signed = tuple[SignedSegment, int]
@@ -57,6 +58,8 @@ class Writer:
         """Bytes taken in that are not on disk."""
         self._first_at = 0.0
         """When the oldest event of the queue came."""
+        self._taken_at = 0.0
+        """When events were last taken from the queue."""
         self._closing, self._gave_up = False, False
         self._said_full = False
         self.failure: SpoolFailed | None = None
@@ -277,16 +280,23 @@ class Writer:
                 return False
             self._changed.wait(1.0)
         while len(self._queue) < MAX_SEGMENT_EVENTS and self._queued < MAX_BODY_BYTES and not self._hurry():
-            self._changed.wait(max(0.0, self._first_at + self._settings.linger_ms / 1000 - time.monotonic()))
+            self._changed.wait(max(0.0, self._due() - time.monotonic()))
         return True
 
     def _hurry(self) -> bool:
         """Whether a segment that is not full must be closed now."""
-        return self._urgent > self._safe or self._closing or time.monotonic() >= self._first_at + self._settings.linger_ms / 1000
+        return self._urgent > self._safe or self._closing or time.monotonic() >= self._due()
+
+    def _due(self) -> float:
+        """When the queue's events are a segment, full or not. What comes after a rest waits for those of the same moment alone: nothing follows it."""
+        linger = self._settings.linger_ms / 1000
+        rested = self._first_at - self._taken_at >= linger
+        return self._first_at + (min(_AFTER_REST_S, linger) if rested else linger)
 
     def _take(self, *, everything: bool) -> list[list[bytes]]:
         """The events of the next transaction's segments. A place goes in with all the events before it."""
         groups: list[list[bytes]] = []
+        self._taken_at = time.monotonic()
         queue, partly = self._queue, everything or self._hurry()
         while queue and (everything or len(groups) < _GROUP):
             group: list[bytes] = []

@@ -62,6 +62,21 @@ class _PatientThread(driver.AIOKafkaConsumerThread):
             if task is not None:
                 task.add_done_callback(self._ended)
 
+    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
+        """What the broker has when the job is ready for it, and nothing before.
+
+        aiokafka asks for more as soon as it handed over what it had. The broker answers with the first message that comes, and whatever comes behind it
+        waits until that one was taken: through the rest of this pause, and the next one.
+        """
+        positions = consumer._subscription
+        for partition in positions.paused_partitions():
+            positions.resume(partition)
+        try:
+            return await super()._fetch_records(consumer, *args, **kwargs)
+        finally:
+            for partition in positions.assigned_partitions():
+                positions.pause(partition)
+
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Tell the job's loop when fetching, metadata or the group ended by an error: aiokafka logs it at most, and the consumer would read nothing more."""
         if not task.cancelled() and (error := task.exception()) is not None and not self.parent_loop.is_closed():
