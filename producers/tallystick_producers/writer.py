@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -58,7 +59,7 @@ class Writer:
         """Bytes taken in that are not on disk."""
         self._first_at = 0.0
         """When the oldest event of the queue came."""
-        self._taken_at = 0.0
+        self._taken_at = -math.inf
         """When events were last taken from the queue."""
         self._closing, self._gave_up = False, False
         self._said_full = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,19 @@ def test_the_linger_time_closes_a_segment_that_nobody_waits_for(tmp_path):
         recorder.record("artifact.read", actor=ALICE, resource=ATLAS, attrs={"id": "1"})
         wait_for(lambda: recorded_ids(settings), "the segment")
         assert recorded_ids(settings) == ["1"]
+
+
+def test_what_comes_after_a_rest_does_not_wait_for_the_linger_time_and_what_follows_it_does(tmp_path):
+    settings = agent_settings(tmp_path, linger_ms=60_000)
+    with Recorder.open(settings) as recorder:
+        for number in range(3):
+            recorder.record("artifact.read", actor=ALICE, resource=ATLAS, attrs={"id": str(number)})
+        wait_for(lambda: recorded_ids(settings), "the first segment")
+        first = recorded_ids(settings)
+        recorder.record("artifact.read", actor=ALICE, resource=ATLAS, attrs={"id": "later"})
+        time.sleep(0.3)
+        assert recorded_ids(settings) == first
+    assert recorded_ids(settings) == ["0", "1", "2", "later"]
 
 
 def test_a_full_segment_does_not_wait_for_the_linger_time(tmp_path):
