@@ -66,8 +66,9 @@ class SealBook:
         """An offset that was jumped over is a record of which the history says nothing."""
         expected = self._offset + 1
         if entry.kind == Kind.GENERATION and entry.verdict.accepted:
-            expected = 0
             self._check_generation(index, entry)
+            # What came before the record of generation 0 is of generation 0 as well: only another topic begins anew.
+            expected = 0 if entry.generation else expected
         if entry.offset > expected and self._entries >= 0:
             reason = f"offsets {expected} to {entry.offset - 1} of generation {entry.generation} have no entry"
             self._findings.incomplete(STEP, self._shard, index, reason)

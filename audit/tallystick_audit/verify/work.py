@@ -114,10 +114,10 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     result.digests.append(digest.take())
     steps.log.close()
     rejected.close(size)
-    steps.runs.report(task.shard, steps.seals.newest_append_ms, findings)
+    result.whole = steps.fold.whole and steps.log.whole
+    steps.runs.report(task.shard, steps.seals.newest_append_ms, findings, whole=result.whole)
     result.unproven, result.newest_seal = steps.fold.unproven, steps.seals.newest_time
     result.knows_operator, result.stranger = steps.fold.knows_operator, steps.fold.stranger
-    result.whole = steps.fold.whole and steps.log.whole
     if steps.runs.repeats:
         result.forks += _compare_repeats(source, task.shard, size, steps.runs)
     return result
