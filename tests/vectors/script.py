@@ -34,26 +34,26 @@ def revoke(agent: str, key_id: str, when: int) -> bytes:
     return sign_record(Revoke(1, OPERATOR.id, at(when), agent, key_id, "the laptop was stolen"), OPERATOR.private)
 
 
-def seal(epoch: int, when: int) -> bytes:
-    return sign_record(Seal(1, SEALER.id, at(when), epoch), SEALER.private)
+def seal(epoch: int, when: int, key: NamedKey = SEALER) -> bytes:
+    return sign_record(Seal(1, key.id, at(when), epoch), key.private)
 
 
 def generation(number: int, shard: int, last_index: int, when: int) -> bytes:
     return sign_record(Generation(1, OPERATOR.id, at(when), number, f"topic-{number}", shard, last_index), OPERATOR.private)
 
 
-def erase(shard: int, items: list[bytes], when: int, count: int | None = None) -> bytes:
+def erase(shard: int, items: list[bytes], when: int, count: int | None = None, key: NamedKey = OPERATOR) -> bytes:
     root = root_of(leaf_hashes(items)).hex()
-    header = Erase(1, OPERATOR.id, at(when), shard, "alice", "asked to", ["bob"], len(items) if count is None else count, root)
-    return sign_record(header, OPERATOR.private, items)
+    header = Erase(1, key.id, at(when), shard, "alice", "asked to", ["bob"], len(items) if count is None else count, root)
+    return sign_record(header, key.private, items)
 
 
 class Shard:
     """One shard's records and entries."""
 
-    def __init__(self, number: int) -> None:
-        self.number, self.origin = number, LOG.origin(number)
-        self.fold = Fold(Parameters.of(number, self.origin, LOG.operator_keys, LOG.sealer_keys))
+    def __init__(self, number: int, log: LogSettings = LOG) -> None:
+        self.number, self.origin = number, log.origin(number)
+        self.fold = Fold(Parameters.of(number, self.origin, log.operator_keys, log.sealer_keys))
         self.genesis = self.fold.state.chain
         self.leaves: list[bytes] = []
         self.rows: list[Json] = []
@@ -95,9 +95,10 @@ class Shard:
 
 
 class RootLog:
-    """What the sealer signs over the shards."""
+    """What a sealer signs over the shards."""
 
     def __init__(self) -> None:
+        self.sealer = SEALER
         self.data = [encode_topology(Topology(1, 0, [LOG.origin(shard) for shard in range(LOG.shards)]))]
         self.checkpoints: list[Json] = []
 
@@ -109,6 +110,6 @@ class RootLog:
 
     def _sign(self, origin: str, leaves: list[bytes]) -> bytes:
         root = root_of(leaves)
-        note = sign_checkpoint(Checkpoint(origin, len(leaves), root), SEALER.private)
+        note = sign_checkpoint(Checkpoint(origin, len(leaves), root), self.sealer.private)
         self.checkpoints.append({"origin": origin, "size": len(leaves), "root": root.hex(), "note": note.hex()})
         return note
