@@ -19,7 +19,7 @@ class SealBook:
     def __init__(self, shard: int, sealed_sizes: Iterable[int], findings: Findings) -> None:
         self._shard, self._findings = shard, findings
         self._sealed = frozenset(sealed_sizes)
-        self._epoch, self._entries = -1, 0
+        self._epoch, self._entries, self._whole = -1, 0, True
         self._first: Position | None = None
         self._last: Position | None = None
         self._generation, self._offset = 0, -1
@@ -41,8 +41,8 @@ class SealBook:
             self._first = self._first or self._last
 
     def broken(self) -> None:
-        """Entries are missing: what the next seal counts cannot be compared."""
-        self._entries = -1
+        """An entry is missing, or is none: what seals count from here on, and offsets, cannot be compared."""
+        self._whole = False
 
     def _seal(self, index: int, entry: Entry) -> None:
         try:
@@ -56,7 +56,7 @@ class SealBook:
         elif header.epoch <= self._epoch:
             self._fail(index, f"the seal of epoch {header.epoch} follows the one of epoch {self._epoch}")
         counted = (header.epoch, self._entries, self._first, self._last)
-        if self._entries >= 0 and (facts.epoch, facts.entries, facts.first, facts.last) != counted:
+        if self._whole and (facts.epoch, facts.entries, facts.first, facts.last) != counted:
             self._fail(index, f"the seal counts {facts.entries} entries from {facts.first} to {facts.last}; there are {counted[1:]}")
         self._epoch = header.epoch
         self._entries, self._first, self._last = 0, None, None
@@ -69,7 +69,7 @@ class SealBook:
             self._check_generation(index, entry)
             # What came before the record of generation 0 is of generation 0 as well: only another topic begins anew.
             expected = 0 if entry.generation else expected
-        if entry.offset > expected and self._entries >= 0:
+        if entry.offset > expected and self._whole:
             reason = f"offsets {expected} to {entry.offset - 1} of generation {entry.generation} have no entry"
             self._findings.incomplete(STEP, self._shard, index, reason)
         self._generation, self._offset = entry.generation, entry.offset

@@ -135,11 +135,10 @@ class _ShardSteps:
         """One row that is not a repetition."""
         self.last = row.index
         entry = self.log.take(row)
-        if not self.log.whole:
+        if entry is None or not self.log.whole:
             self.fold.broken()
             self.seals.broken()
         if entry is None:
-            self.fold.broken()
             return
         self.seals.take(row.index, entry)
         step = self.fold.take(row, entry)
