@@ -20,7 +20,7 @@ from tallystick_schemas.signing import sign_record
 from . import events
 from .common import Json, NamedKey, at, provenance
 from .history2 import header as directive
-from .script import FIRST_APPEND_MS, LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, seal, signed
+from .script import FIRST_APPEND_MS, LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, seal, signed, verified
 
 SECOND, THIRD, NEXT_SEALER = NamedKey("operator, second"), NamedKey("operator, third"), NamedKey("sealer, second")
 TRAINER, UNPINNED = NamedKey("trainer"), NamedKey("an operator whose key nobody pinned")
@@ -191,6 +191,7 @@ def build() -> Json:
         "shards": [shard.to_json() for shard in shards],
         "root_leaves": [data.hex() for data in root.data],
         "checkpoints": root.checkpoints,
+        "verified": verified("fail", found=[("integrity", "fail", 10, 1, 28)], unsigned=["trainer"]),
         "stops_the_fold": [
             _stop(second, "rules of level 1, while level 3 holds", rules(1, 5, key=THIRD)),
             _stop(second, "rules whose level is true, while level 3 holds", rules(True, 5, key=THIRD)),

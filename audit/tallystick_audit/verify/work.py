@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
-from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, RULES, level_of
+from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, SAID_RULES, level_of, place_of
 from tallystick_schemas.entries import Entry, entry_leaf
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.fold import Step as FoldStep
@@ -167,7 +167,7 @@ class _ShardSteps:
             result.directives += 1
             if header.about == RETIRE and result.rules is not None and result.rules.level >= RETIRING:
                 result.retired.setdefault(header.subject, step.index)
-            level = level_of(header) if header.about == RULES else None
+            level = level_of(header) if place_of(header) == SAID_RULES else None
             if level is not None and (result.rules is None or result.rules.level != level):
                 result.rules = RulesInForce(result.shard, level, step.index, wire_time(entry.append_ms / 1000))
                 if level >= BOUNDED_LEVEL and result.bounded_from is None:
