@@ -137,7 +137,6 @@ class _ShardSteps:
         entry = self.log.take(row)
         if entry is None or not self.log.whole:
             self.fold.broken()
-            self.seals.broken()
         if entry is None:
             return
         self.seals.take(row.index, entry)

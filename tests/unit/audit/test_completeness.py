@@ -128,6 +128,29 @@ def test_announced_generation_is_no_loss() -> None:
     assert judged(builder).exit_code == 0
 
 
+def without_an_early_entry(epochs: int) -> Report:
+    """The second seal's entry is missing; behind it lie two seals more, the last one `epochs` further on than the one before."""
+    builder = HistoryBuilder(1)
+    agent = builder.enrol("gw", 0)
+    for number in range(4):
+        builder.segment(agent, 2)
+        builder.epochs[0] += epochs - 1 if number == 3 else 0
+        builder.seal()
+    history = builder.history
+    history.entries = [row for row in history.entries if row[1] != 5]
+    return judged(builder)
+
+
+def test_seals_are_compared_with_those_before_them_unless_entries_between_are_missing() -> None:
+    """The seal that is missing is no epoch that was jumped over; nor are the entries around it counted."""
+    report = without_an_early_entry(1)
+    assert (report.integrity, report.completeness) == ("fail", "unknown")
+    assert [failure.step for failure in report.failures] == [3]
+    report = without_an_early_entry(3)
+    assert (report.integrity, report.completeness) == ("fail", "fail")
+    assert [(failure.step, failure.index) for failure in report.failures] == [(3, 5), (4, 9)]
+
+
 def announced_late(lost: int) -> Report:
     """Two records lie in the partition before the topic is announced, and `lost` more did."""
     builder = HistoryBuilder(1, generations=False)
