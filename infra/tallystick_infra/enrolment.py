@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from tallystick_schemas.directives import ADOPT, AGENT, RETIRE, RULES, level_of, open_directive
+from tallystick_schemas.directives import ADOPT, AGENT, RETIRE, SAID_RULES, level_of, open_directive, place_of
 from tallystick_schemas.encoding import from_base64
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.errors import ParseError
@@ -62,7 +62,7 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
             entry = parse_entry(bytes.fromhex(raw))
             record = frame_record(entry.kind, entry.header, entry.sig, b"")
             directive = open_directive(record, pinned)
-            if directive.about == RULES:
+            if place_of(directive) == SAID_RULES:
                 found.rules[shard] = RulesSaid(directive.n, level_of(directive))  # in the order of the shard, where numbers rise
             elif directive.about in (AGENT, ADOPT, RETIRE):
                 found.keyring.take(record)

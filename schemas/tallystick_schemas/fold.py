@@ -4,10 +4,11 @@
 It leaves to the shell: reading offsets in order, the broker's append time, keeping bodies of what was rejected, and storing.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .bodies import Body, examine_body
 from .directives import ERASE_LEVEL, is_bounded, level_in_force, opens_level
@@ -80,6 +81,14 @@ def fold(parameters: Parameters, state: State, raw: bytes, offset: int, append_m
     return machine.state, step
 
 
+_MALFORMED: Final = re.compile(rb'\{"length":(?:0|[1-9][0-9]{0,18}),"sha256":"[0-9a-f]{64}"\}')
+
+
+def malformed_header(raw: bytes) -> bytes:
+    """What the entry of bytes that are no record says of them in place of a header."""
+    return b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
+
+
 def _known_kind(kind: int) -> Kind:
     try:
         return Kind(kind)
@@ -106,8 +115,8 @@ class Fold:
             claimed = _Claimed(frame.kind, frame.header, frame.sig)
             return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (offset, append_ms), reason=str(error))
         except ParseError as error:
-            header = b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
-            return self._finish(_Claimed(0, header, NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
+            claimed = _Claimed(Kind.REJECTED, malformed_header(raw), NO_SIGNATURE)
+            return self._finish(claimed, Verdict.MALFORMED, (offset, append_ms), reason=str(error))
         return self.fold_record(record, offset, append_ms, partial(examine_body, bounded=bounded))
 
     @property
@@ -128,6 +137,8 @@ class Fold:
         if entry.kind == Kind.DIRECTIVE and not self.knows(frame_record(entry.kind, entry.header, entry.sig, b"")):
             raise ParseError("a directive before the one that puts directives in force")
         if entry.kind == Kind.REJECTED:
+            if entry.sig != NO_SIGNATURE or not _MALFORMED.fullmatch(entry.header):
+                raise ParseError("an entry of what is no record, which says more of it than its length and hash")
             return self._finish(claimed, Verdict.MALFORMED, (entry.offset, entry.append_ms))
         kind = _known_kind(entry.kind)
         try:

@@ -75,6 +75,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no-outcome": (PLAIN.replace(b"," + OUTCOME, b""), "a required field is missing"),
     "null-actor": (PLAIN.replace(b'"actor":{"principal":"alice","kind":"human"}', b'"actor":null'), "strict JSON, rule 5"),
     "empty-principal": (PLAIN.replace(b'"alice"', b'""'), "principal is empty"),
+    "empty-resource-kind": (PLAIN.replace(b'"kind":"model"', b'"kind":""'), "resource.kind is empty"),
+    "empty-resource-id": (PLAIN.replace(b'"id":"m"', b'"id":""'), "resource.id is empty"),
     "unknown-actor-kind": (PLAIN.replace(b'"human"', b'"robot"'), "actor.kind is not of the list"),
     "unknown-action": (PLAIN.replace(ACTION, b'"action":"artifact.steal"'), "action is not of the vocabulary"),
     "unknown-outcome": (PLAIN.replace(OUTCOME, b'"outcome":"maybe"'), "outcome is not of the list"),

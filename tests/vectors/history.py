@@ -10,7 +10,7 @@ from tallystick_schemas.segments import genesis_link, new_run, segment_link
 
 from . import events
 from .common import Json, NamedKey, at, provenance
-from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, revoke, seal, segment, signed
+from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, revoke, seal, segment, signed, verified
 
 TRAINER, SECOND, DOOR = NamedKey("trainer"), NamedKey("trainer, second key"), NamedKey("door")
 RUN = new_run(1000, bytes(range(8)))
@@ -185,6 +185,12 @@ def build() -> Json:
         "shards": [shard.to_json() for shard in shards],
         "root_leaves": [data.hex() for data in root.data],
         "checkpoints": root.checkpoints,
+        "verified": verified(
+            completeness="fail",
+            found=[("completeness", "fail", 4, 0, 67), ("completeness", "unknown", 5, 0, 71)],
+            forks=[(0, index) for index in (4, 5, 8, 11, 13, 14, 60)],
+            unsigned=["trainer"],
+        ),
         "inclusion": [
             {"index": index, "size": sizes[-1], "proof": [node.hex() for node in inclusion_proof(first.leaves[: sizes[-1]], index)]}
             for index in (0, 6, sizes[0] - 1, sizes[-1] - 1)

@@ -10,7 +10,7 @@ from tallystick_schemas.signing import sign_record
 
 from .common import Json, NamedKey, at, provenance
 from .history import body_changed
-from .script import FIRST_APPEND_MS, LOG, OPERATOR, SEALER, RootLog, Shard, enrol, generation, seal, signed
+from .script import FIRST_APPEND_MS, LOG, OPERATOR, SEALER, RootLog, Shard, enrol, generation, seal, signed, verified
 
 TRAINER, STRANGER = NamedKey("trainer"), NamedKey("an operator whose key nobody pinned")
 SUBJECT = f"trainer {TRAINER.id}"
@@ -128,6 +128,7 @@ def build() -> Json:
         "shards": [shard.to_json() for shard in shards],
         "root_leaves": [data.hex() for data in root.data],
         "checkpoints": root.checkpoints,
+        "verified": verified(),
         "stops_the_fold": [
             _stop(first, "rules of level 4", rules(2, 4)),
             _stop(first, "rules whose level is true", rules(2, True)),

@@ -11,7 +11,7 @@ from tallystick_schemas.signing import sign_record
 from . import events
 from .common import Json, NamedKey, at, provenance
 from .history2 import header as directive
-from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, seal, segment, signed
+from .script import LOG, OPERATOR, SEALER, RootLog, Shard, enrol, erase, generation, seal, segment, signed, verified
 
 TRAINER, THIEF = NamedKey("trainer"), NamedKey("what the thief of the trainer's key makes up")
 ITEMS = [events.PLAIN]
@@ -147,4 +147,12 @@ def build() -> Json:
         "shards": [shard.to_json() for shard in shards],
         "root_leaves": [data.hex() for data in root.data],
         "checkpoints": root.checkpoints,
+        "verified": verified(
+            completeness="unknown",
+            found=[("completeness", "unknown", 5, 0, index) for index in (10, 42)],
+            forks=[
+                *((0, index) for index in (10, 23, 24, 25, 26, 27, 29, 33, 40, 41, 42)),
+                *((1, index) for index in (11, 12, 13, 14, 15, 17, 21)),
+            ],
+        ),
     }

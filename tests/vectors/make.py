@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from . import events, history, history2, history3, messages, notes, trees
+from . import events, history, history2, history3, history4, messages, notes, trees
 from .common import Json, to_bytes
 
 FOLDER = Path(__file__).parent
@@ -12,6 +12,7 @@ FILES: dict[str, Callable[[], Json]] = {
     "history-1.json": history.build,
     "history-2.json": history2.build,
     "history-3.json": history3.build,
+    "history-4.json": history4.build,
     "messages.json": messages.build,
     "notes.json": notes.build,
     "trees.json": trees.build,

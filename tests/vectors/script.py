@@ -1,5 +1,7 @@
 """Writes a history down as it is made: each record with its name, the verdict that its author expects, and what the fold made of it."""
 
+from collections.abc import Sequence
+
 from tallystick_schemas.checkpoints import Checkpoint, Topology, encode_topology, sign_checkpoint
 from tallystick_schemas.encoding import to_base64
 from tallystick_schemas.fold import Fold, Parameters
@@ -34,26 +36,46 @@ def revoke(agent: str, key_id: str, when: int) -> bytes:
     return sign_record(Revoke(1, OPERATOR.id, at(when), agent, key_id, "the laptop was stolen"), OPERATOR.private)
 
 
-def seal(epoch: int, when: int) -> bytes:
-    return sign_record(Seal(1, SEALER.id, at(when), epoch), SEALER.private)
+def seal(epoch: int, when: int, key: NamedKey = SEALER) -> bytes:
+    return sign_record(Seal(1, key.id, at(when), epoch), key.private)
 
 
 def generation(number: int, shard: int, last_index: int, when: int) -> bytes:
     return sign_record(Generation(1, OPERATOR.id, at(when), number, f"topic-{number}", shard, last_index), OPERATOR.private)
 
 
-def erase(shard: int, items: list[bytes], when: int, count: int | None = None) -> bytes:
+def erase(shard: int, items: list[bytes], when: int, count: int | None = None, key: NamedKey = OPERATOR) -> bytes:
     root = root_of(leaf_hashes(items)).hex()
-    header = Erase(1, OPERATOR.id, at(when), shard, "alice", "asked to", ["bob"], len(items) if count is None else count, root)
-    return sign_record(header, OPERATOR.private, items)
+    header = Erase(1, key.id, at(when), shard, "alice", "asked to", ["bob"], len(items) if count is None else count, root)
+    return sign_record(header, key.private, items)
+
+
+def verified(
+    integrity: str = "pass",
+    completeness: str = "pass",
+    found: Sequence[tuple[str, str, int, int, int]] = (),
+    forks: Sequence[tuple[int, int]] = (),
+    unsigned: Sequence[str] = (),
+) -> Json:
+    """What section 11 makes of a history, written by hand. `found` are (verdict, outcome, step, shard, index), `unsigned` agents of step 10."""
+    return {
+        "about": "by who has the rows of every table, each refused record but those of verdict 2 among them, and this clock",
+        "now": "2026-11-23T04:00:30.000000Z",
+        "integrity": integrity,
+        "completeness": completeness,
+        "freshness": "pass",
+        "found": [dict(zip(("verdict", "outcome", "step", "shard", "index"), one, strict=True)) for one in found],
+        "forks": [list(place) for place in forks],
+        "unsigned_seen": list(unsigned),
+    }
 
 
 class Shard:
     """One shard's records and entries."""
 
-    def __init__(self, number: int) -> None:
-        self.number, self.origin = number, LOG.origin(number)
-        self.fold = Fold(Parameters.of(number, self.origin, LOG.operator_keys, LOG.sealer_keys))
+    def __init__(self, number: int, log: LogSettings = LOG) -> None:
+        self.number, self.origin = number, log.origin(number)
+        self.fold = Fold(Parameters.of(number, self.origin, log.operator_keys, log.sealer_keys))
         self.genesis = self.fold.state.chain
         self.leaves: list[bytes] = []
         self.rows: list[Json] = []
@@ -95,9 +117,10 @@ class Shard:
 
 
 class RootLog:
-    """What the sealer signs over the shards."""
+    """What a sealer signs over the shards."""
 
     def __init__(self) -> None:
+        self.sealer = SEALER
         self.data = [encode_topology(Topology(1, 0, [LOG.origin(shard) for shard in range(LOG.shards)]))]
         self.checkpoints: list[Json] = []
 
@@ -109,6 +132,6 @@ class RootLog:
 
     def _sign(self, origin: str, leaves: list[bytes]) -> bytes:
         root = root_of(leaves)
-        note = sign_checkpoint(Checkpoint(origin, len(leaves), root), SEALER.private)
+        note = sign_checkpoint(Checkpoint(origin, len(leaves), root), self.sealer.private)
         self.checkpoints.append({"origin": origin, "size": len(leaves), "root": root.hex(), "note": note.hex()})
         return note

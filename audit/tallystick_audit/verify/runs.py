@@ -55,12 +55,12 @@ class Runs:
     def seen(self, index: int, header: SegmentHeader, raw: bytes) -> None:
         self.repeats.setdefault((header.agent, header.run, header.n), []).append((index, segment_link(raw)))
 
-    def report(self, shard: int, newest_seal_ms: int, findings: Findings) -> None:
-        """One line for each run with a gap."""
+    def report(self, shard: int, newest_seal_ms: int, findings: Findings, *, whole: bool) -> None:
+        """One line for each run with a gap. `whole`: every entry was judged; else what is missing may stand among the others."""
         for (agent, name), run in sorted(self._runs.items()):
             if run.missing:
                 ranges = ", ".join(str(gap.first) if gap.first == gap.last else f"{gap.first}-{gap.last}" for gap in run.missing[:10])
                 more = f" and {len(run.missing) - 10} ranges more" if len(run.missing) > 10 else ""
                 settling = newest_seal_ms - run.append_ms < SETTLING_MS
-                outcome = Outcome.UNKNOWN if settling else Outcome.FAIL
+                outcome = Outcome.UNKNOWN if settling or not whole else Outcome.FAIL
                 findings.incomplete(STEP, shard, run.index, f"run {name} of {agent}: segments {ranges}{more} are missing", outcome)

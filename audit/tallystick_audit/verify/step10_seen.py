@@ -24,7 +24,7 @@ STEP: Final = 10
 
 
 class FirstSaid(NamedTuple):
-    """The first segment that says so."""
+    """The first segment of a shard that says so."""
 
     shard: int
     place: int
@@ -34,14 +34,17 @@ class FirstSaid(NamedTuple):
 
 @dataclass
 class SeenBook:
-    """Every different `seen` of segments, each with the first that says so. As many as root checkpoints were signed, and as agents make up."""
+    """Every different `seen` of segments, each with the first of each shard that says so: keys are retired in each shard at a place of its own.
 
-    said: dict[SeenRoot, FirstSaid] = field(default_factory=dict)
+    As many as root checkpoints were signed, and as agents make up.
+    """
+
+    said: dict[SeenRoot, dict[int, FirstSaid]] = field(default_factory=dict)
 
     def take(self, shard: int, index: int, header: SegmentHeader) -> None:
         """One segment; those of a shard come in order."""
         if header.seen is not None:
-            self.said.setdefault(SeenRoot.of(header.seen), FirstSaid(shard, index, header.agent))
+            self.said.setdefault(SeenRoot.of(header.seen), {}).setdefault(shard, FirstSaid(shard, index, header.agent))
 
     def take_above(self, shard: int, rows: Iterable[StoredEntry]) -> None:
         """Rows above the newest seal, which nobody vouches for: a note that the sealer signed needs nobody to. Others are left out."""
@@ -52,8 +55,8 @@ class SeenBook:
     def merge(self, others: Iterable["SeenBook"]) -> None:
         """What other shards say."""
         for other in others:
-            for seen, first in other.said.items():
-                self.said.setdefault(seen, first)
+            for seen, firsts in other.said.items():
+                self.said.setdefault(seen, {}).update(firsts)
 
     @property
     def size(self) -> int:
@@ -71,15 +74,18 @@ def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, retire
     A sealer's key that was retired before the segment counts no longer: whoever stole it could fail every history from then on.
     """
     tree, fit, unfit = Frontier(), 0, dict[str, UnfitSeen]()
-    for seen, first in sorted(book.said.items()):
+    for seen, firsts in sorted(book.said.items()):
         today = ""
         if seen.size <= len(leaves):
             tree.extend(leaves[tree.size : seen.size])
             today = tree.root.hex()
         if today == seen.root:
             fit += 1
-        elif is_signed(seen, _verifiers(log, seen, first, retired.get(first.shard, {})), log.root_origin):
-            findings.fail(STEP, first.shard, first.place, _sentence(seen, first, today, len(leaves)))
+            continue
+        first, *others = (firsts[shard] for shard in sorted(firsts))
+        signed = next((one for one in (first, *others) if is_signed(seen, _verifiers(log, seen, one, retired), log.root_origin)), None)
+        if signed is not None:
+            findings.fail(STEP, signed.shard, signed.place, _sentence(seen, signed, today, len(leaves)))
         else:
             one = UnfitSeen(first.agent, first.shard, first.place, seen.size, seen.root, today)
             known = unfit.setdefault(first.agent, one)
@@ -87,7 +93,8 @@ def check_seen(book: SeenBook, leaves: Sequence[bytes], log: LogSettings, retire
     return AgentsSeen(fit, tuple(unfit[agent] for agent in sorted(unfit)))
 
 
-def _verifiers(log: LogSettings, seen: SeenRoot, first: FirstSaid, ends: Mapping[str, int]) -> list[Verifier]:
+def _verifiers(log: LogSettings, seen: SeenRoot, first: FirstSaid, retired: Retired) -> list[Verifier]:
+    ends = retired.get(first.shard, {})
     return [one for one in verifiers_of(log, log.root_origin, seen.size) if ends.get(key_id(one.public), first.place) >= first.place]
 
 

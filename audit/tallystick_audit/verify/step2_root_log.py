@@ -6,7 +6,7 @@ What it finds is what the rest is judged against: how far each shard is sealed, 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tallystick_schemas.checkpoints import TOPOLOGY_PREFIX, Checkpoint, parse_checkpoint, parse_topology
+from tallystick_schemas.checkpoints import TOPOLOGY_PREFIX, Checkpoint, Topology, encode_topology, parse_checkpoint, parse_topology
 from tallystick_schemas.errors import ParseError, VerificationError
 from tallystick_schemas.merkle import Frontier, leaf_hash
 from tallystick_schemas.notes import parse_note
@@ -53,7 +53,6 @@ class _RootLog:
     log: LogSettings
     findings: Findings
     notes: dict[int, list[Checkpoint]] = field(default_factory=dict)
-    topologies: int = 0
 
     def take(self, index: int, data: bytes) -> None:
         """One leaf within the newest root checkpoint."""
@@ -68,15 +67,16 @@ class _RootLog:
 
     def _topology(self, index: int, data: bytes) -> None:
         named = parse_topology(data).shards
-        self.topologies += 1
         wanted = [self.log.origin(shard) for shard in range(self.log.shards)]
         if named != wanted:
             raise VerificationError(f"the topology names {len(named)} shards {named[:8]}, this deployment has {len(wanted)}: {wanted[:8]}")
-        if self.topologies == 1 and index != 0:
-            raise VerificationError("the first topology record is not the first leaf")
+        if index != 0:
+            raise VerificationError("a topology record stands here, and not in the first leaf alone")
+        if data != encode_topology(Topology(1, 0, wanted)):
+            raise VerificationError("the topology record is of another generation than 0")
 
     def _note(self, index: int, data: bytes) -> None:
-        if not self.topologies:
+        if index == 0:
             raise VerificationError("a checkpoint stands before the topology record")
         shard = self.shard_of(data)
         if shard is None:

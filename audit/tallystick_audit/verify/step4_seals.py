@@ -20,6 +20,8 @@ class SealBook:
         self._shard, self._findings = shard, findings
         self._sealed = frozenset(sealed_sizes)
         self._epoch, self._entries = -1, 0
+        self._next, self._gap = 0, False
+        """The next entry's index, and whether one is missing, or is none, since the newest seal: what was in it is not known."""
         self._first: Position | None = None
         self._last: Position | None = None
         self._generation, self._offset = 0, -1
@@ -29,20 +31,18 @@ class SealBook:
 
     def take(self, index: int, entry: Entry) -> None:
         """One entry."""
+        behind_gap, self._next = index != self._next, index + 1
+        self._gap = self._gap or behind_gap
         is_seal = entry.kind == Kind.SEAL and entry.verdict.accepted
         if index + 1 in self._sealed and not is_seal:
             self._fail(index, "a checkpoint was signed here, and the entry is not an accepted seal")
-        self._check_offset(index, entry)
+        self._check_offset(index, entry, behind_gap=behind_gap)
         if is_seal:
             self._seal(index, entry)
         else:
             self._entries += 1
             self._last = (entry.generation, entry.offset)
             self._first = self._first or self._last
-
-    def broken(self) -> None:
-        """Entries are missing: what the next seal counts cannot be compared."""
-        self._entries = -1
 
     def _seal(self, index: int, entry: Entry) -> None:
         try:
@@ -51,24 +51,25 @@ class SealBook:
             self._fail(index, str(error))
             return
         assert isinstance(header, Seal)
-        if header.epoch > self._epoch + 1:
+        if header.epoch > self._epoch + 1 and not self._gap:
             self._findings.incomplete(STEP, self._shard, index, f"the seals of epochs {self._epoch + 1} to {header.epoch - 1} are missing")
         elif header.epoch <= self._epoch:
             self._fail(index, f"the seal of epoch {header.epoch} follows the one of epoch {self._epoch}")
         counted = (header.epoch, self._entries, self._first, self._last)
-        if self._entries >= 0 and (facts.epoch, facts.entries, facts.first, facts.last) != counted:
+        if not self._gap and (facts.epoch, facts.entries, facts.first, facts.last) != counted:
             self._fail(index, f"the seal counts {facts.entries} entries from {facts.first} to {facts.last}; there are {counted[1:]}")
         self._epoch = header.epoch
-        self._entries, self._first, self._last = 0, None, None
+        self._entries, self._first, self._last, self._gap = 0, None, None, False
         self.newest_time, self.newest_append_ms = header.time, entry.append_ms
 
-    def _check_offset(self, index: int, entry: Entry) -> None:
+    def _check_offset(self, index: int, entry: Entry, *, behind_gap: bool) -> None:
         """An offset that was jumped over is a record of which the history says nothing."""
         expected = self._offset + 1
         if entry.kind == Kind.GENERATION and entry.verdict.accepted:
-            expected = 0
             self._check_generation(index, entry)
-        if entry.offset > expected and self._entries >= 0:
+            # What came before the record of generation 0 is of generation 0 as well: only another topic begins anew.
+            expected = 0 if entry.generation else expected
+        if entry.offset > expected and not behind_gap:
             reason = f"offsets {expected} to {entry.offset - 1} of generation {entry.generation} have no entry"
             self._findings.incomplete(STEP, self._shard, index, reason)
         self._generation, self._offset = entry.generation, entry.offset

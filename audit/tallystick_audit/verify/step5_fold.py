@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused, examine_body
-from tallystick_schemas.encoding import digest
 from tallystick_schemas.entries import Entry
 from tallystick_schemas.errors import FoldError, ParseError, RulesUnknown
-from tallystick_schemas.fold import Fold, Parameters, Step
+from tallystick_schemas.fold import Fold, Parameters, Step, malformed_header
 from tallystick_schemas.headers import Kind, SegmentHeader
 from tallystick_schemas.records import Record, parse_frame, parse_record
 from tallystick_schemas.verdicts import Verdict
@@ -133,8 +132,7 @@ class Refold:
     def _check_kept(self, index: int, entry: Entry, kept: bytes) -> None:
         """The kept bytes are the ones that the entry is about."""
         if entry.kind == Kind.REJECTED:
-            header = b'{"length":%d,"sha256":"%b"}' % (len(kept), digest(kept).hex().encode())
-            fits = header == entry.header and not (self._fold.knows(kept) and _is_record(kept, bounded=self._fold.bounded))
+            fits = malformed_header(kept) == entry.header and not (self._fold.knows(kept) and _is_record(kept, bounded=self._fold.bounded))
         else:
             try:
                 frame = parse_frame(kept)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tallystick_schemas.checkpoints import Checkpoint
-from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, RULES, level_of
+from tallystick_schemas.directives import BOUNDED_LEVEL, RETIRE, RETIRING, SAID_RULES, level_of, place_of
 from tallystick_schemas.entries import Entry, entry_leaf
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.fold import Step as FoldStep
@@ -114,10 +114,10 @@ def judge_shard(source: HistorySource, task: ShardTask, tell: Tell) -> ShardResu
     result.digests.append(digest.take())
     steps.log.close()
     rejected.close(size)
-    steps.runs.report(task.shard, steps.seals.newest_append_ms, findings)
+    result.whole = steps.fold.whole and steps.log.whole
+    steps.runs.report(task.shard, steps.seals.newest_append_ms, findings, whole=result.whole)
     result.unproven, result.newest_seal = steps.fold.unproven, steps.seals.newest_time
     result.knows_operator, result.stranger = steps.fold.knows_operator, steps.fold.stranger
-    result.whole = steps.fold.whole and steps.log.whole
     if steps.runs.repeats:
         result.forks += _compare_repeats(source, task.shard, size, steps.runs)
     return result
@@ -135,11 +135,9 @@ class _ShardSteps:
         """One row that is not a repetition."""
         self.last = row.index
         entry = self.log.take(row)
-        if not self.log.whole:
+        if entry is None or not self.log.whole:
             self.fold.broken()
-            self.seals.broken()
         if entry is None:
-            self.fold.broken()
             return
         self.seals.take(row.index, entry)
         step = self.fold.take(row, entry)
@@ -168,7 +166,7 @@ class _ShardSteps:
             result.directives += 1
             if header.about == RETIRE and result.rules is not None and result.rules.level >= RETIRING:
                 result.retired.setdefault(header.subject, step.index)
-            level = level_of(header) if header.about == RULES else None
+            level = level_of(header) if place_of(header) == SAID_RULES else None
             if level is not None and (result.rules is None or result.rules.level != level):
                 result.rules = RulesInForce(result.shard, level, step.index, wire_time(entry.append_ms / 1000))
                 if level >= BOUNDED_LEVEL and result.bounded_from is None:

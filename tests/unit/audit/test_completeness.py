@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-from tests.support.history import HistoryBuilder
+from tests.support.history import HistoryBuilder, public_bytes
 from tests.support.history_source import MemorySource
 
 from tallystick_audit.verify import Aspect, Failure, Outcome, Report
 from tallystick_audit.verify.history import FRESH_S, verify_source
+from tallystick_schemas.headers import Generation
+from tallystick_schemas.keys import key_id
+from tallystick_schemas.signing import sign_record, wire_time
 
 
 def judged(builder: HistoryBuilder, later: float = 0.0) -> Report:
@@ -58,6 +61,24 @@ def test_filled_gap_is_none() -> None:
     assert judged(builder).exit_code == 0
 
 
+def test_a_gap_is_no_loss_where_entries_that_may_fill_it_were_not_judged() -> None:
+    builder = HistoryBuilder(1)
+    agent = builder.enrol("gw", 0)
+    signed = [agent.sign(builder.events(2), builder.tick()) for _ in range(4)]
+    for number in (0, 3):
+        builder.record(0, signed[number].record)
+    lost = builder.record(0, b"no record").index
+    for number in (1, 2):
+        builder.record(0, signed[number].record)
+    builder.tick(100)
+    builder.seal()
+    history = builder.history
+    history.entries = [row for row in history.entries if row[1] != lost]
+    history.rejected.clear()
+    report = judged(builder)
+    assert (report.integrity, report.completeness) == ("fail", "unknown")
+
+
 def test_gap_of_an_old_run_is_not_forgotten() -> None:
     """The fold keeps 16 runs; a verifier keeps them all."""
     builder = HistoryBuilder(1)
@@ -105,6 +126,52 @@ def test_announced_generation_is_no_loss() -> None:
     builder.segment(agent, 2)
     builder.seal()
     assert judged(builder).exit_code == 0
+
+
+def without_an_early_entry(epochs: int) -> Report:
+    """The second seal's entry is missing; behind it lie two seals more, the last one `epochs` further on than the one before."""
+    builder = HistoryBuilder(1)
+    agent = builder.enrol("gw", 0)
+    for number in range(4):
+        builder.segment(agent, 2)
+        builder.epochs[0] += epochs - 1 if number == 3 else 0
+        builder.seal()
+    history = builder.history
+    history.entries = [row for row in history.entries if row[1] != 5]
+    return judged(builder)
+
+
+def test_seals_are_compared_with_those_before_them_unless_entries_between_are_missing() -> None:
+    """The seal that is missing is no epoch that was jumped over; nor are the entries around it counted."""
+    report = without_an_early_entry(1)
+    assert (report.integrity, report.completeness) == ("fail", "unknown")
+    assert [failure.step for failure in report.failures] == [3]
+    report = without_an_early_entry(3)
+    assert (report.integrity, report.completeness) == ("fail", "fail")
+    assert [(failure.step, failure.index) for failure in report.failures] == [(3, 5), (4, 9)]
+
+
+def announced_late(lost: int) -> Report:
+    """Two records lie in the partition before the topic is announced, and `lost` more did."""
+    builder = HistoryBuilder(1, generations=False)
+    for _ in range(2):
+        builder.record(0, b"no record")
+    builder.offsets[0] += lost
+    operator = builder.operator
+    header = Generation(1, key_id(public_bytes(operator)), wire_time(builder.tick()), 0, "topic-0", 0, -1)
+    builder.record(0, sign_record(header, operator))
+    builder.seal()
+    return judged(builder)
+
+
+def test_what_came_before_the_first_announcement_is_of_its_generation() -> None:
+    assert announced_late(0).exit_code == 0
+
+
+def test_what_was_lost_before_the_first_announcement_is_named() -> None:
+    report = announced_late(3)
+    assert (report.integrity, report.completeness) == ("pass", "fail")
+    assert "offsets 2 to 4 of generation 0 have no entry" in only(report).reason
 
 
 def test_entries_above_the_newest_seal_are_not_judged() -> None:

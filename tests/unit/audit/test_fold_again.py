@@ -1,15 +1,20 @@
 """Step 5 and 6 against a notary that lies while the sealer signs: rejections, acceptances, repeats, erasures."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from tests.support.history import HistoryBuilder, make_event, private_key
+import msgspec
+import pytest
+from tests.support.history import History, HistoryBuilder, make_event, private_key
 from tests.support.history_source import MemorySource
-from tests.support.tampering import flip
+from tests.support.tampering import flip, recompute_hashes, sign_again
 
 from tallystick_audit.verify import Report
 from tallystick_audit.verify.history import verify_source
 from tallystick_schemas.bodies import Body, BodyRefused
 from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
+from tallystick_schemas.entries import Entry, encode_entry, parse_entry
+from tallystick_schemas.facts import encode_facts, parse_facts
 from tallystick_schemas.merkle import leaf_hash
 from tallystick_schemas.records import Record, split_items
 from tallystick_schemas.verdicts import Verdict
@@ -69,6 +74,44 @@ def test_rejection_whose_record_was_not_kept_is_unknown() -> None:
     builder.history.rejected.clear()
     report = judged(builder)
     assert (report.integrity, report.completeness, report.unproven_rejections) == ("pass", "unknown", 1)
+
+
+ODD_REJECTIONS: dict[str, Callable[[Entry], Entry]] = {
+    "a header of its own": lambda entry: entry._replace(header=b"whatever the notary likes to keep"),
+    "one space more": lambda entry: entry._replace(header=entry.header.replace(b":", b": ", 1)),
+    "a second spelling of the length": lambda entry: entry._replace(header=entry.header.replace(b":7,", b":07,")),
+    "a signature": lambda entry: entry._replace(sig=b"\1" * 64),
+}
+
+
+@pytest.mark.parametrize("change", ODD_REJECTIONS.values(), ids=ODD_REJECTIONS)
+def test_the_entry_of_no_record_says_its_length_and_hash_alone(change: Callable[[Entry], Entry]) -> None:
+    """The record is not kept, so nothing else holds the entry to what a fold writes."""
+    builder = HistoryBuilder(1)
+    at = builder.record(0, b"garbage").index
+    builder.tick(100)
+    builder.seal()
+    history = builder.history
+    history.rejected.clear()
+    assert verify_source(MemorySource(history), history.log, history.now).exit_code == 0
+    raw = change_entry(history, at, change)
+    recompute_hashes(history, 0)
+    # What the seal says of the chain is made to fit as well, so that this one entry is all that is odd.
+    seal = parse_facts(parse_entry(history.entries[-1][2]).facts)
+    facts = encode_facts(msgspec.structs.replace(seal, chain=history.entries[-2][4].hex()))
+    change_entry(history, at + 1, lambda entry: entry._replace(facts=facts))
+    recompute_hashes(history, 0)
+    sign_again(history, private_key("sealer"))
+    report = verify_source(MemorySource(history), history.log, history.now)
+    assert places(report) == [(5, 0, at)], raw
+
+
+def change_entry(history: History, at: int, change: Callable[[Entry], Entry]) -> bytes:
+    number = next(number for number, row in enumerate(history.entries) if row[1] == at)
+    raw = encode_entry(change(parse_entry(history.entries[number][2])))
+    assert raw != history.entries[number][2]
+    history.entries[number] = (0, at, raw, b"", b"")
+    return raw
 
 
 def test_kept_record_is_another_one() -> None:

@@ -9,7 +9,7 @@ from tallystick_audit.verify.report import Findings
 from tallystick_audit.verify.source import StoredEntry
 from tallystick_audit.verify.step3_shard import ShardLog
 from tallystick_audit.verify.step4_seals import SealBook
-from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
+from tallystick_schemas.checkpoints import Checkpoint, Topology, encode_topology, sign_checkpoint
 from tallystick_schemas.entries import entry_leaf, genesis_chain, next_chain, parse_entry
 from tallystick_schemas.headers import Seal
 from tallystick_schemas.keys import key_id
@@ -55,6 +55,32 @@ def test_topology_is_not_the_first_leaf() -> None:
     sign_root(builder, 2, tree.root)
     assert (2, 0, 0) in places(history)
     assert (2, None, 1) in places(history)
+
+
+def sealed_over(*leaves: bytes, after: tuple[bytes, ...] = ()) -> History:
+    """The small history, whose root log begins with `leaves` and ends with those `after` the shard's checkpoint."""
+    builder = small()
+    history = builder.history
+    history.checkpoints = [row for row in history.checkpoints if row[0] != history.log.root_origin]
+    history.root_leaves = list(enumerate([*leaves, history.root_leaves[1][1], *after]))
+    tree = Frontier()
+    tree.extend([leaf_hash(data) for _, data in history.root_leaves])
+    sign_root(builder, tree.size, tree.root)
+    return history
+
+
+def test_the_topology_has_one_form_and_one_place() -> None:
+    topology = encode_topology(Topology(1, 0, ["test/shard/0"]))
+    assert places(sealed_over(topology)) == []
+    assert places(sealed_over(encode_topology(Topology(1, 1, ["test/shard/0"])))) == [(2, None, 0)]
+    assert places(sealed_over(topology, topology)) == [(2, None, 1)]
+    assert places(sealed_over(topology, after=(topology,))) == [(2, None, 2)]
+
+
+def test_what_stands_in_its_place_does_not_touch_what_is_behind_it() -> None:
+    report = judged(sealed_over(b"no topology"))
+    assert {(failure.step, failure.index) for failure in report.failures} == {(2, 0)}
+    assert (report.completeness, report.freshness) == ("pass", "pass")
 
 
 def test_checkpoint_where_no_seal_is() -> None:

@@ -9,6 +9,7 @@ from tests.support.history_source import MemorySource
 from tests.support.pages import ROOT, Page
 
 from tallystick_audit.verify.history import verify_source
+from tallystick_schemas.checkpoints import Checkpoint, sign_checkpoint
 from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.entries import encode_entry, entry_leaf, parse_entry
 from tallystick_schemas.headers import Directive
@@ -41,6 +42,18 @@ def by_a_stranger(history: History) -> None:
 
 def by_the_sealer(history: History) -> None:
     tampering.sign_again(history, private_key("sealer"))
+
+
+def no_entry(history: History) -> None:
+    number = next(number for number, row in enumerate(history.entries) if row[:2] == (0, 9))
+    history.entries[number] = (0, 9, b"no entry", b"", b"")
+    tampering.recompute_hashes(history, 0)
+
+
+def of_another_log(history: History) -> None:
+    _, size, root, _ = history.checkpoints[0]
+    note = sign_checkpoint(Checkpoint("test/elsewhere", size, root), private_key("sealer"))
+    history.checkpoints.append(("test/elsewhere", size, root, note))
 
 
 def gap(builder: HistoryBuilder) -> None:
@@ -144,6 +157,10 @@ CASES: list[tuple[str, History]] = [
     ("a shard of which the root log", built(lambda builder: builder._sign(builder.history.log.root_origin, builder._root), seal=False)),
     ("leaves that are missing", changed(tampering.drop_root_leaf)),
     ("leaves that are missing", changed(tampering.drop_newest_root_checkpoint)),
+    ("a shard's checkpoint in", changed(tampering.drop_checkpoint)),
+    ("a shard's checkpoint in", changed(tampering.insert_forged_checkpoint)),
+    ("a shard's checkpoint in", changed(of_another_log)),
+    ("a row that is no entry", changed(no_entry, by_the_sealer)),
     ("entries that are missing", changed(tampering.truncate_entries)),
     ("an entry above the newest", above(behind_gap=True)),
     ("any other entry above", above(behind_gap=False)),
@@ -163,6 +180,8 @@ CASES: list[tuple[str, History]] = [
     ("events that are missing", changed(tampering.delete_event)),
     ("events that are missing", changed(tampering.insert_event_after_segment)),
     ("event rows above", changed(tampering.insert_event_above_the_seal)),
+    ("a derived column", changed(tampering.rename_a_principal)),
+    ("records that are kept above", changed(tampering.insert_rejected_above_the_seal)),
     ("emptied events", built(emptied)),
     ("a newest seal", late(1_000.0)),
     ("a newest seal", late(-100.0)),

@@ -157,3 +157,19 @@ def test_what_the_key_signed_before_its_end_is_still_evidence() -> None:
         builder.record(shard, said("operator", "retire", KEY["sealer"]))
     world.round()
     assert [one.step for one in judged(world).failures] == [10]
+
+
+def test_a_retirement_in_one_shard_hides_no_evidence_of_another() -> None:
+    """Who stole the sealer's key repeats what an honest agent was shown, behind the key's end, in a shard that is looked at first."""
+    builder = rotating(2)
+    thief, honest = builder.enrol("gw-0", 0), builder.enrol("gw-1", 1)
+    world = World(builder, [thief, honest])
+    forged = vouch(sign_checkpoint(Checkpoint("test/root", 3, b"\1" * 32), private_key("sealer")), builder.history.log)
+    world.segment(honest, forged)
+    by(builder, sealer="sealer-2")
+    for shard in range(2):
+        builder.record(shard, said("operator", "retire", KEY["sealer"]))
+    world.segment(thief, forged)
+    world.round()
+    [failure] = judged(world).failures
+    assert (failure.step, failure.shard, "gw-1 was shown" in failure.reason) == (10, 1, True)

@@ -49,6 +49,17 @@ def test_verdicts() -> None:
     assert [int(row[0]) for row in rows] == [8, 9, 5, 6, 4, 7, 10, 11, 3, 2, 1, 0]
 
 
+def test_tables() -> None:
+    """Names of tables and of their columns, derived ones aside, as the migrations make them."""
+    folder = ROOT / "infra" / "tallystick_infra" / "clickhouse" / "migrations"
+    made = {}
+    for path in folder.glob("*.sql"):
+        for name, columns in re.findall(r"^CREATE TABLE (\w+)\n\(\n(.*?)\n\)", path.read_text(), re.MULTILINE | re.DOTALL):
+            made[name] = [line.split()[0].strip("`") for line in columns.split("\n") if " MATERIALIZED " not in line]
+    rows = {words(row[0])[0]: words(row[1]) for row in PAGE.table("table")}
+    assert rows == {name: made[name] for name in ("ledger_entries", "events", "rejected", "checkpoints", "root_leaves")}
+
+
 def test_vocabulary() -> None:
     assert {action: int(row[1].split()[0]) for row in PAGE.table("actions") for action in words(row[0])} == ACTIONS
 

@@ -14,7 +14,7 @@ from tallystick_schemas.bodies import examine_body
 from tallystick_schemas.bulk import first_malformed
 from tallystick_schemas.checkpoints import Checkpoint, open_checkpoint, parse_checkpoint, parse_topology, sign_checkpoint
 from tallystick_schemas.entries import encode_entry, entry_leaf, genesis_chain, next_chain, parse_entry
-from tallystick_schemas.errors import OffsetWentBack, ParseError, VerificationError
+from tallystick_schemas.errors import OffsetWentBack, ParseError, RulesUnknown, VerificationError
 from tallystick_schemas.events import event_leaf, parse_event
 from tallystick_schemas.facts import parse_facts
 from tallystick_schemas.fold import Fold, Parameters
@@ -24,6 +24,7 @@ from tallystick_schemas.merkle import Frontier, leaf_hash, root_of, verify_consi
 from tallystick_schemas.notes import Verifier, open_note, parse_verifier
 from tallystick_schemas.records import parse_record, signed_bytes
 from tallystick_schemas.segments import genesis_link, segment_link
+from tallystick_schemas.state import encode_state
 from tallystick_schemas.state_digest import state_digest
 from tallystick_schemas.verdicts import Verdict
 
@@ -32,7 +33,7 @@ HISTORY, EVENTS, NOTES, TREES = (VECTORS[name] for name in ("history-1.json", "e
 PUBLIC = {name: bytes.fromhex(key["public"]) for name, key in HISTORY["keys"].items()}
 SHARDS = HISTORY["shards"]
 PLAIN = bytes.fromhex(EVENTS["good"][0]["event"])
-EVERY_SHARD = [(name, shard) for name in ("history-1.json", "history-2.json", "history-3.json") for shard in VECTORS[name]["shards"]]
+EVERY_SHARD = [(name, shard) for name in FILES if name.startswith("history-") for shard in VECTORS[name]["shards"]]
 ROWS = [(shard["shard"], row) for shard in SHARDS for row in shard["records"]]
 # google/certificate-transparency, merkletree reference tests; the empty root is RFC 6962's.
 KNOWN_ROOTS = [
@@ -56,8 +57,10 @@ def named(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[case["name"] for case in cases])
 
 
-def parameters(shard: int) -> Parameters:
-    return Parameters.of(shard, SHARDS[shard]["origin"], (PUBLIC["operator"],), (PUBLIC["sealer"],))
+def parameters(shard: int, history: dict[str, Any] = HISTORY) -> Parameters:
+    """Keys stand in the order of their pins."""
+    pins = [[bytes.fromhex(key["public"]) for name, key in history["keys"].items() if name.startswith(of)] for of in ("operator", "sealer")]
+    return Parameters.of(shard, SHARDS[shard]["origin"], tuple(pins[0]), tuple(pins[1]))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -172,9 +175,9 @@ def test_bad_consistency_proofs(case: dict[str, Any]) -> None:
         _consistency(case)
 
 
-@pytest.mark.parametrize("shard", [shard for _, shard in EVERY_SHARD], ids=[f"{name}-{shard['shard']}" for name, shard in EVERY_SHARD])
-def test_the_fold_gives_the_entries(shard: dict[str, Any]) -> None:
-    machine = Fold(parameters(shard["shard"]))
+@pytest.mark.parametrize(("name", "shard"), EVERY_SHARD, ids=[f"{name}-{shard['shard']}" for name, shard in EVERY_SHARD])
+def test_the_fold_gives_the_entries(name: str, shard: dict[str, Any]) -> None:
+    machine = Fold(parameters(shard["shard"], VECTORS[name]))
     for row in shard["records"]:
         step = machine.fold(bytes.fromhex(row["record"]), row["offset"], row["append_ms"])
         found = (step.index, int(step.entry.verdict), step.raw.hex(), step.leaf.hex(), step.chain.hex())
@@ -183,9 +186,9 @@ def test_the_fold_gives_the_entries(shard: dict[str, Any]) -> None:
     assert {name: getattr(machine.state, name) for name in shard["state"]} == shard["state"]
 
 
-@pytest.mark.parametrize("shard", [shard for _, shard in EVERY_SHARD], ids=[f"{name}-{shard['shard']}" for name, shard in EVERY_SHARD])
-def test_an_auditor_folds_the_entries_again(shard: dict[str, Any]) -> None:
-    machine = Fold(parameters(shard["shard"]))
+@pytest.mark.parametrize(("name", "shard"), EVERY_SHARD, ids=[f"{name}-{shard['shard']}" for name, shard in EVERY_SHARD])
+def test_an_auditor_folds_the_entries_again(name: str, shard: dict[str, Any]) -> None:
+    machine = Fold(parameters(shard["shard"], VECTORS[name]))
     for row in shard["records"]:
         entry = parse_entry(bytes.fromhex(row["entry"]))
         assert encode_entry(entry).hex() == row["entry"]
@@ -283,10 +286,20 @@ def test_proofs_within_the_shard() -> None:
     assert (len(HISTORY["inclusion"]), len(HISTORY["consistency"])) == (4, 2)
 
 
-def test_an_unannounced_new_beginning_stops_the_fold() -> None:
-    stop = HISTORY["stops_the_fold"]
-    machine = Fold(parameters(stop["shard"]))
-    for row in SHARDS[stop["shard"]]["records"]:
+STOPS = [
+    (name, stop)
+    for name, found in (("history-1.json", [HISTORY["stops_the_fold"]]), ("history-4.json", VECTORS["history-4.json"]["stops_the_fold"]))
+    for stop in found
+]
+
+
+@pytest.mark.parametrize(("name", "stop"), STOPS, ids=[stop["name"] for _, stop in STOPS])
+def test_what_stops_the_fold(name: str, stop: dict[str, Any]) -> None:
+    machine = Fold(parameters(stop["shard"], VECTORS[name]))
+    for row in VECTORS[name]["shards"][stop["shard"]]["records"]:
         machine.fold(bytes.fromhex(row["record"]), row["offset"], row["append_ms"])
-    with pytest.raises(OffsetWentBack):
+    before = encode_state(machine.state)
+    error = {"RulesUnknown": RulesUnknown}.get(stop.get("error", ""), OffsetWentBack)
+    with pytest.raises(error):
         machine.fold(bytes.fromhex(stop["record"]), stop["offset"], stop["append_ms"])
+    assert encode_state(machine.state) == before
