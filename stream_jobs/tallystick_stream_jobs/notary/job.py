@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_INSERT_EVENTS = 40_000
 TAKE = 64
-MAX_FLYING = 32 * TAKE
-"""Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it."""
+MAX_FLYING = 256 * TAKE
+MAX_FLYING_BYTES = 128 << 20
+"""Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it: bytes are
+what memory holds, and a bound on records that a second of small garbage reaches would have everybody's orders wait (docs/adr/0039)."""
 _INSERT_EVERY_S = 0.3
 """While events flow, at the least. A part of a few hundred rows costs the store as much to write, sync and merge as one of thousands."""
 _INSERT_TIMES = 4
@@ -45,8 +47,9 @@ _RECEIPTS = 512
 class Pending:
     """A folded batch on its way into the store."""
 
-    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int) -> None:
-        self.batches, self.sends, self.records, self.done = batches, sends, records, False
+    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int, size: int) -> None:
+        """`size`: bytes of the records."""
+        self.batches, self.sends, self.records, self.size, self.done = batches, sends, records, size, False
 
     @property
     def events(self) -> int:
@@ -71,7 +74,7 @@ class NotaryJob:
         self._shards = Shards(settings.log, ledger, snapshots, topic_id, ends)
         self._pending: list[Pending] = []
         self._much, self._landed = asyncio.Event(), asyncio.Event()
-        self._flying = 0
+        self._flying = self._flying_bytes = 0
         self._insert_at, self._tell_at = 0.0, 0.0
         self._look_at = time.monotonic() + _LOOK_S
 
@@ -89,7 +92,7 @@ class NotaryJob:
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         """Fold, send `verified` without waiting for the store, and hand back the commit."""
-        while self._flying >= MAX_FLYING:
+        while self._fills(1):
             self._landed.clear()
             await self._landed.wait()
         by_shard: dict[int, list[tuple[int, int, bytes]]] = {}
@@ -103,9 +106,9 @@ class NotaryJob:
             *await self._voice.send_counted(self._outlet, ACTS, acts),
         ]
         sends = [one.sent for one in said]
-        pending = Pending(batches, sends, len(messages))
+        pending = Pending(batches, sends, len(messages), sum(len(message.value or b"") for message in messages))
         self._pending.append(pending)
-        self._flying += pending.records
+        self._fly(pending.records, pending.size)
         if self._is_much():
             self._much.set()
         return lambda: self._commit(pending)
@@ -130,7 +133,7 @@ class NotaryJob:
         await self._give_receipts([receipt for one in taken for batch in one.batches for receipt in batch.receipts])
         for one in taken:
             one.done = True
-            self._flying -= one.records
+            self._fly(-one.records, -one.size)
         self._landed.set()
 
     async def _give_receipts(self, receipts: list[Receipt]) -> None:
@@ -154,9 +157,17 @@ class NotaryJob:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._much.wait(), wait)
 
+    def _fly(self, records: int, size: int) -> None:
+        self._flying += records
+        self._flying_bytes += size
+
+    def _fills(self, share: int) -> bool:
+        """Whether what flies fills one of so many parts of what may fly."""
+        return self._flying >= MAX_FLYING // share or self._flying_bytes >= MAX_FLYING_BYTES // share
+
     def _is_much(self) -> bool:
-        """Events, or records: garbage has none, and must not keep the fold waiting for an insert that waits for more."""
-        return self._flying >= MAX_FLYING // 2 or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
+        """Events, or what flies: garbage has no events, and must not keep the fold waiting for an insert that waits for more."""
+        return self._fills(2) or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""
