@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallystick_schemas.errors import TallystickError
-from tallystick_schemas.words import counted
+from tallystick_schemas.words import LET_IT_GO_ON, counted
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Lock
@@ -152,7 +152,7 @@ class NothingAnswers(InfraError):
 
     def __init__(self, part: str, address: str, so: str = "", *, silent: bool = False) -> None:
         self.address = address
-        mend = "it takes connections and says nothing: let its process go on if it was stopped, or start it again" if silent else ""
+        mend = f"it takes connections and says nothing: {LET_IT_GO_ON}" if silent else ""
         super().__init__(f"{part}: nothing answers at {address}; {mend or '`tallystick up` starts everything'}" + (f". {so}" if so else ""))
 
 
