@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -50,10 +51,7 @@ class Pending:
     def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int, size: int) -> None:
         """`size`: bytes of the records."""
         self.batches, self.sends, self.records, self.size, self.done = batches, sends, records, size, False
-
-    @property
-    def events(self) -> int:
-        return sum(batch.event_count for batch in self.batches)
+        self.events = sum(batch.event_count for batch in batches)
 
 
 class NotaryJob:
@@ -72,7 +70,8 @@ class NotaryJob:
         """`ends`: the offset after the newest record of each partition that is known."""
         self._ledger, self._outlet, self._voice = ledger, outlet, voice
         self._shards = Shards(settings.log, ledger, snapshots, topic_id, ends)
-        self._pending: list[Pending] = []
+        self._pending: deque[Pending] = deque()
+        self._pending_events = 0
         self._much, self._landed = asyncio.Event(), asyncio.Event()
         self._flying = self._flying_bytes = 0
         self._insert_at, self._tell_at = 0.0, 0.0
@@ -108,6 +107,7 @@ class NotaryJob:
         sends = [one.sent for one in said]
         pending = Pending(batches, sends, len(messages), sum(len(message.value or b"") for message in messages))
         self._pending.append(pending)
+        self._pending_events += pending.events
         self._fly(pending.records, pending.size)
         if self._is_much():
             self._much.set()
@@ -121,8 +121,9 @@ class NotaryJob:
         taken: list[Pending] = []
         events = 0
         while self._pending and (not taken or events < MAX_INSERT_EVENTS):
-            taken.append(self._pending.pop(0))
+            taken.append(self._pending.popleft())
             events += taken[-1].events
+        self._pending_events -= events
         # `verified` first: if we crash between the two, detectors see the batch twice and drop the second;
         # the other way round they would never see it.
         await asyncio.gather(*(send for one in taken for send in one.sends))
@@ -167,7 +168,7 @@ class NotaryJob:
 
     def _is_much(self) -> bool:
         """Events, or what flies: garbage has no events, and must not keep the fold waiting for an insert that waits for more."""
-        return self._fills(2) or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
+        return self._fills(2) or self._pending_events >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -136,6 +137,28 @@ def test_an_insert_does_not_wait_for_more_when_half_of_what_may_fly_holds_no_eve
         job._insert_at = time.monotonic() + 60.0
         await take(job, records // 2, value)
         await asyncio.wait_for(job._gather(), 5.0)
+
+    asyncio.run(play())
+
+
+def test_what_waits_is_counted_and_not_summed_up_at_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of batches of one record may wait for a store that is away; a sum over them at each would be a square."""
+    job, _ = make(monkeypatch, 60.0)
+    looks = 0
+
+    class Looked(deque[Pending]):
+        def __iter__(self) -> Any:
+            nonlocal looks
+            looks += len(self)
+            return super().__iter__()
+
+    async def play() -> None:
+        job._pending = Looked()
+        for _ in range(50):
+            await take(job)
+        assert (job._pending_events, looks) == (50, 0)
+        await job._commit(job._pending[-1])
+        assert (job._pending_events, len(job._pending)) == (0, 0)
 
     asyncio.run(play())
 
