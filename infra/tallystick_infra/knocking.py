@@ -25,7 +25,7 @@ def knock(deployment: Deployment, store: Store, so: str = "") -> None:
         with _told(store, addresses) if so and ORDER_S > LOOK_S else nullcontext():
             ask(question, ORDER_S if so else LOOK_S)
     except Unanswered as error:
-        raise NothingAnswers(store, addresses, so, silent=error.silent) from error
+        raise NothingAnswers(store, addresses, so, silent=error.silent, full=error.full) from error
 
 
 @contextmanager
