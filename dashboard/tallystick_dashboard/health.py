@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tallystick_schemas.notices import BREAKER_WINDOW_S
-from tallystick_schemas.words import counted
+from tallystick_schemas.words import LET_IT_GO_ON, counted
 
 Level = Literal["good", "late", "bad", "unknown"]
 
@@ -90,7 +90,9 @@ def _ingest(seen: Observed, now: float) -> HealthItem:
     if seen.ledger_read is None:
         return HealthItem("ingest", label, "not read yet", "unknown", "The ledger has not answered yet. Is ClickHouse up?")
     if (silent := now - seen.ledger_read) > _LATE_S:
-        return HealthItem("ingest", label, f"stale, {age_text(silent)}", "bad", "The ledger does not answer; what you see is old.")
+        return HealthItem(
+            "ingest", label, f"stale, {age_text(silent)}", "bad", f"ClickHouse does not answer, and what you see is old: {LET_IT_GO_ON}."
+        )
     if seen.newest_entry is None:
         return HealthItem("ingest", label, "no entries", "unknown", "The ledger is empty. Start an agent, or `tallystick demo`.")
     age = now - seen.newest_entry
@@ -123,7 +125,9 @@ def _detection(seen: Observed, now: float) -> HealthItem:
     if waiting is None or seen.detection_read is None:
         return HealthItem("detection", label, "not asked yet", "unknown", "Kafka has not said yet how far the detectors are.")
     if (silent := now - seen.detection_read) > _LATE_S:
-        return HealthItem("detection", label, f"stale, {age_text(silent)}", "bad", "Kafka does not say how far the detectors are.")
+        return HealthItem(
+            "detection", label, f"stale, {age_text(silent)}", "bad", f"Kafka does not say how far the detectors are: {LET_IT_GO_ON}."
+        )
     if not waiting.records:
         return HealthItem("detection", label, "up to date", "good", "The detectors have seen every verified event.")
     if waiting.since is None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tallystick_producers.answering import ask, of_clickhouse
+from tallystick_producers.answering import Unanswered, ask, of_clickhouse
 from tallystick_schemas.blast_radius import Plan, plan_of, query
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
 from tallystick_schemas.entries import entry_leaf
@@ -23,6 +23,7 @@ from tallystick_schemas.messages import Place
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing
+from tallystick_schemas.words import LET_IT_GO_ON
 
 from .errors import SourceUnavailable
 from .ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
@@ -182,6 +183,8 @@ class ClickHouseSources:
                 self._made = clickhouse_connect.get_client(**self._settings.client_kwargs(), connect_timeout=3, send_receive_timeout=10)
             settings: Mapping[str, Any] = {"max_execution_time": 8}
             rows: Sequence[Any] = self._made.query(sql, parameters=parameters, settings=settings).result_rows
+        except Unanswered as error:
+            raise SourceUnavailable(f"ClickHouse does not answer: {error}; {LET_IT_GO_ON}") from error
         except (ClickHouseError, OSError) as error:
             raise SourceUnavailable(f"ClickHouse does not answer: {str(error).splitlines()[0][:200]}") from error
         self._heard = time.monotonic()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallystick_schemas.errors import TallystickError
-from tallystick_schemas.words import counted
+from tallystick_schemas.words import LET_IT_GO_ON, counted
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Lock
@@ -150,10 +150,17 @@ class UsersRefused(InfraError):
 class NothingAnswers(InfraError):
     exit_code = 3
 
-    def __init__(self, part: str, address: str, so: str = "", *, silent: bool = False) -> None:
+    def __init__(self, part: str, address: str, so: str = "", *, silent: bool = False, full: bool = False) -> None:
         self.address = address
-        mend = "it takes connections and says nothing: let its process go on if it was stopped, or start it again" if silent else ""
-        super().__init__(f"{part}: nothing answers at {address}; {mend or '`tallystick up` starts everything'}" + (f". {so}" if so else ""))
+        mend = "`tallystick up` starts everything"
+        if silent or full:
+            seen = (
+                "takes connections and says nothing"
+                if silent
+                else "takes no connection and refuses none, as one that was stopped a while ago"
+            )
+            mend = f"it {seen}: {LET_IT_GO_ON}"
+        super().__init__(f"{part}: nothing answers at {address}; {mend}" + (f". {so}" if so else ""))
 
 
 class OrderUnanswered(InfraError):

@@ -31,10 +31,11 @@ _ASK_STORE: Final = b"GET /ping HTTP/1.1\r\nHost: store\r\nConnection: close\r\n
 
 
 class Unanswered(OSError):
-    """Nobody answered. `silent`: one took the connection and said nothing, as a stopped or overloaded process does; `hung_up`: one ended it."""
+    """Nobody answered. `silent`: one took the connection and said nothing, as a stopped or overloaded process does; `full`: one took no connection and
+    refused none, as it does once its queue is full of such connections; `hung_up`: one ended it."""
 
-    def __init__(self, said: str, *, silent: bool = False, hung_up: bool = False) -> None:
-        self.silent, self.hung_up = silent, hung_up
+    def __init__(self, said: str, *, silent: bool = False, full: bool = False, hung_up: bool = False) -> None:
+        self.silent, self.full, self.hung_up = silent, full, hung_up
         super().__init__(said)
 
 
@@ -73,7 +74,8 @@ def ask(question: Question, patience_s: float = LOOK_S) -> None:
                 return
             troubles.append(trouble)
     said = "; ".join(map(str, troubles)) or f"nobody answers at {', '.join(question.addresses)} within {patience_s:g} s"
-    raise Unanswered(said, silent=any(one.silent for one in troubles), hung_up=any(one.hung_up for one in troubles))
+    seen = {name: any(getattr(one, name) for one in troubles) for name in ("silent", "full", "hung_up")}
+    raise Unanswered(said, **seen)
 
 
 def _trouble(question: Question, address: str, patience_s: float) -> Unanswered | None:
@@ -87,7 +89,8 @@ def _trouble(question: Question, address: str, patience_s: float) -> Unanswered 
                 talk.sendall(question.sent)
                 return None if talk.recv(1) else Unanswered(f"{address} hangs up without a word", hung_up=True)
     except TimeoutError:
-        return Unanswered(f"{address} {'takes connections and says nothing' if connected else 'takes no connection'}", silent=connected)
+        said = "takes connections and says nothing" if connected else "takes no connection and refuses none"
+        return Unanswered(f"{address} {said}", silent=connected, full=not connected)
     except ssl.SSLError:
         return None  # it spoke; what is wrong with its words, the client says
     except (OSError, ValueError) as error:

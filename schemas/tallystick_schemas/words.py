@@ -1,4 +1,9 @@
-"""Counts and figures in sentences for people: one record, two records."""
+"""Counts and figures in sentences for people: one record, two records; and what several sentences say alike."""
+
+from typing import Final
+
+LET_IT_GO_ON: Final = "let its process go on if it was stopped, or start it again"
+"""The mend for a part that takes connections and says nothing."""
 
 
 def noun(count: int, one: str, many: str | None = None) -> str:

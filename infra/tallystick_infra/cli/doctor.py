@@ -24,7 +24,7 @@ from ..errors import NothingAnswers
 from ..kafka.topics import Topics
 from ..knocking import Store, knock
 from ..settings_check import mistakes
-from ..terminal import styled
+from ..terminal import echo, styled
 from .common import data_option, emit_json, json_option, open_deployment, out
 from .tables import Listing
 
@@ -61,6 +61,8 @@ def doctor(data: Path, as_json: bool) -> int:
     """Look at every part. Exit code 1 when something is wrong."""
     deployment = open_deployment(data)
     checks, dead = [], _dead(deployment)
+    for error in dead.values():
+        echo(f"hint: {error}", err=True)  # the other looks take seconds
     for look in (
         _settings,
         _processes,

@@ -95,8 +95,6 @@ class ShardNotary:
                 self._signal(batch, step)
         elif step.record.kind == Kind.SEAL:
             self._snapshot(batch, step)
-        elif step.record.kind == Kind.GENERATION and step.index > 0:
-            self._signal(batch, step, "the topic was made anew: offsets start again")
 
     def _route(self, batch: Batch, step: Step, header: SegmentHeader, events: list[Event], items: list[bytes]) -> None:
         """Each event to its principal's partition, and orders of commanders to `acts` as well."""
@@ -137,19 +135,22 @@ class ShardNotary:
             batch.receipts.append(Receipt(OPERATOR, operator_run(value), 0, *place))
 
     def _signal(self, batch: Batch, step: Step, reason: str = "") -> None:
-        """Tell the detectors; an honest repeat is not worth a word, the same number with other bytes is a fork (detector D07a)."""
+        """Tell the detectors of an agent that this shard knows; an honest repeat is not worth a word, the same number with other bytes is a fork (D07a).
+
+        What names no such agent has its entry and no more: no rule asks about it, and whoever may write to the topic makes thousands a second.
+        """
         header = step.record.header if step.record else None
         verdict, reason = step.entry.verdict, reason or step.reason
-        agent, key, run, n = "", getattr(header, "key", ""), "", 0
-        if isinstance(header, SegmentHeader):
-            agent, run, n = header.agent, header.run, header.n
-            if verdict == Verdict.SEEN:
-                if step.record is None or self._is_repeat(header, step.record.header_raw):
-                    return
-                verdict, reason = Verdict.FORK, f"segment {n} came again with other bytes than the accepted one's"
-        elif verdict == Verdict.SEEN:
+        if step.record is None or not isinstance(header, SegmentHeader) or verdict == Verdict.UNKNOWN_KEY:
             return
-        batch.outbound.signal(Signal(step.index, int(verdict), agent, key, run, n, step.entry.append_ms, reason, step.entry.offset))
+        if verdict == Verdict.SEEN:
+            if self._is_repeat(header, step.record.header_raw):
+                return
+            verdict, reason = Verdict.FORK, f"segment {header.n} came again with other bytes than the accepted one's"
+        signal = Signal(
+            step.index, int(verdict), header.agent, header.key, header.run, header.n, step.entry.append_ms, reason, step.entry.offset
+        )
+        batch.outbound.signal(signal)
 
     def _is_repeat(self, header: SegmentHeader, raw: bytes) -> bool:
         known = self._links.get((header.agent, header.run, header.n))

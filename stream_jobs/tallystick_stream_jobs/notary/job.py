@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -28,8 +29,10 @@ log = logging.getLogger(__name__)
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_INSERT_EVENTS = 40_000
 TAKE = 64
-MAX_FLYING = 32 * TAKE
-"""Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it."""
+MAX_FLYING = 256 * TAKE
+MAX_FLYING_BYTES = 128 << 20
+"""Records that are folded and not stored yet, so that memory has a bound. From there on the fold waits for the store, and `verified` with it: bytes are
+what memory holds, and a bound on records that a second of small garbage reaches would have everybody's orders wait (docs/adr/0039)."""
 _INSERT_EVERY_S = 0.3
 """While events flow, at the least. A part of a few hundred rows costs the store as much to write, sync and merge as one of thousands."""
 _INSERT_TIMES = 4
@@ -45,12 +48,10 @@ _RECEIPTS = 512
 class Pending:
     """A folded batch on its way into the store."""
 
-    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int) -> None:
-        self.batches, self.sends, self.records, self.done = batches, sends, records, False
-
-    @property
-    def events(self) -> int:
-        return sum(batch.event_count for batch in self.batches)
+    def __init__(self, batches: list[Batch], sends: list[Awaitable[Any]], records: int, size: int) -> None:
+        """`size`: bytes of the records."""
+        self.batches, self.sends, self.records, self.size, self.done = batches, sends, records, size, False
+        self.events = sum(batch.event_count for batch in batches)
 
 
 class NotaryJob:
@@ -69,9 +70,10 @@ class NotaryJob:
         """`ends`: the offset after the newest record of each partition that is known."""
         self._ledger, self._outlet, self._voice = ledger, outlet, voice
         self._shards = Shards(settings.log, ledger, snapshots, topic_id, ends)
-        self._pending: list[Pending] = []
+        self._pending: deque[Pending] = deque()
+        self._pending_events = 0
         self._much, self._landed = asyncio.Event(), asyncio.Event()
-        self._flying = 0
+        self._flying = self._flying_bytes = 0
         self._insert_at, self._tell_at = 0.0, 0.0
         self._look_at = time.monotonic() + _LOOK_S
 
@@ -89,7 +91,7 @@ class NotaryJob:
 
     async def process(self, messages: list[Message]) -> Callable[[], Awaitable[None]] | None:
         """Fold, send `verified` without waiting for the store, and hand back the commit."""
-        while self._flying >= MAX_FLYING:
+        while self._fills(1):
             self._landed.clear()
             await self._landed.wait()
         by_shard: dict[int, list[tuple[int, int, bytes]]] = {}
@@ -103,9 +105,10 @@ class NotaryJob:
             *await self._voice.send_counted(self._outlet, ACTS, acts),
         ]
         sends = [one.sent for one in said]
-        pending = Pending(batches, sends, len(messages))
+        pending = Pending(batches, sends, len(messages), sum(len(message.value or b"") for message in messages))
         self._pending.append(pending)
-        self._flying += pending.records
+        self._pending_events += pending.events
+        self._fly(pending.records, pending.size)
         if self._is_much():
             self._much.set()
         return lambda: self._commit(pending)
@@ -118,8 +121,9 @@ class NotaryJob:
         taken: list[Pending] = []
         events = 0
         while self._pending and (not taken or events < MAX_INSERT_EVENTS):
-            taken.append(self._pending.pop(0))
+            taken.append(self._pending.popleft())
             events += taken[-1].events
+        self._pending_events -= events
         # `verified` first: if we crash between the two, detectors see the batch twice and drop the second;
         # the other way round they would never see it.
         await asyncio.gather(*(send for one in taken for send in one.sends))
@@ -130,7 +134,7 @@ class NotaryJob:
         await self._give_receipts([receipt for one in taken for batch in one.batches for receipt in batch.receipts])
         for one in taken:
             one.done = True
-            self._flying -= one.records
+            self._fly(-one.records, -one.size)
         self._landed.set()
 
     async def _give_receipts(self, receipts: list[Receipt]) -> None:
@@ -154,9 +158,17 @@ class NotaryJob:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._much.wait(), wait)
 
+    def _fly(self, records: int, size: int) -> None:
+        self._flying += records
+        self._flying_bytes += size
+
+    def _fills(self, share: int) -> bool:
+        """Whether what flies fills one of so many parts of what may fly."""
+        return self._flying >= MAX_FLYING // share or self._flying_bytes >= MAX_FLYING_BYTES // share
+
     def _is_much(self) -> bool:
-        """Events, or records: garbage has none, and must not keep the fold waiting for an insert that waits for more."""
-        return self._flying >= MAX_FLYING // 2 or sum(one.events for one in self._pending) >= MAX_INSERT_EVENTS // 2
+        """Events, or what flies: garbage has no events, and must not keep the fold waiting for an insert that waits for more."""
+        return self._fills(2) or self._pending_events >= MAX_INSERT_EVENTS // 2
 
     async def _insert(self, batches: list[Batch]) -> None:
         """Until it succeeds: a store that is away for a minute delays receipts and nothing else."""

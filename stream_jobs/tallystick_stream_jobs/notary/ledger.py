@@ -47,7 +47,7 @@ class Ledger(Protocol):
 
 _PAGE = 20_000
 INSERT_BYTES = 16 << 20
-"""What one insert has at the most: records that wait while the store is away can be half a GiB, and the store takes 64 MiB at once."""
+"""What one insert has at the most: records that wait while the store is away can be 128 MiB, and the store takes 64 MiB at once."""
 _COLUMNS = "index, hex(entry), hex(leaf), hex(chain)"
 _KEPT = """
 SELECT minute, signed, sum(size) FROM

@@ -15,6 +15,7 @@ from tallystick_producers.tls import kafka_context
 from tallystick_schemas.settings import KafkaSettings
 
 from .bounded import read_within_bounds
+from .bunches import bunched
 
 Positions = Callable[[set[TP], Callable[..., Awaitable[Mapping[TP, int]]]], Awaitable[Mapping[TP, int]]]
 """(assigned, earliest offsets of) -> wanted offsets."""
@@ -86,7 +87,9 @@ class _PatientThread(driver.AIOKafkaConsumerThread):
     """Called in the job's loop; set by whoever makes the thread."""
 
 
-def _consumer_class(positions: Positions, pause_s: Callable[[], float], failed: Callable[[BaseException], None]) -> type[driver.Consumer]:
+def _consumer_class(hooks: "Hooks", *, in_bunches: bool) -> type[driver.Consumer]:
+    positions, pause_s, failed = hooks
+
     class PositionedConsumer(driver.Consumer):
         """Seeks on every assignment; fetches as often as the job can bear."""
 
@@ -102,9 +105,16 @@ def _consumer_class(positions: Positions, pause_s: Callable[[], float], failed: 
             async for fetched in super().getmany(timeout):
                 yield fetched
 
+        async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+            fetched = await super()._getmany(active_partitions, timeout)
+            return {tp: bunched(records) for tp, records in fetched.items()} if in_bunches else fetched
+
         async def seek_to_committed(self) -> Mapping[TP, int]:
-            committed = dict(await super().seek_to_committed())
-            wanted = await positions(set(self.assignment()), self.earliest_offsets)
+            committed, assigned = dict(await super().seek_to_committed()), set(self.assignment())
+            wanted = dict(await positions(assigned, self.earliest_offsets))
+            if in_bunches and (unnamed := assigned - wanted.keys()):
+                # Nothing is committed, so all that the partition has would be read, for a job that wants nothing of it.
+                wanted |= await self.highwaters(*unnamed)
             for tp, offset in wanted.items():
                 await self.seek(tp, offset)
             return committed | dict(wanted)
@@ -134,8 +144,11 @@ class Hooks(NamedTuple):
     """The consumer fetches no more, and why."""
 
 
-def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "") -> Any:
-    """An application without web server, tables or log redirection. What is set was measured or has bitten."""
+def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "", *, in_bunches: bool = False) -> Any:
+    """An application without web server, tables or log redirection. What is set was measured or has bitten.
+
+    `in_bunches`: for a job that needs no committed offsets; a bunch has one, and Faust commits what it saw one after the other.
+    """
     read_within_bounds()
     app = faust.App(
         f"tallystick-{name}",
@@ -169,7 +182,7 @@ def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "") 
         worker_redirect_stdouts=False,
         Monitor=_QuietMonitor,
     )
-    app.transport.Consumer = _consumer_class(*hooks)  # type: ignore[misc]  # the transport is this app's own
+    app.transport.Consumer = _consumer_class(hooks, in_bunches=in_bunches)  # type: ignore[misc]  # the transport is this app's own
     return app
 
 

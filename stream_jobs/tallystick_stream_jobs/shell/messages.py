@@ -20,7 +20,8 @@ class BatchJob(Protocol):
     """What the shell drives, one batch at a time. An exception from any of these ends the process; nothing is acked then."""
 
     def start(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """Partitions that are ours now, and the first offset wanted of each; what is not named goes on where the group stood."""
+        """Partitions that are ours now, and the first offset wanted of each; what is not named goes on where the group stood, and at its end for a
+        job that commits nothing (`run_job`)."""
         ...
 
     def gone(self, partition: int, wanted: int, earliest: int) -> None:

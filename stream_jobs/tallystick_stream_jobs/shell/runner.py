@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from faust.types import TP
 
 from tallystick_schemas.settings import JobSettings
 
+from .bunches import messages_in
 from .faust_app import Hooks, make_app
 from .messages import BatchJob, Commit, Message
 from .outlet import Outlet
@@ -34,8 +35,11 @@ a full machine, where all takes longer, there are fewer of them then, and it is 
 def run_job(
     name: str, topic: str, settings: JobSettings, job: BatchJob, *, outlet: Outlet, take: int = 200, max_in_flight: int = 8
 ) -> None:
-    """One job on one topic; returns after SIGTERM or SIGINT, exits with 1 when the job or the broker failed it."""
-    run_jobs(name, settings, {topic: job}, outlet=outlet, take=take, max_in_flight=max_in_flight)
+    """One job on one topic, which says itself where each partition goes on, so nothing is committed.
+
+    Returns after SIGTERM or SIGINT, exits with 1 when the job or the broker failed it.
+    """
+    run_jobs(name, settings, {topic: job}, outlet=outlet, take=take, max_in_flight=max_in_flight, in_bunches=True)
 
 
 def run_jobs(
@@ -47,13 +51,24 @@ def run_jobs(
     take: int = 200,
     max_in_flight: int = 8,
     within_s: float = WITHIN_S,
+    in_bunches: bool = False,
 ) -> None:
-    """Several jobs in one loop, each with its topic. `within_s`: how long a batch gathers after its first message."""
+    """Several jobs in one loop, each with its topic. `within_s`: how long a batch gathers after its first message. `in_bunches`: see `make_app`."""
     lanes = {topic: _Lane(job, take, max_in_flight, within_s) for topic, job in jobs.items()}
-    failure = asyncio.run(_Runner(name, settings, lanes, outlet).run())
+    failure = asyncio.run(_Runner(name, settings, lanes, outlet, in_bunches=in_bunches).run())
     if failure is not None:
         log.critical("%s stops: %s", name, failure, exc_info=failure if not str(failure) else None)
         sys.exit(1)
+
+
+class Came(NamedTuple):
+    """A record on its way to its job."""
+
+    message: Message
+    generation: int
+    """Of the group, when it was fetched."""
+    ack: Callable[[], Any] | None
+    """For the last of what came together."""
 
 
 class _Lane:
@@ -61,8 +76,8 @@ class _Lane:
 
     def __init__(self, job: BatchJob, take: int, max_in_flight: int, within_s: float) -> None:
         self.job, self._take, self._within_s = job, take, within_s
-        self._waiting: asyncio.Queue[Any] = asyncio.Queue(take)
-        self.commits: asyncio.Queue[tuple[Commit | None, list[Any]]] = asyncio.Queue(max_in_flight)
+        self._waiting: asyncio.Queue[Came] = asyncio.Queue(take)
+        self.commits: asyncio.Queue[tuple[Commit | None, list[Came]]] = asyncio.Queue(max_in_flight)
         self.partitions: set[int] = set()
         self.pause_s = 0.0
         """Until the next fetch."""
@@ -70,32 +85,34 @@ class _Lane:
     async def agent(self, stream: Any) -> None:
         """Faust's agent. Its own `take` looks 1 / WITHIN_S times a second whether anything comes or not: measured at 25 ms of CPU a second."""
         async for event in stream.noack().events():
-            await self._waiting.put(event)
+            *before, last = messages_in(event.message)
+            for message in before:
+                await self._waiting.put(Came(message, event.message.generation_id, None))
+            await self._waiting.put(Came(last, event.message.generation_id, event.ack))
 
-    async def gather(self, current: Callable[[Any], bool]) -> None:
+    async def gather(self, current: Callable[[Came], bool]) -> None:
         """Batches of what came, without what was fetched under an assignment that is over."""
         while True:
-            events = [await self._waiting.get()]
+            came = [await self._waiting.get()]
             if self._waiting.qsize() < self._take - 1:
                 await asyncio.sleep(self._within_s)
             began = time.monotonic()
-            while len(events) < self._take and not self._waiting.empty():
-                events.append(self._waiting.get_nowait())
-            messages = [
-                Message(m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value) for m in (e.message for e in events) if current(m)
-            ]
+            while len(came) < self._take and not self._waiting.empty():
+                came.append(self._waiting.get_nowait())
+            messages = [one.message for one in came if current(one)]
             commit = await self.job.process(messages) if messages else None
             self.pause_s = min(MOST_PAUSE_S, _TIMES * (time.monotonic() - began))
-            await self.commits.put((commit, events))
+            await self.commits.put((commit, came))
 
     async def drain(self) -> None:
         """Commits, one at a time, in order; acks after each. If we crash before an ack, the same messages come again."""
         while True:
-            commit, events = await self.commits.get()
+            commit, came = await self.commits.get()
             if commit is not None:
                 await commit()
-            for event in events:
-                event.ack()
+            for one in came:
+                if one.ack is not None:
+                    one.ack()
             self.commits.task_done()
 
 
@@ -104,21 +121,23 @@ def _ours(topic: str, assigned: set[TP]) -> set[int]:
 
 
 class _Runner:
-    def __init__(self, name: str, settings: JobSettings, lanes: Mapping[str, _Lane], outlet: Outlet) -> None:
+    def __init__(self, name: str, settings: JobSettings, lanes: Mapping[str, _Lane], outlet: Outlet, *, in_bunches: bool = False) -> None:
         self._lanes, self._outlet = lanes, outlet
         self._failed: asyncio.Future[BaseException | None] | None = None
         self._name, self._rebalancing = name, asyncio.Lock()
-        self._app = make_app(name, settings.kafka, Hooks(self._positions, self._pause_s, self._fail), settings.instance)
+        hooks = Hooks(self._positions, self._pause_s, self._fail)
+        self._app = make_app(name, settings.kafka, hooks, settings.instance, in_bunches=in_bunches)
         self._app.on_partitions_assigned.connect(self._assigned)
         for topic, lane in self._lanes.items():
-            self._app.agent(self._app.topic(topic, value_serializer="raw", key_serializer="raw"), name=f"{name}-{topic}")(lane.agent)
+            channel = self._app.topic(topic, value_serializer="raw", key_serializer="raw", acks=not in_bunches)
+            self._app.agent(channel, name=f"{name}-{topic}")(lane.agent)
 
     def _pause_s(self) -> float:
         return max(lane.pause_s for lane in self._lanes.values())
 
-    def _is_current(self, message: Any) -> bool:
+    def _is_current(self, came: Came) -> bool:
         """A seek after a rebalance reads messages again; those fetched before it must not be taken a second time out of order."""
-        return bool(message.generation_id == self._app.consumer_generation_id)
+        return bool(came.generation == self._app.consumer_generation_id)
 
     async def _positions(self, assigned: set[TP], earliest: Callable[..., Awaitable[Mapping[TP, int]]]) -> Mapping[TP, int]:
         wanted: dict[TP, int] = {}

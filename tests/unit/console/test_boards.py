@@ -32,6 +32,7 @@ from tallystick_schemas.messages import Decision, Finding, Lock, Point, Verified
 from tallystick_schemas.probes import PROBE_ATTR, PROBE_ROLE
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ENFORCEMENT, FINDINGS, LOCKS, VERIFIED
+from tallystick_schemas.words import LET_IT_GO_ON
 
 NOW = 1_800_000_000.0
 FINDING = Finding(
@@ -368,6 +369,8 @@ def test_health_grows_old() -> None:
     )
     assert set(levels(fresh).values()) == {"good"}
     assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
+    hints = {item.key: item.hint for item in health_strip(replace(fresh, ledger_read=NOW - 11, detection_read=NOW - 11), NOW)}
+    assert all(part in hints[key] and LET_IT_GO_ON in hints[key] for key, part in (("ingest", "ClickHouse"), ("detection", "Kafka")))
     assert levels(replace(fresh, newest_entry=NOW - 20))["ingest"] == "late"
     assert levels(replace(fresh, newest_entry=NOW - 60))["ingest"] == "bad"
     assert levels(replace(fresh, checkpoint_problem="wrong signature"))["sealed"] == "bad"

@@ -4,6 +4,7 @@ The client libraries would wait for minutes. No command is left out: one that th
 """
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -173,6 +174,36 @@ def test_a_stopped_kafka_is_told(words: str, stopped: Deployment, capsys: pytest
         assert tells(json.loads(stdout.splitlines()[-1])["error"], "Kafka", port)
 
 
+def has_orders() -> set[str]:
+    """Commands whose refusal ends with what was therefore not done."""
+    return {"lock", "unlock", "revoke", "findings close", "outbox retry", "outbox cancel", "agent enrol", "keys retire"}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("words", sorted(has_orders() | {"locks"}))
+def test_who_has_an_order_is_told_what_it_waits_for_when_others_would_be_refused(
+    words: str, stopped: Deployment, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knocking, "ORDER_S", 0.6)
+    port = stopped.embedded().kafka_port
+    with pytest.raises(SystemExit):
+        main([*words.split(), *ASKS[words], "--data", str(stopped.path)])
+    *waits, refused = capfd.readouterr().err.splitlines()
+    assert tells(refused, "Kafka", port)
+    told = f"hint: Kafka: nothing has answered yet at 127.0.0.1:{port}; waiting for it 0.4 s more; if its process was stopped, let it go on"
+    assert waits == ([told] if words in has_orders() else [])
+
+
+@pytest.mark.timeout(60)
+def test_who_has_an_order_hears_nothing_of_a_kafka_that_answers(
+    half_stopped: Deployment, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knocking, "ORDER_S", 0.6)
+    knocking.knock(half_stopped, "Kafka", "Nothing was ordered.")
+    assert not [one for one in threading.enumerate() if isinstance(one, threading.Timer) and not one.finished.is_set()]
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("words", ASKS_CLICKHOUSE)
 def test_a_stopped_clickhouse_is_told(words: str, half_stopped: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,7 +217,10 @@ def test_a_stopped_clickhouse_is_told(words: str, half_stopped: Deployment, caps
 
 @pytest.mark.timeout(60)
 def test_doctor_tells_both(stopped: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    stdout, _ = ended("doctor", ["--json"], stopped, capsys)
+    stdout, stderr = ended("doctor", ["--json"], stopped, capsys)
+    kafka, clickhouse = stderr.splitlines()
+    assert tells(kafka, "Kafka", stopped.embedded().kafka_port)
+    assert tells(clickhouse, "ClickHouse", stopped.embedded().clickhouse_port)
     checks = {one["name"]: one for one in json.loads(stdout.splitlines()[-1])["checks"]}
     assert tells(checks["kafka"]["seen"], "Kafka", stopped.embedded().kafka_port)
     assert tells(checks["clickhouse"]["seen"], "ClickHouse", stopped.embedded().clickhouse_port)
@@ -235,4 +269,6 @@ def test_one_that_takes_no_connection_is_told_as_well(tmp_path: Path, capsys: py
         deployment = deployment_at(tmp_path / "data", kafka, clickhouse)
         for words, part, port in (("locks", "Kafka", kafka), ("audit verify", "ClickHouse", clickhouse)):
             _, stderr = ended(words, [], deployment, capsys)
-            assert f"{part}: nothing answers at 127.0.0.1:{port}; `tallystick up` starts everything" in stderr
+            told = f"{part}: nothing answers at 127.0.0.1:{port}; it takes no connection and refuses none, as one that was stopped a while ago: let"
+            assert told in stderr
+            assert "`tallystick up`" not in stderr

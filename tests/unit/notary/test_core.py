@@ -14,6 +14,7 @@ from tests.support.world import Faults, MemoryLedger
 
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.fold import Parameters
+from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import Signal, VerifiedBatch, parse_batch
 from tallystick_schemas.state import State
 from tallystick_schemas.verdicts import Verdict
@@ -93,22 +94,25 @@ def test_rows_that_were_inserted_and_not_acked_are_inserted_again_and_collapse(a
     assert ledger.stored == WHOLE.stored
 
 
-def test_what_is_not_plain_acceptance_is_told_with_its_reason() -> None:
+def test_what_is_not_plain_acceptance_of_a_known_agents_segment_is_told_with_its_reason() -> None:
     told = {signal.index: Verdict(signal.verdict) for signal in signals_of(WHOLE_BATCHES)}
-    verdicts = {index: parse_entry(row.entry).verdict for index, row in enumerate(WHOLE.entries(0, 0))}
-    loud = {
-        Verdict.FORK,
-        Verdict.BAD_SIGNATURE,
-        Verdict.UNKNOWN_KEY,
-        Verdict.REVOKED_KEY,
-        Verdict.BODY_MISMATCH,
-        Verdict.MALFORMED,
-        Verdict.MALFORMED_EVENT,
-    }
-    expected = {index for index, verdict in verdicts.items() if verdict in loud}
-    assert expected <= told.keys()
-    assert loud <= set(verdicts.values())
-    assert all(signal.reason for signal in signals_of(WHOLE_BATCHES))
+    entries = {index: parse_entry(row.entry) for index, row in enumerate(WHOLE.entries(0, 0))}
+    loud = {Verdict.FORK, Verdict.BAD_SIGNATURE, Verdict.REVOKED_KEY, Verdict.BODY_MISMATCH, Verdict.MALFORMED_EVENT}
+    expected = {index: entry.verdict for index, entry in entries.items() if entry.verdict in loud and entry.kind == Kind.SEGMENT}
+    assert expected.items() <= told.items()
+    assert loud == set(expected.values())
+    assert all(signal.reason and signal.agent for signal in signals_of(WHOLE_BATCHES))
+
+
+def test_what_names_no_known_agent_has_its_entry_and_nobody_is_told() -> None:
+    told = {signal.index for signal in signals_of(WHOLE_BATCHES)}
+    nobody = {Verdict.MALFORMED, Verdict.UNSUPPORTED_VERSION, Verdict.UNKNOWN_KEY}
+    found = {index: entry for index, row in enumerate(WHOLE.entries(0, 0)) if (entry := parse_entry(row.entry)).verdict in nobody}
+    assert {entry.verdict for entry in found.values()} == nobody
+    assert not told & found.keys()
+    garbage = notary_on(MemoryLedger(Faults())).process([(offset, 0, b"TSG1" + bytes(60)) for offset in range(64)])
+    assert len(garbage.entries) == len(garbage.rejected) == 64
+    assert list(garbage.outbound.messages(0)) == []
 
 
 def test_honest_repeats_are_not_worth_a_word() -> None:

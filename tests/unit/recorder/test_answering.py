@@ -58,12 +58,12 @@ def test_nobody_a_full_port_and_one_that_hangs_up_are_told_apart() -> None:
     with full() as closed, answering(lambda _: b"") as short:
         for port, said, hung_up in (
             (free_port(), "nobody answers at", False),
-            (closed, "takes no connection", False),
+            (closed, "takes no connection and refuses none", False),
             (short, "hangs up without a word", True),
         ):
             with pytest.raises(Unanswered, match=said) as told:
                 ask(of_kafka(kafka_at(port)), QUICK)
-            assert (told.value.silent, told.value.hung_up) == (False, hung_up)
+            assert (told.value.silent, told.value.full, told.value.hung_up) == (False, port == closed, hung_up)
 
 
 def test_one_of_several_is_enough_and_the_silent_ones_hold_up_nobody() -> None:

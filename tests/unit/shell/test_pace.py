@@ -14,7 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_stream_jobs.shell import Message
 from tallystick_stream_jobs.shell.faust_app import Hooks, make_app
-from tallystick_stream_jobs.shell.runner import MOST_PAUSE_S, _Lane
+from tallystick_stream_jobs.shell.runner import MOST_PAUSE_S, Came, _Lane
 
 
 class Slow:
@@ -29,10 +29,6 @@ class Slow:
         return None
 
 
-def event(number: int) -> Any:
-    return SimpleNamespace(message=SimpleNamespace(partition=0, offset=number, timestamp=0.0, key=None, value=b""))
-
-
 def pause_after(seconds: float) -> float:
     job: Any = Slow(seconds)
     lane = _Lane(job, 8, 8, 0.001)
@@ -40,7 +36,7 @@ def pause_after(seconds: float) -> float:
     async def play() -> None:
         gathering = asyncio.create_task(lane.gather(lambda _: True))
         for number in range(3):
-            await lane._waiting.put(event(number))
+            await lane._waiting.put(Came(Message(0, number, 0, None, b""), 1, None))
         while not job.batches:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.001)
