@@ -12,16 +12,17 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tallystick_producers.answering import ask, of_clickhouse
-from tallystick_schemas.blast_radius import Plan, plan_of, query
+from tallystick_schemas.blast_radius import Plan, read_plan
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
 from tallystick_schemas.entries import entry_leaf
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
 from tallystick_schemas.evidence import read_cited
+from tallystick_schemas.finding_events import Said, read_dispositions
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import Place
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
-from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing
 
 from .errors import SourceUnavailable
@@ -50,16 +51,19 @@ class ClickHouseSources:
         self._heard = -math.inf
         """When the store answered last, by the monotonic clock."""
         self._newest: dict[int, int] = {}
-        self._closings: dict[str, Closing] | None = None
-        self._closed_from: dict[int, int] = {}
-        """Shard -> first index whose closings are not in `_closings`; at such an index there may be some already."""
+        self.keyring = Keyring.of(log.operator_keys)
+        """Whose words count; whoever gives another one may learn more keys later."""
+        self._said: dict[str, Said] = {}
+        self._said_to: dict[int, int] = {}
+        """Shard -> the highest index that was looked through for `_said`, with the keys of `_said_with`."""
+        self._said_with = ""
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         """What is stored at the first MAX_EVIDENCE of `places`; what is not there and should be is REMOVED, what is on its way is left out."""
         wanted: list[Place] = [(p[0], p[1], p[2]) for p in dict.fromkeys(tuple(p) for p in places)][:MAX_EVIDENCE]
         if not wanted:
             return []
-        cited = read_cited(lambda sql, parameters: self._query(sql, **parameters), wanted)
+        cited = read_cited(self._ask, wanted)
         segments = sorted({(s, i) for s, i, _ in wanted})
         entries, sealed = self._entries_at(segments), self._sealed_by(set(segments))
         return [
@@ -78,33 +82,20 @@ class ClickHouseSources:
 
     def plan(self, subject: str, now: float) -> Plan:
         """What a lock would hit."""
-        sql, parameters = query(subject, now)
-        return plan_of(subject, now, self._query(sql, **parameters)[0])
+        return read_plan(self._ask, self.keyring, subject, now)
 
     def closings(self) -> dict[str, Closing]:
-        """The newest MAX_CLOSINGS findings that people closed, and what they said last.
+        """The newest MAX_CLOSINGS findings that people closed, and what they said last: by events that command agents signed.
 
-        The view reads two columns of the whole history, so it is asked again only when somebody closed something in what came since.
+        Only what came since the last look is looked through, unless other keys are known than then.
         """
-        # Taken before the look: events stand in the store before their entry does, so what is below has been seen.
-        newest = {shard: index + 1 for shard, index in self._newest.copy().items()}
-        if self._closings is None or self._closed_since():
-            self._closings = self._all_closings()
-        self._closed_from = newest
-        return self._closings
-
-    def _closed_since(self) -> bool:
-        since = " OR ".join(f"(shard = {shard} AND index >= {self._closed_from.get(shard, 0)})" for shard in range(self._log.shards))
-        return bool(self._query(f"SELECT 1 FROM events WHERE action = 'incident.close' AND ({since}) LIMIT 1"))  # noqa: S608  # numbers of ours
-
-    def _all_closings(self) -> dict[str, Closing]:
-        rows = self._query(
-            "SELECT finding, disposition, who, reason, toUnixTimestamp64Micro(closed) FROM dispositions(closed_by = {a:Array(String)})"
-            " ORDER BY closed DESC LIMIT {k:UInt32}",
-            a=list(self._log.command_agents),
-            k=MAX_CLOSINGS,
-        )
-        return {finding: Closing(what, who, reason, wire_time(us / 1e6)) for finding, what, who, reason, us in rows}
+        if (known := self.keyring.digest()) != self._said_with:
+            self._said, self._said_to, self._said_with = {}, {}, known
+        read = read_dispositions(self._ask, self.keyring, self._log.command_agents, self._said_to)
+        newest = sorted([*self._said.values(), *read.newest.values()], key=lambda one: one.order)
+        self._said = dict(list({one.finding: one for one in newest}.items())[-MAX_CLOSINGS:])
+        self._said_to = read.marks
+        return {name: Closing(one.disposition, one.who, one.reason, one.order.time) for name, one in self._said.items()}
 
     def history(self) -> HistoryView:
         """Newest entries, verdict counts and checkpoints of every shard."""
@@ -174,6 +165,9 @@ class ClickHouseSources:
         if (checkpoint.size, checkpoint.root.hex()) != (row.size, row.root):
             return replace(row, problem="the signed note says another size or root than the store")
         return row
+
+    def _ask(self, sql: str, parameters: dict[str, Any]) -> Sequence[Any]:
+        return self._query(sql, **parameters)
 
     def _query(self, sql: str, **parameters: Any) -> Sequence[Any]:
         try:

@@ -258,7 +258,7 @@ def _shown(deployment: Deployment) -> list[Check]:
     with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
         said = read_shown(asking(client), log.shards, {}, time.time() - BEFORE_S).said
         sizes = sorted({one.seen.size for one in said})
-        roots = read_roots(asking(client), log.root_origin, sizes) if sizes else set()
+        roots = read_roots(asking(client), log, sizes) if sizes else set()
         keyring = read_directives(client, log).keyring
     if wrong := [one for one in said if contradicts(one.seen, roots, log, keyring)]:
         first = f"{wrong[0].agent} was shown one of {counted(wrong[0].seen.size, 'leaf', 'leaves')} (shard {wrong[0].shard}, index {wrong[0].place})"
@@ -278,7 +278,7 @@ def _roles(deployment: Deployment) -> list[Check]:
 
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     log = deployment.log()
-    topic, ledger, agents = read_roles(deployment.kafka(), log), read_directives(client, log), enrolled_agents(client)
+    topic, ledger, agents = read_roles(deployment.kafka(), log), read_directives(client, log), enrolled_agents(client, log)
     keys = {name: deployment.agent_key(name) for name in BUILT_IN_AGENTS}
     publics = {name: read_key(path).public_key().public_bytes_raw() if path.exists() else None for name, path in keys.items()}
     mend = "start the supervisor again; `tallystick agent list` shows every role, `agent scope` gives one"
