@@ -6,7 +6,7 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 from tests.support.clickhouse import running_clickhouse
-from tests.support.history_tables import change_principals, insert_rows
+from tests.support.history_tables import change_everywhere, change_principals, insert_rows
 from tests.support.owning import entry_of
 from tests.support.receiver import NOW, decision
 from tests.support.signing import OPERATORS, directive, key_of
@@ -72,7 +72,7 @@ def history(server):
 
 
 def minted_meanwhile(history, one):
-    (found,) = minted_by_many(history, [one])
+    (found,) = minted_by_many(history, RING, [one])
     return found
 
 
@@ -111,7 +111,9 @@ def test_many_at_once_are_answered_each_for_itself(history):
 
     eve = msgspec.structs.replace(locked([(0, 0, 1)], "principal:eve"), principal="eve")  # the evidence is ann's: an hour is looked through
     nobody = msgspec.structs.replace(locked([], "credential:x"), principal=None)
-    found = minted_by_many(history, [nobody, locked([(0, 0, 4), (0, 0, 1)], "credential:tok-1"), locked([], "principal:o'neill\\"), eve])
+    found = minted_by_many(
+        history, RING, [nobody, locked([(0, 0, 4), (0, 0, 1)], "credential:tok-1"), locked([], "principal:o'neill\\"), eve]
+    )
     assert [[one.credential for one in each] for each in found] == [[], ["tok-2", "tok-3"], [], ["tok-of-eve"]]
 
 
@@ -123,7 +125,7 @@ def test_as_much_as_goes_together_fits_into_one_question(history, name):
     many = [msgspec.structs.replace(locked(evidence, f"principal:{name}{n}"), principal=None) for n in range(100)]
     count = together(many)
     assert 1 < count < 100
-    assert minted_by_many(history, many[:count]) == [[]] * count
+    assert minted_by_many(history, RING, many[:count]) == [[]] * count
 
 
 def test_a_monstrous_name_is_asked_for_alone():
@@ -145,7 +147,7 @@ def test_a_store_that_does_not_answer_is_a_connectors_error(history):
 
 def test_every_spelling_is_looked_at_as_one_principal(history):
     names = ("principal:kim@EXAMPLE.org", "principal:andr\u00e9")
-    found = minted_by_many(history, [locked([], name) for name in names])
+    found = minted_by_many(history, RING, [locked([], name) for name in names])
     assert [[one.credential for one in each] for each in found] == [["kim-new"], ["andre-new"]]
 
 
@@ -255,3 +257,20 @@ def test_columns_alone_are_told_where_there_are_too_many_events(history, monkeyp
     looked = named_in_history(history._settings, "principal:nobody", RING)
     assert (looked.found, looked.by_bytes) == ([], False)
     assert sentence("principal:nobody", looked).endswith("`tallystick audit verify` says whether they hold")
+
+
+@pytest.mark.parametrize("subject", ["principal:ghost"])
+def test_an_event_that_nobody_signed_mints_nothing(history, invented, subject):
+    assert minted_meanwhile(history, locked([], subject)) == []
+
+
+def test_no_column_hides_or_invents_a_credential(history, server):
+    """Last, since it changes the table: everything is `eve`'s, of one credential, and of long ago."""
+    client = server.client()
+    change_everywhere(
+        client, "events", {"principal": "eve", "credential": "desk", "time": "1971-01-01 00:00:00.000000", "action": "artifact.read"}
+    )
+    client.close()
+    assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 4), (0, 0, 1)], "credential:tok-1"))] == ["tok-2", "tok-3"]
+    assert [one.credential for one in minted_meanwhile(history, locked([], "principal:eve"))] == ["tok-of-eve"]
+    assert [one.credential for one in minted_meanwhile(history, locked([], "principal:kim@EXAMPLE.org"))] == ["kim-new"]
