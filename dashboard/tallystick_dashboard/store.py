@@ -5,16 +5,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tallystick_producers.answering import ask, of_clickhouse
 from tallystick_schemas.blast_radius import Plan, read_plan
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
-from tallystick_schemas.entries import entry_leaf
+from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
 from tallystick_schemas.evidence import read_cited
@@ -24,6 +26,7 @@ from tallystick_schemas.messages import Place
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.standing import Standing
+from tallystick_schemas.stored_bytes import APPEND_MS, KIND, OFFSET, VERDICT
 
 from .errors import SourceUnavailable
 from .ports import CheckpointRow, Closing, EntryRow, EvidenceEvent, HistoryView, ShardRow
@@ -36,10 +39,7 @@ SHOWN_CHECKPOINTS: Final = 8
 _HEARD_S: Final = 0.5
 """So long a store that answered is not asked whether it is there."""
 
-_ENTRY: Final = (
-    "SELECT shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time), hex(leaf), hex(chain), base64Encode(entry)"
-    " FROM ledger_entries WHERE "
-)
+_ENTRY: Final = "SELECT shard, index, hex(leaf), hex(chain), base64Encode(entry) FROM ledger_entries WHERE "
 
 
 class ClickHouseSources:
@@ -105,8 +105,9 @@ class ClickHouseSources:
         if not self._newest:
             self._newest = dict(self._query("SELECT shard, max(index) FROM ledger_entries GROUP BY shard"))
         rows = self._query(
-            "SELECT shard, max(index) AS top, toUnixTimestamp64Milli(max(append_time)), argMax(offset, index),"  # noqa: S608  # numbers of ours
-            " uniqExact(index, leaf) - uniqExact(index), max(index) - min(index) + 1 - uniqExact(index), min(index), groupUniqArray((index, verdict))"
+            f"SELECT shard, max(index) AS top, max({APPEND_MS}), argMax({OFFSET}, index),"  # noqa: S608  # numbers of ours
+            " uniqExact(index, leaf) - uniqExact(index), max(index) - min(index) + 1 - uniqExact(index), min(index),"
+            f" groupUniqArray((index, {VERDICT}))"
             f" FROM ledger_entries WHERE {self._newer_than(NEWEST)} GROUP BY shard ORDER BY shard"
         )
         for shard, top, ms, offset, forked, gaps, low, verdicts in rows:
@@ -117,7 +118,7 @@ class ClickHouseSources:
 
     def _newest_entries(self) -> list[EntryRow]:
         """Without seals: four of them come each two seconds, and say nothing that the tiles do not."""
-        once = f"{_ENTRY}{self._newer_than(NEWEST)} AND kind != {Kind.SEAL:d} LIMIT 1 BY shard, index, leaf"
+        once = f"{_ENTRY}{self._newer_than(NEWEST)} AND {KIND} != {Kind.SEAL:d} LIMIT 1 BY shard, index, leaf"
         newest = f"SELECT * FROM ({once}) ORDER BY shard, index DESC LIMIT {SHOWN_ENTRIES} BY shard"  # noqa: S608  # numbers of ours
         return [_entry(row) for row in self._query(newest)]
 
@@ -147,7 +148,20 @@ class ClickHouseSources:
                 size = next((n for n in sizes if n > place[1]), None)
                 if size is not None:
                     found[place] = size
+            signed = self._signed_sizes(self._log.origin(shard), {size for place, size in found.items() if place[0] == shard})
+            found = {place: size for place, size in found.items() if place[0] != shard or size in signed}
         return found
+
+    def _signed_sizes(self, origin: str, sizes: set[int]) -> set[int]:
+        """Those of which the store has a checkpoint that a pinned key signed."""
+        rows = self._query(
+            "SELECT DISTINCT note FROM checkpoints WHERE origin = {o:String} AND size IN {s:Array(UInt64)}", o=origin, s=sorted(sizes)
+        )
+        signed = set()
+        for (note,) in rows:
+            with suppress(TallystickError):  # the History page names it
+                signed.add(open_checkpoint(note.encode(), verifiers_of(self._log, origin), origin).size)
+        return signed
 
     def _checkpoints(self) -> list[CheckpointRow]:
         rows = self._query(
@@ -199,6 +213,30 @@ def _unb64(text: str) -> bytes:
 
 
 def _entry(row: Sequence[Any]) -> EntryRow:
-    shard, index, kind, verdict, agent, n, count, ms, leaf, chain, entry = row
-    raw = _unb64(entry)
-    return EntryRow(shard, index, kind, verdict, agent, n, count, ms, leaf.lower(), chain.lower(), entry_leaf(raw).hex() == leaf.lower())
+    """By the entry's bytes; one that is none is shown as malformed."""
+    shard, index, leaf, chain, encoded = row
+    raw = _unb64(encoded)
+    sound = entry_leaf(raw).hex() == leaf.lower()
+    try:
+        entry = parse_entry(raw)
+    except ParseError:
+        return EntryRow(shard, index, 0, 0, "", 0, 0, 0, leaf.lower(), chain.lower(), sound=False)
+    agent, n, count = _segment(entry)
+    return EntryRow(shard, index, entry.kind, entry.verdict, agent, n, count, entry.append_ms, leaf.lower(), chain.lower(), sound)
+
+
+class _Said(msgspec.Struct):
+    """What any header may say of itself."""
+
+    agent: str = ""
+    n: int = 0
+    count: int = 0
+
+
+def _segment(entry: Entry) -> tuple[str, int, int]:
+    """Agent, number and count of a header that has them."""
+    try:
+        said = msgspec.json.decode(entry.header, type=_Said)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return "", 0, 0
+    return said.agent, said.n, said.count

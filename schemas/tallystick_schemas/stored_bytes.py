@@ -10,6 +10,7 @@ from typing import Final
 from .headers import Kind
 
 KIND: Final = "reinterpretAsUInt8(substring(entry, 2, 1))"
+OFFSET: Final = "reinterpretAsUInt64(reverse(substring(entry, 11, 8)))"
 APPEND_MS: Final = "reinterpretAsInt64(reverse(substring(entry, 19, 8)))"
 VERDICT: Final = "reinterpretAsUInt8(substring(entry, 27, 1))"
 HEADER: Final = "substring(entry, 32, reinterpretAsUInt32(reverse(substring(entry, 28, 4))))"
@@ -17,6 +18,7 @@ MEMBER: Final = f"JSONExtractString({HEADER}, '{{}}')"
 """A string of the header, by its name."""
 AGENT: Final = MEMBER.format("agent")
 ACCEPTED_SEGMENT: Final = f"{KIND} = {Kind.SEGMENT.value} AND {VERDICT} < 2"
+ACCEPTED_GENERATION: Final = f"{KIND} = {Kind.GENERATION.value} AND {VERDICT} = 0"
 COUNTS: Final = f"{VERDICT} < 2"
 """Verdicts of entries that the fold accepts."""
 ACTION: Final = "JSONExtractString(raw, 'action')"

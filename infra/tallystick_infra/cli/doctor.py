@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -173,15 +172,15 @@ def _kafka(deployment: Deployment) -> list[Check]:
 
 
 def _clickhouse(deployment: Deployment) -> list[Check]:
+    from ..clickhouse.migrate import migrations, unlike_migrations
+
     settings = deployment.clickhouse()
     client = clickhouse_connect.get_client(**settings.client_kwargs())
-    rows = client.query("SELECT count() FROM schema_versions").result_rows[0][0]
+    wrong = unlike_migrations(client)
+    seen = f"{settings.host}:{settings.port}, version {client.server_version}, {counted(len(migrations()), 'migration')}"
     return [
         Check(
-            "clickhouse",
-            rows > 0,
-            f"{settings.host}:{settings.port}, version {client.server_version}, {rows} migrations",
-            "`tallystick migrate`",
+            "clickhouse", not wrong, f"{seen}{''.join(f'; {one}' for one in wrong)}", "`tallystick migrate`; then `tallystick audit verify`"
         )
     ]
 
@@ -237,14 +236,17 @@ def _refusal(deployment: Deployment) -> list[Check]:
 
 
 def _sealed(deployment: Deployment) -> list[Check]:
-    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    origin = deployment.log().root_origin
-    rows = client.query("SELECT max(time), max(size) FROM checkpoints WHERE origin = {o:String}", parameters={"o": origin}).result_rows
-    if not rows or not rows[0][1]:
-        return [Check("sealer", False, "no checkpoint yet", "see logs/sealer.log")]
-    age = (datetime.now(UTC) - rows[0][0].replace(tzinfo=UTC)).total_seconds()
-    limit = _STALE_S + 10 * deployment.log().seal_interval_s
-    return [Check("sealer", age < limit, f"root checkpoint of size {rows[0][1]}, {age:.1f} s old", "see logs/sealer.log")]
+    """By what the sealer signed: a row's own time is whatever who has the store's password writes."""
+    from ..sealed import last_sealed, newest_root
+
+    log = deployment.log()
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
+        size, at = newest_root(client, log), last_sealed(client, log)
+    if size is None or at is None:
+        return [Check("sealer", False, "no checkpoint yet" if size is None else "a shard without a seal yet", "see logs/sealer.log")]
+    age, limit = time.time() - at, _STALE_S + 10 * log.seal_interval_s
+    seen = f"root checkpoint of size {size}; every shard was sealed {age:.1f} s ago or later"
+    return [Check("sealer", -_STALE_S < age < limit, seen, "see logs/sealer.log")]
 
 
 def _shown(deployment: Deployment) -> list[Check]:
