@@ -32,6 +32,8 @@ _MOST: Final = 200
 _ROWS: Final = 5_000
 """Candidates of one look."""
 _QUERY_S: Final = 20.0
+_ANSWER_BYTES: Final = 64 << 20
+"""The leaves of 500 segments, each as full as a record can be."""
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
 """ClickHouse reads parameters as tab-separated text with escapes; within arrays and tuples it is in quotes as well."""
 NEWEST: Final = 100_000
@@ -51,7 +53,7 @@ _BY_BYTES: Final = {
 }
 _BY_COLUMNS: Final = {
     "when": "time",
-    "kind": "DateTime64(6)",
+    "kind": "DateTime64(6, 'UTC')",
     "credential": "credential",
     "issued": "if(action = 'credential.issue', toString(resource_id), '')",
 }
@@ -79,7 +81,7 @@ class History:
     def rows(self, query: str, **parameters: object) -> list[list[Any]]:
         """Rows of a SELECT. Retry or Refused when the store does not answer, or says no."""
         if self._http is None:
-            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=4 << 20, cafile=self._settings.ca_cert or None)
+            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=_ANSWER_BYTES, cafile=self._settings.ca_cert or None)
         one = self._settings
         names = {
             "database": one.database,
