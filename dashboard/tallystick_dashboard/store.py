@@ -36,6 +36,8 @@ MAX_CLOSINGS: Final = 5_000
 NEWEST: Final = 1_000
 SHOWN_ENTRIES: Final = 60
 SHOWN_CHECKPOINTS: Final = 8
+_LOOKED_AT: Final = 3
+"""Checkpoints above an entry of which the notes are read: a row without a true note must not hide the next."""
 _HEARD_S: Final = 0.5
 """So long a store that answered is not asked whether it is there."""
 
@@ -144,12 +146,11 @@ class ClickHouseSources:
                 i=low,
             )
             sizes = [row[0] for row in rows]
-            for place in (p for p in places if p[0] == shard):
-                size = next((n for n in sizes if n > place[1]), None)
-                if size is not None:
+            above = {place: [size for size in sizes if size > place[1]][:_LOOKED_AT] for place in places if place[0] == shard}
+            signed = self._signed_sizes(self._log.origin(shard), {size for some in above.values() for size in some})
+            for place, some in above.items():
+                if (size := next((one for one in some if one in signed), None)) is not None:
                     found[place] = size
-            signed = self._signed_sizes(self._log.origin(shard), {size for place, size in found.items() if place[0] == shard})
-            found = {place: size for place, size in found.items() if place[0] != shard or size in signed}
         return found
 
     def _signed_sizes(self, origin: str, sizes: set[int]) -> set[int]:
