@@ -123,4 +123,9 @@ def plan_view(plan: Plan) -> Component:
         examples = ", ".join(hit.examples) + more
         words = [html.B(f"{hit.count:,}"), html.Span(noun(hit.count, GROUPS[name], name))]
         cells.append(html.Div(words, className="plan-cell", title=examples or f"no {name}"))
-    return [html.P(f"Would hit, by the last 24 hours ({counted(plan.events, 'event')}{seen}):"), html.Div(cells, className="plan-cells")]
+    basis = [html.P(plan.basis, className="hint")] if plan.basis else []
+    return [
+        html.P(f"Would hit, by the last 24 hours ({counted(plan.events, 'event')}{seen}):"),
+        html.Div(cells, className="plan-cells"),
+        *basis,
+    ]

@@ -44,7 +44,9 @@ def run_console(
         listener = _listen(settings.host, settings.port)
         stack.callback(listener.close)
         recorder = stack.enter_context(Recorder.open(agent))
-        hub = Hub(settings, log, ClickHouseSources(clickhouse, log), recorder)
+        sources = ClickHouseSources(clickhouse, log)
+        hub = Hub(settings, log, sources, recorder)
+        sources.keyring = hub.opener.keyring
         looks = (
             Watch("ledger", _LOOK_EVERY_S, lambda: take_history(hub, hub.sources.history())),
             Watch("closings", _CLOSINGS_EVERY_S, lambda: look_for_closings(hub)),

@@ -5,24 +5,28 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tallystick_producers.answering import Unanswered, ask, of_clickhouse
-from tallystick_schemas.blast_radius import Plan, plan_of, query
+from tallystick_schemas.blast_radius import Plan, read_plan
 from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
-from tallystick_schemas.entries import entry_leaf
+from tallystick_schemas.entries import Entry, entry_leaf, parse_entry
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.events import Event, event_leaf, parse_event
 from tallystick_schemas.evidence import read_cited
+from tallystick_schemas.finding_events import Said, read_dispositions
 from tallystick_schemas.headers import Kind
 from tallystick_schemas.messages import Place
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
-from tallystick_schemas.signing import wire_time
 from tallystick_schemas.standing import Standing
+from tallystick_schemas.stored_bytes import APPEND_MS, KIND, OFFSET, VERDICT
 from tallystick_schemas.words import LET_IT_GO_ON
 
 from .errors import SourceUnavailable
@@ -33,13 +37,12 @@ MAX_CLOSINGS: Final = 5_000
 NEWEST: Final = 1_000
 SHOWN_ENTRIES: Final = 60
 SHOWN_CHECKPOINTS: Final = 8
+_LOOKED_AT: Final = 3
+"""Checkpoints above an entry of which the notes are read: a row without a true note must not hide the next."""
 _HEARD_S: Final = 0.5
 """So long a store that answered is not asked whether it is there."""
 
-_ENTRY: Final = (
-    "SELECT shard, index, kind, verdict, agent, n, count, toUnixTimestamp64Milli(append_time), hex(leaf), hex(chain), base64Encode(entry)"
-    " FROM ledger_entries WHERE "
-)
+_ENTRY: Final = "SELECT shard, index, hex(leaf), hex(chain), base64Encode(entry) FROM ledger_entries WHERE "
 
 
 class ClickHouseSources:
@@ -51,16 +54,19 @@ class ClickHouseSources:
         self._heard = -math.inf
         """When the store answered last, by the monotonic clock."""
         self._newest: dict[int, int] = {}
-        self._closings: dict[str, Closing] | None = None
-        self._closed_from: dict[int, int] = {}
-        """Shard -> first index whose closings are not in `_closings`; at such an index there may be some already."""
+        self.keyring = Keyring.of(log.operator_keys)
+        """Whose words count; whoever gives another one may learn more keys later."""
+        self._said: dict[str, Said] = {}
+        self._said_to: dict[int, int] = {}
+        """Shard -> the highest index that was looked through for `_said`, with the keys of `_said_with`."""
+        self._said_with = ""
 
     def evidence(self, places: Sequence[Place]) -> list[EvidenceEvent]:
         """What is stored at the first MAX_EVIDENCE of `places`; what is not there and should be is REMOVED, what is on its way is left out."""
         wanted: list[Place] = [(p[0], p[1], p[2]) for p in dict.fromkeys(tuple(p) for p in places)][:MAX_EVIDENCE]
         if not wanted:
             return []
-        cited = read_cited(lambda sql, parameters: self._query(sql, **parameters), wanted)
+        cited = read_cited(self._ask, wanted)
         segments = sorted({(s, i) for s, i, _ in wanted})
         entries, sealed = self._entries_at(segments), self._sealed_by(set(segments))
         return [
@@ -79,33 +85,20 @@ class ClickHouseSources:
 
     def plan(self, subject: str, now: float) -> Plan:
         """What a lock would hit."""
-        sql, parameters = query(subject, now)
-        return plan_of(subject, now, self._query(sql, **parameters)[0])
+        return read_plan(self._ask, self.keyring, subject, now)
 
     def closings(self) -> dict[str, Closing]:
-        """The newest MAX_CLOSINGS findings that people closed, and what they said last.
+        """The newest MAX_CLOSINGS findings that people closed, and what they said last: by events that command agents signed.
 
-        The view reads two columns of the whole history, so it is asked again only when somebody closed something in what came since.
+        Only what came since the last look is looked through, unless other keys are known than then.
         """
-        # Taken before the look: events stand in the store before their entry does, so what is below has been seen.
-        newest = {shard: index + 1 for shard, index in self._newest.copy().items()}
-        if self._closings is None or self._closed_since():
-            self._closings = self._all_closings()
-        self._closed_from = newest
-        return self._closings
-
-    def _closed_since(self) -> bool:
-        since = " OR ".join(f"(shard = {shard} AND index >= {self._closed_from.get(shard, 0)})" for shard in range(self._log.shards))
-        return bool(self._query(f"SELECT 1 FROM events WHERE action = 'incident.close' AND ({since}) LIMIT 1"))  # noqa: S608  # numbers of ours
-
-    def _all_closings(self) -> dict[str, Closing]:
-        rows = self._query(
-            "SELECT finding, disposition, who, reason, toUnixTimestamp64Micro(closed) FROM dispositions(closed_by = {a:Array(String)})"
-            " ORDER BY closed DESC LIMIT {k:UInt32}",
-            a=list(self._log.command_agents),
-            k=MAX_CLOSINGS,
-        )
-        return {finding: Closing(what, who, reason, wire_time(us / 1e6)) for finding, what, who, reason, us in rows}
+        if (known := self.keyring.digest()) != self._said_with:
+            self._said, self._said_to, self._said_with = {}, {}, known
+        read = read_dispositions(self._ask, self.keyring, self._log.command_agents, self._said_to)
+        newest = sorted([*self._said.values(), *read.newest.values()], key=lambda one: one.order)
+        self._said = dict(list({one.finding: one for one in newest}.items())[-MAX_CLOSINGS:])
+        self._said_to = read.marks
+        return {name: Closing(one.disposition, one.who, one.reason, one.order.time) for name, one in self._said.items()}
 
     def history(self) -> HistoryView:
         """Newest entries, verdict counts and checkpoints of every shard."""
@@ -115,8 +108,9 @@ class ClickHouseSources:
         if not self._newest:
             self._newest = dict(self._query("SELECT shard, max(index) FROM ledger_entries GROUP BY shard"))
         rows = self._query(
-            "SELECT shard, max(index) AS top, toUnixTimestamp64Milli(max(append_time)), argMax(offset, index),"  # noqa: S608  # numbers of ours
-            " uniqExact(index, leaf) - uniqExact(index), max(index) - min(index) + 1 - uniqExact(index), min(index), groupUniqArray((index, verdict))"
+            f"SELECT shard, max(index) AS top, max({APPEND_MS}), argMax({OFFSET}, index),"  # noqa: S608  # numbers of ours
+            " uniqExact(index, leaf) - uniqExact(index), max(index) - min(index) + 1 - uniqExact(index), min(index),"
+            f" groupUniqArray((index, {VERDICT}))"
             f" FROM ledger_entries WHERE {self._newer_than(NEWEST)} GROUP BY shard ORDER BY shard"
         )
         for shard, top, ms, offset, forked, gaps, low, verdicts in rows:
@@ -127,7 +121,7 @@ class ClickHouseSources:
 
     def _newest_entries(self) -> list[EntryRow]:
         """Without seals: four of them come each two seconds, and say nothing that the tiles do not."""
-        once = f"{_ENTRY}{self._newer_than(NEWEST)} AND kind != {Kind.SEAL:d} LIMIT 1 BY shard, index, leaf"
+        once = f"{_ENTRY}{self._newer_than(NEWEST)} AND {KIND} != {Kind.SEAL:d} LIMIT 1 BY shard, index, leaf"
         newest = f"SELECT * FROM ({once}) ORDER BY shard, index DESC LIMIT {SHOWN_ENTRIES} BY shard"  # noqa: S608  # numbers of ours
         return [_entry(row) for row in self._query(newest)]
 
@@ -153,11 +147,23 @@ class ClickHouseSources:
                 i=low,
             )
             sizes = [row[0] for row in rows]
-            for place in (p for p in places if p[0] == shard):
-                size = next((n for n in sizes if n > place[1]), None)
-                if size is not None:
+            above = {place: [size for size in sizes if size > place[1]][:_LOOKED_AT] for place in places if place[0] == shard}
+            signed = self._signed_sizes(self._log.origin(shard), {size for some in above.values() for size in some})
+            for place, some in above.items():
+                if (size := next((one for one in some if one in signed), None)) is not None:
                     found[place] = size
         return found
+
+    def _signed_sizes(self, origin: str, sizes: set[int]) -> set[int]:
+        """Those of which the store has a checkpoint that a pinned key signed."""
+        rows = self._query(
+            "SELECT DISTINCT note FROM checkpoints WHERE origin = {o:String} AND size IN {s:Array(UInt64)}", o=origin, s=sorted(sizes)
+        )
+        signed = set()
+        for (note,) in rows:
+            with suppress(TallystickError):  # the History page names it
+                signed.add(open_checkpoint(note.encode(), verifiers_of(self._log, origin), origin).size)
+        return signed
 
     def _checkpoints(self) -> list[CheckpointRow]:
         rows = self._query(
@@ -175,6 +181,9 @@ class ClickHouseSources:
         if (checkpoint.size, checkpoint.root.hex()) != (row.size, row.root):
             return replace(row, problem="the signed note says another size or root than the store")
         return row
+
+    def _ask(self, sql: str, parameters: dict[str, Any]) -> Sequence[Any]:
+        return self._query(sql, **parameters)
 
     def _query(self, sql: str, **parameters: Any) -> Sequence[Any]:
         try:
@@ -208,6 +217,30 @@ def _unb64(text: str) -> bytes:
 
 
 def _entry(row: Sequence[Any]) -> EntryRow:
-    shard, index, kind, verdict, agent, n, count, ms, leaf, chain, entry = row
-    raw = _unb64(entry)
-    return EntryRow(shard, index, kind, verdict, agent, n, count, ms, leaf.lower(), chain.lower(), entry_leaf(raw).hex() == leaf.lower())
+    """By the entry's bytes; one that is none is shown as malformed."""
+    shard, index, leaf, chain, encoded = row
+    raw = _unb64(encoded)
+    sound = entry_leaf(raw).hex() == leaf.lower()
+    try:
+        entry = parse_entry(raw)
+    except ParseError:
+        return EntryRow(shard, index, 0, 0, "", 0, 0, 0, leaf.lower(), chain.lower(), sound=False)
+    agent, n, count = _segment(entry)
+    return EntryRow(shard, index, entry.kind, entry.verdict, agent, n, count, entry.append_ms, leaf.lower(), chain.lower(), sound)
+
+
+class _Said(msgspec.Struct):
+    """What any header may say of itself."""
+
+    agent: str = ""
+    n: int = 0
+    count: int = 0
+
+
+def _segment(entry: Entry) -> tuple[str, int, int]:
+    """Agent, number and count of a header that has them."""
+    try:
+        said = msgspec.json.decode(entry.header, type=_Said)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return "", 0, 0
+    return said.agent, said.n, said.count

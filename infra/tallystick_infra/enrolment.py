@@ -1,22 +1,26 @@
 """Which agents the history knows and what operators said of them, read from the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
+from clickhouse_connect import get_client
 from clickhouse_connect.driver.client import Client
 
 from tallystick_schemas.directives import ADOPT, AGENT, RETIRE, SAID_RULES, level_of, open_directive, place_of
 from tallystick_schemas.encoding import from_base64
-from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.entries import Entry, parse_entry
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.headers import Enrol, Kind, Revoke, parse_header
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.records import frame_record
+from tallystick_schemas.records import frame_record, signed_bytes
 from tallystick_schemas.roles import Keyring
-from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.settings import ClickHouseSettings, LogSettings
+from tallystick_schemas.signatures import fits
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.stored_bytes import APPEND_MS, COUNTS, KIND, MEMBER
 
 from .errors import NoSuchKey
 
@@ -56,11 +60,9 @@ class Directives:
 def read_directives(client: Client, log: LogSettings) -> Directives:
     """Every accepted directive, believed for its signature alone and not because the store has it."""
     found, pinned = Directives(Keyring.of(log.operator_keys)), {key_id(public): public for public in log.operator_keys}
-    query = "SELECT shard, hex(entry) FROM ledger_entries WHERE kind = 7 AND verdict < 2 ORDER BY shard, index"
-    for shard, raw in client.query(query).result_rows:
+    for shard, entry in _accepted(client, Kind.DIRECTIVE):
+        record = frame_record(entry.kind, entry.header, entry.sig, b"")
         try:
-            entry = parse_entry(bytes.fromhex(raw))
-            record = frame_record(entry.kind, entry.header, entry.sig, b"")
             directive = open_directive(record, pinned)
             if place_of(directive) == SAID_RULES:
                 found.rules[shard] = RulesSaid(directive.n, level_of(directive))  # in the order of the shard, where numbers rise
@@ -73,35 +75,55 @@ def read_directives(client: Client, log: LogSettings) -> Directives:
     return found
 
 
-def _enrolments(client: Client) -> dict[tuple[str, str], tuple[int, str]]:
+def ledger_keyring(settings: ClickHouseSettings, log: LogSettings) -> Keyring:
+    """The keys that the ledger's directives name, for whoever asks the store alone."""
+    with closing(get_client(**settings.client_kwargs())) as client:
+        return read_directives(client, log).keyring
+
+
+def _accepted(client: Client, kind: Kind) -> Iterator[tuple[int, Entry]]:
+    """(shard, entry) of every accepted entry of a kind, by the entries' bytes: a column that hides one or shows another decides nothing."""
+    query = f"SELECT DISTINCT shard, `index`, hex(entry) FROM ledger_entries WHERE {KIND} = {kind:d} AND {COUNTS} ORDER BY shard, `index`"  # noqa: S608
+    for shard, _, raw in client.query(query).result_rows:
+        yield int(shard), parse_entry(bytes.fromhex(raw))
+
+
+def _operators_words(client: Client, log: LogSettings, kind: Literal[Kind.ENROL, Kind.REVOKE]) -> Iterator[tuple[int, Enrol | Revoke]]:
+    """(shard, header) of the accepted enrolments, or revocations, that a pinned operator key signed. Another one is no operator's word: step 5 tells."""
+    pinned = {key_id(public): public for public in log.operator_keys}
+    for shard, entry in _accepted(client, kind):
+        header = parse_header(kind, entry.header)
+        assert isinstance(header, Enrol | Revoke)
+        if (public := pinned.get(header.key)) is not None and fits(public, entry.sig, signed_bytes(kind, entry.header)):
+            yield shard, header
+
+
+def _enrolments(client: Client, log: LogSettings) -> dict[tuple[str, str], tuple[int, str]]:
     """(agent, key id) of every accepted enrolment -> its shard, and the public key in base64."""
-    rows = client.query("SELECT shard, hex(header) FROM ledger_entries WHERE kind = 2 AND verdict < 2 ORDER BY shard, index").result_rows
     found: dict[tuple[str, str], tuple[int, str]] = {}
-    for shard, header in rows:
-        enrol = parse_header(Kind.ENROL, bytes.fromhex(header))
+    for shard, enrol in _operators_words(client, log, Kind.ENROL):
         assert isinstance(enrol, Enrol)
         found[(enrol.agent, key_id(from_base64(enrol.public_key, 32, "public_key")))] = shard, enrol.public_key
     return found
 
 
-def enrolled_keys(client: Client) -> dict[tuple[str, str], int]:
+def enrolled_keys(client: Client, log: LogSettings) -> dict[tuple[str, str], int]:
     """(agent, key id) of every accepted enrolment -> its shard."""
-    return {key: shard for key, (shard, _) in _enrolments(client).items()}
+    return {key: shard for key, (shard, _) in _enrolments(client, log).items()}
 
 
-def revoked_keys(client: Client) -> set[tuple[str, str]]:
+def revoked_keys(client: Client, log: LogSettings) -> set[tuple[str, str]]:
     """(agent, key id) of every accepted revocation."""
     revoked = set()
-    for (header,) in client.query("SELECT hex(header) FROM ledger_entries WHERE kind = 3 AND verdict < 2").result_rows:
-        record = parse_header(Kind.REVOKE, bytes.fromhex(header))
+    for _, record in _operators_words(client, log, Kind.REVOKE):
         assert isinstance(record, Revoke)
         revoked.add((record.agent, record.agent_key))
     return revoked
 
 
-def enrolled_agents(client: Client) -> list[EnrolledAgent]:
+def enrolled_agents(client: Client, log: LogSettings) -> list[EnrolledAgent]:
     """Every key that was ever enrolled, by agent's name."""
-    revoked, spoken, keys = revoked_keys(client), _spoken(client), _enrolments(client)
+    revoked, spoken, keys = revoked_keys(client, log), _spoken(client), _enrolments(client, log)
     return [
         EnrolledAgent(*key, shard, key in revoked, *spoken.get(key, (0, None)), public) for key, (shard, public) in sorted(keys.items())
     ]
@@ -110,8 +132,8 @@ def enrolled_agents(client: Client) -> list[EnrolledAgent]:
 def _spoken(client: Client) -> dict[tuple[str, str], tuple[int, str | None]]:
     """(agent, key id) -> number of segments, and when the newest that counts came in: anybody may send one in another's name."""
     query = (
-        "SELECT agent, key, count(), maxOrNullIf(toUnixTimestamp64Milli(append_time), verdict < 2) "
-        "FROM ledger_entries WHERE kind = 1 GROUP BY agent, key"
+        f"SELECT {MEMBER.format('agent')} AS who, {MEMBER.format('key')} AS id, uniqExact(shard, `index`), maxOrNullIf({APPEND_MS}, {COUNTS}) "  # noqa: S608
+        f"FROM ledger_entries WHERE {KIND} = {Kind.SEGMENT:d} GROUP BY who, id"
     )
     rows = client.query(query).result_rows
     return {(agent, key): (count, None if newest is None else wire_time(newest / 1000)) for agent, key, count, newest in rows}

@@ -10,6 +10,7 @@ import clickhouse_connect
 from kafka import TopicPartition
 
 from tallystick_producers.consumer import Consumer
+from tallystick_schemas.stored_bytes import APPEND_MS, OFFSET
 from tallystick_schemas.topics import EVENTS
 
 from .deployment import Deployment
@@ -41,7 +42,8 @@ def trouble(before: Mapping[int, ShardLag], now: Mapping[int, ShardLag]) -> list
 def measure(deployment: Deployment) -> dict[int, ShardLag]:
     """Of each shard, now."""
     # The ledger first: what is stored meanwhile makes Kafka look ahead, never behind.
-    query = "SELECT shard, argMax(offset, index), toUnixTimestamp64Milli(argMax(append_time, index)) FROM ledger_entries GROUP BY shard"
+    newest = "(shard, index) IN (SELECT shard, max(index) FROM ledger_entries GROUP BY shard)"
+    query = f"SELECT shard, {OFFSET}, {APPEND_MS} FROM ledger_entries WHERE {newest}"  # noqa: S608  # constants alone
     with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
         known = {shard: (int(offset), at / 1000) for shard, offset, at in client.query(query).result_rows}
     with closing(Consumer(**deployment.kafka().client_kwargs(), group_id=None)) as consumer:

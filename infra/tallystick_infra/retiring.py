@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ from .enrolling import Roles
 from .errors import BadOrder
 from .operator import Operator, record_sender
 
-_ROOTS: Final = "SELECT size, note FROM checkpoints WHERE origin = {origin:String} ORDER BY size DESC LIMIT 10000"
+_ROOTS: Final = "SELECT note FROM checkpoints WHERE origin = {origin:String} ORDER BY size DESC LIMIT 10000"
 _MOST: Final = 2**63 - 1
 
 
@@ -77,13 +78,11 @@ def last_root(client: Client, log: LogSettings, key: str) -> int | None:
     """Leaves of the newest root checkpoint in the store that a sealer's `key` signed; None where none of the newest ones is its."""
     origin = log.root_origin
     verifiers = [one for one in verifiers_of(log, origin) if key_id(one.public) == key]
-    for size, note in client.query(_ROOTS, parameters={"origin": origin}).result_rows:
-        try:
-            open_checkpoint(note.encode(), verifiers, origin)
-        except (ParseError, VerificationError):
-            continue  # another key's
-        return int(size)
-    return None
+    signed = []
+    for (note,) in client.query(_ROOTS, parameters={"origin": origin}).result_rows:
+        with suppress(ParseError, VerificationError):  # another key's
+            signed.append(open_checkpoint(note.encode(), verifiers, origin).size)
+    return max(signed, default=None)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from clickhouse_connect.driver.client import Client
 from tests.support.clickhouse import EmbeddedClickHouse, running_clickhouse
 from tests.support.detecting import T0, findings, pull, read, timeline
+from tests.support.history_tables import change_everywhere
 from tests.support.sigma import SHIPPED
 from tests.support.sigma_history import insert_batches
 
@@ -46,11 +47,26 @@ def history() -> list[VerifiedBatch]:
 HISTORY = history()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+LIES = {
+    "action": "agent.start",
+    "principal": "nobody",
+    "credential": "",
+    "outcome": "error",
+    "part": "x",
+    "time": "1971-01-01 00:00:00.000000",
+}
+
+
+@pytest.fixture(scope="module", params=["true columns", "columns that lie"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
         insert_batches(server.client(), HISTORY)
         insert_batches(server.client(), HISTORY[:50])  # a row that stands there twice counts once
+        if request.param != "true columns":
+            change_everywhere(server.client(), "events", LIES)
+            change_everywhere(
+                server.client(), "ledger_entries", {"verdict": "9", "agent": "nobody", "append_time": "1971-01-01 00:00:00.000"}
+            )
         yield server
 
 

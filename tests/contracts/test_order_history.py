@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from tests.support.clickhouse import running_clickhouse
-from tests.support.history_tables import insert_rows
+from tests.support.history_tables import change_everywhere, insert_rows
 from tests.support.owning import Agent, Site, SiteSources, entry_of, finding_told, lock, order_message
 from tests.support.responding import finding
 from tests.support.signing import directive, role_key
@@ -61,7 +61,8 @@ def made() -> Site:
 class RealStore:
     """The site's ledger in a store, asked as the responder."""
 
-    def __init__(self, server: object, site: Site) -> None:
+    def __init__(self, server: object, site: Site, *, lies: bool = False) -> None:
+        self.lies = lies
         self._client = server.client(role="responder")  # type: ignore[attr-defined]
         owner = server.client()  # type: ignore[attr-defined]
         events, entries = [], []
@@ -74,28 +75,41 @@ class RealStore:
             insert_rows(owner, "ledger_entries", entries)
 
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
-        return read_orders(asking(self._client), keyring, 1, marks, since)
+        return read_orders(asking(self._client), keyring, marks, since)
 
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words:
-        return read_words(asking(self._client), keyring, 1, marks)
+        return read_words(asking(self._client), keyring, marks)
 
     def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
-        return read_acting(asking(self._client), keyring, 1, marks, since)
+        return read_acting(asking(self._client), keyring, marks, since)
 
     def decided(self, keyring: Keyring, commands: list[str]) -> set[str]:
-        return read_decided(asking(self._client), keyring, 1, commands)
+        return read_decided(asking(self._client), keyring, commands)
 
 
 SITE = made()
 
 
-@pytest.fixture(scope="module", params=["in memory", "ClickHouse"])
+LIES = {
+    "action": "artifact.read",
+    "principal": "nobody",
+    "resource_kind": "model",
+    "resource_id": "m",
+    "time": "1971-01-01 00:00:00.000000",
+}
+
+
+@pytest.fixture(scope="module", params=["in memory", "ClickHouse", "ClickHouse whose columns lie"])
 def sources(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteSources | RealStore]:
     if request.param == "in memory":
         yield SiteSources(SITE, "responder")
         return
     with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
-        yield RealStore(server, SITE)
+        store = RealStore(server, SITE, lies=request.param != "ClickHouse")
+        if store.lies:
+            change_everywhere(server.client(), "events", LIES)
+            change_everywhere(server.client(), "ledger_entries", {"agent": "mallory", "key": "", "kind": "7", "verdict": "9"})
+        yield store
 
 
 def commands(read: Ordered) -> list[str]:
@@ -131,3 +145,13 @@ def test_findings_that_ask_for_a_lock_are_read(sources: SiteSources | RealStore)
     assert read.marks == {0: len(SITE.log) - 1}
     assert sources.acting(SITE.keyring(), read.marks, 0.0).findings == []
     assert sources.acting(SITE.keyring(), {}, SITE.clock + 1).findings == []
+
+
+def test_what_is_older_than_the_newest_entries_is_found_by_columns(
+    sources: SiteSources | RealStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site in memory has no columns, and finds the same."""
+    monkeypatch.setattr("tallystick_schemas.stored_bytes.NEWEST", 3)
+    found = commands(sources.orders(SITE.keyring(), {}, 0.0))
+    lying = isinstance(sources, RealStore) and sources.lies
+    assert found == ([] if lying else ["old", "c0", "c1"])

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from tests.support.clickhouse import EmbeddedClickHouse, running_clickhouse
 from tests.support.history import History, private_key, public_bytes
-from tests.support.history_tables import insert_history
+from tests.support.history_tables import change_everywhere, insert_history, insert_rows
 from tests.support.seeing import seeing
 
 from tallystick_infra.cli import doctor
@@ -67,7 +67,7 @@ def test_each_signed_one_once_with_its_first_segment(client: Client, history: Hi
     ]
     assert all(one.seen.signature for one in shown.said)
     assert shown.marks == {shard: history.size(shard) - 1 for shard in range(2)}
-    roots = read_roots(asking(client), history.log.root_origin, sorted({one.seen.size for one in shown.said}))
+    roots = read_roots(asking(client), history.log, sorted({one.seen.size for one in shown.said}))
     assert {(one.seen.size, one.seen.root) for one in shown.said} == roots
 
 
@@ -110,3 +110,22 @@ def test_the_doctor_names_what_the_store_lacks(
     assert not ill.ok
     assert "gw-0 was shown one of 5 leaves (shard 0" in ill.seen
     assert stranger.ok, "what the pinned key did not sign is an agent's word"
+
+
+def test_what_stands_beside_a_note_is_not_believed(client: Client, owner: Client, history: History) -> None:
+    """The other history's root in the column, beside a true note: the finding would never come."""
+    note = next(row[3] for row in history.checkpoints if row[:2] == (history.log.root_origin, 5))
+    before = read_roots(asking(client), history.log, [5])
+    insert_rows(
+        owner, "checkpoints", [(history.log.root_origin, 5, b"\1" * 32, note, 0), (history.log.root_origin, 5, b"\2" * 32, b"no note", 0)]
+    )
+    assert read_roots(asking(client), history.log, [5]) == before
+    assert before
+
+
+def test_no_column_hides_what_agents_were_shown(client: Client, owner: Client, history: History) -> None:
+    """Last, since it changes the table."""
+    before = read_shown(asking(client), 2, {}, history.now - 3600)
+    lies = {"append_time": "1971-01-01 00:00:00.000", "agent": "nobody", "kind": "5", "verdict": "9", "header": "{}"}
+    change_everywhere(owner, "ledger_entries", lies)
+    assert read_shown(asking(client), 2, {}, history.now - 3600) == before

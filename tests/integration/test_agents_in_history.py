@@ -9,7 +9,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 from tests.support.clickhouse import running_clickhouse
-from tests.support.history_tables import insert_rows
+from tests.support.history_tables import change_everywhere, insert_rows
 from tests.support.signing import OPERATOR as OPERATOR_KEY
 from tests.support.signing import OPERATORS, directive, key_of, public_of
 
@@ -24,7 +24,7 @@ from tallystick_schemas.encoding import to_base64
 from tallystick_schemas.entries import Entry, encode_entry
 from tallystick_schemas.headers import Enrol, Kind, Revoke, SegmentHeader, encode_header
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.records import parse_record
+from tallystick_schemas.records import parse_record, signed_bytes
 from tallystick_schemas.roles import Keyring, Scope
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_schemas.signing import wire_time
@@ -32,7 +32,7 @@ from tallystick_schemas.verdicts import Verdict
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 START = 1_700_000_000
-OPERATOR = "0" * 16
+OPERATOR = key_id(OPERATORS[0])
 PUBLIC = {name: public_of(name) for name in ("trainer", "trainer2", "second", "gone")}
 KEYS = {name: key_id(public) for name, public in PUBLIC.items()}
 
@@ -57,6 +57,12 @@ HISTORY: list[tuple[Kind, Any, Verdict]] = [
     (Kind.SEGMENT, segment("trainer", 2), Verdict.BAD_SIGNATURE),
 ]
 """The entry at place n was appended n seconds after START."""
+FORGED: list[tuple[Kind, Any]] = [
+    (Kind.ENROL, Enrol(1, OPERATOR, wire_time(START), "forged", to_base64(public_of("mallory")), "ann")),
+    (Kind.REVOKE, Revoke(1, OPERATOR, wire_time(START), "trainer", KEYS["trainer"], "lost")),
+    (Kind.REVOKE, Revoke(1, "0" * 16, wire_time(START), "trainer", KEYS["trainer"], "lost")),
+]
+"""As whoever has the store's password inserts them: accepted, by no operator."""
 SAID = [
     Operator(OPERATOR_KEY).follow_rules(0, START),
     directive("trainer", ("recorder",), scope=Scope(actions=["model.*"]), n=3, operator=OPERATOR_KEY),
@@ -67,19 +73,28 @@ SAID = [
 LOG = LogSettings("test", 4, OPERATORS)
 
 
-@pytest.fixture(scope="module")
-def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
-    rows = [
-        (0, n, encode_entry(Entry(kind, 0, 0, n, (START + n) * 1000, verdict, encode_header(header), bytes(64), b"")), bytes(32), bytes(32))
-        for n, (kind, header, verdict) in enumerate(HISTORY)
-    ]
-    for n, raw in enumerate(SAID, start=len(HISTORY)):
+def entry_at(n: int, kind: Kind, verdict: Verdict, header: bytes, sig: bytes) -> tuple[int, int, bytes, bytes, bytes]:
+    return (0, n, encode_entry(Entry(kind, 0, 0, n, (START + n) * 1000, verdict, header, sig, b"")), bytes(32), bytes(32))
+
+
+@pytest.fixture(scope="module", params=["true columns", "columns that lie"])
+def clickhouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
+    rows = []
+    for n, (kind, header, verdict) in enumerate(HISTORY):
+        raw = encode_header(header)
+        rows.append(entry_at(n, kind, verdict, raw, OPERATOR_KEY.sign(signed_bytes(kind, raw)) if kind != Kind.SEGMENT else bytes(64)))
+    for raw in SAID:
         record = parse_record(raw)
-        entry = Entry(record.kind, 0, 0, n, (START + n) * 1000, Verdict.ACCEPTED, record.header_raw, record.sig, b"")
-        rows.append((0, n, encode_entry(entry), bytes(32), bytes(32)))
+        rows.append(entry_at(len(rows), record.kind, Verdict.ACCEPTED, record.header_raw, record.sig))
+    for kind, header in FORGED:
+        raw = encode_header(header)
+        rows.append(entry_at(len(rows), kind, Verdict.ACCEPTED, raw, key_of("mallory").sign(signed_bytes(kind, raw))))
     with running_clickhouse(Path(tmp_path_factory.mktemp("clickhouse"))) as server:
         client = server.client()
         insert_rows(client, "ledger_entries", rows)
+        if request.param != "true columns":
+            lies = {"kind": "5", "verdict": "9", "agent": "nobody", "key": "", "header": "{}", "append_time": "1971-01-01 00:00:00.000"}
+            change_everywhere(client, "ledger_entries", lies)
         client.close()
         yield server.settings()
 

@@ -228,7 +228,8 @@ def test_a_plan_shows_whom_a_lock_would_hit(supervisor):
     by_credential = cli(supervisor, "lock", "credential:cred-s", "--plan")
     assert (by_credential["events"], by_credential["principals"]["examples"]) == (8, ["robot", "shared@example.org"])
     known = {
-        name: kinds_in_history(supervisor.deployment.clickhouse(), name) for name in ("shared@example.org", "cred-s", "nobody@example.org")
+        name: kinds_in_history(supervisor.deployment.clickhouse(), name, supervisor.deployment.log())
+        for name in ("shared@example.org", "cred-s", "nobody@example.org")
     }
     assert known == {"shared@example.org": {"principal"}, "cred-s": {"credential"}, "nobody@example.org": set()}
     nobody = cli(supervisor, "lock", "nobody@example.org", "--plan")

@@ -73,7 +73,7 @@ def gone(supervisor):
         lock.subject for lock in read_locks(deployment.kafka(), deployment.log()) if lock.state == "locked" and "drill-" in lock.subject
     ]
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    left += [one.agent for one in enrolled_agents(client) if one.agent.startswith("drill-") and not one.revoked]
+    left += [one.agent for one in enrolled_agents(client, deployment.log()) if one.agent.startswith("drill-") and not one.revoked]
     client.close()
     left += [path.name for path in (deployment.path / "rules").glob("drill-*")]
     policy = deployment.path / "detection.yaml"

@@ -78,6 +78,14 @@ def change_principals(client: Client, names: Mapping[str, str]) -> None:
             client.command(query, parameters={"before": before, "after": after})
 
 
+def change_everywhere(client: Client, table: str, columns: Mapping[str, str]) -> None:
+    """One value in a column of all rows, for each of these columns."""
+    for name, value in columns.items():
+        with stored_column(client, table, name) as kind:
+            write = f"UPDATE {name} = CAST({{value:String}}, '{kind}') WHERE 1".replace("'UTC'", "\\'UTC\\'")
+            client.command(f"ALTER TABLE {table} {write} SETTINGS mutations_sync = 2", parameters={"value": value})
+
+
 @contextmanager
 def stored_column(client: Client, table: str, name: str) -> Iterator[str]:
     """Its type. Inside, the column may be written."""

@@ -71,7 +71,7 @@ def agents_of(deployment: Deployment) -> list[EnrolledAgent]:
     import clickhouse_connect
 
     with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
-        return enrolled_agents(client)
+        return enrolled_agents(client, deployment.log())
 
 
 @agent.command()

@@ -132,7 +132,7 @@ def _enrol(deployment: Deployment, agent: str, timeout: float) -> None:
     public = make_key(deployment.agent_key(agent))
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     try:
-        known = (agent, key_id(public)) in enrolled_keys(client)
+        known = (agent, key_id(public)) in enrolled_keys(client, deployment.log())
     finally:
         client.close()
     admit(deployment, [agent])

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from tallystick_stream_jobs.policy import DetectionPolicy, Reloader
     from tallystick_stream_jobs.triage.explain import Known
 
+_BASIS = (
+    "Counted by the store's views over searchable columns, which `tallystick audit verify` judges; what takes a detector's leave to act is read from "
+    "signed events."
+)
+
 
 @click.group()
 def detect() -> None:
@@ -97,7 +102,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
     found = read_quality(deployment.clickhouse(), deployment.log().command_agents, days)
     if as_json:
         rows = [msgspec.to_builtins(one) | {"bar": known.bar(one.detector).precision, "mode": known.mode(one.detector)} for one in found]
-        emit_json({"days": days, "detectors": rows})
+        emit_json({"days": days, "detectors": rows, "basis": _BASIS})
         return
     table = Listing(
         "detector", "findings", "verdicts", "precision (95 %)", "bar", "false a user-day", "time to verdict", "mode", whole=("detector",)
@@ -109,7 +114,7 @@ def quality(data: Path, as_json: bool, days: int) -> None:
         bar, mode = f"{known.bar(one.detector).precision:g}", known.mode(one.detector)
         table.add_row(f"{one.detector} v{one.version}", str(one.findings), str(one.verdicts), share, bar, false, median, mode)
     out().print(table if found else f"Nothing was found in the last {days} days.")
-    out().print(styled("Findings about drills' principals are left out.", "dim"))
+    out().print(styled(f"Findings about drills' principals are left out. {_BASIS}", "dim"))
 
 
 @detect.command()
@@ -135,14 +140,17 @@ def _known(deployment: Deployment, finding: str) -> "Known":
     from tallystick_stream_jobs.triage.explain import Known
     from tallystick_stream_jobs.triage.store import read_closed, read_decisions, read_evidence
 
+    from ..enrolment import ledger_keyring
+
     one, store, known = find_finding(deployment, finding), deployment.clickhouse(), in_force(deployment).policy
+    keyring = ledger_keyring(store, deployment.log())
     metas = {rule.meta.id: rule.meta for rule in rules_in_force(deployment, known)}
     return Known(
         one,
         metas.get(one.detector),
         known,
-        read_decisions(store, one.id),
-        read_closed(store, deployment.log().command_agents, [one.id]).get(one.id),
+        read_decisions(store, keyring, one.id),
+        read_closed(store, keyring, deployment.log().command_agents, [one.id]).get(one.id),
         read_evidence(store, one.evidence),
     )
 

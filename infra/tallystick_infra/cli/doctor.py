@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -175,15 +174,15 @@ def _kafka(deployment: Deployment) -> list[Check]:
 
 
 def _clickhouse(deployment: Deployment) -> list[Check]:
+    from ..clickhouse.migrate import migrations, unlike_migrations
+
     settings = deployment.clickhouse()
     client = clickhouse_connect.get_client(**settings.client_kwargs())
-    rows = client.query("SELECT count() FROM schema_versions").result_rows[0][0]
+    wrong = unlike_migrations(client)
+    seen = f"{settings.host}:{settings.port}, version {client.server_version}, {counted(len(migrations()), 'migration')}"
     return [
         Check(
-            "clickhouse",
-            rows > 0,
-            f"{settings.host}:{settings.port}, version {client.server_version}, {rows} migrations",
-            "`tallystick migrate`",
+            "clickhouse", not wrong, f"{seen}{''.join(f'; {one}' for one in wrong)}", "`tallystick migrate`; then `tallystick audit verify`"
         )
     ]
 
@@ -239,14 +238,17 @@ def _refusal(deployment: Deployment) -> list[Check]:
 
 
 def _sealed(deployment: Deployment) -> list[Check]:
-    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    origin = deployment.log().root_origin
-    rows = client.query("SELECT max(time), max(size) FROM checkpoints WHERE origin = {o:String}", parameters={"o": origin}).result_rows
-    if not rows or not rows[0][1]:
-        return [Check("sealer", False, "no checkpoint yet", "see logs/sealer.log")]
-    age = (datetime.now(UTC) - rows[0][0].replace(tzinfo=UTC)).total_seconds()
-    limit = _STALE_S + 10 * deployment.log().seal_interval_s
-    return [Check("sealer", age < limit, f"root checkpoint of size {rows[0][1]}, {age:.1f} s old", "see logs/sealer.log")]
+    """By what the sealer signed: a row's own time is whatever who has the store's password writes."""
+    from ..sealed import last_sealed, newest_root
+
+    log = deployment.log()
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
+        size, at = newest_root(client, log), last_sealed(client, log)
+    if size is None or at is None:
+        return [Check("sealer", False, "no checkpoint yet" if size is None else "a shard without a seal yet", "see logs/sealer.log")]
+    age, limit = time.time() - at, _STALE_S + 10 * log.seal_interval_s
+    seen = f"root checkpoint of size {size}; every shard was sealed {age:.1f} s ago or later"
+    return [Check("sealer", -_STALE_S < age < limit, seen, "see logs/sealer.log")]
 
 
 def _shown(deployment: Deployment) -> list[Check]:
@@ -260,7 +262,7 @@ def _shown(deployment: Deployment) -> list[Check]:
     with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
         said = read_shown(asking(client), log.shards, {}, time.time() - BEFORE_S).said
         sizes = sorted({one.seen.size for one in said})
-        roots = read_roots(asking(client), log.root_origin, sizes) if sizes else set()
+        roots = read_roots(asking(client), log, sizes) if sizes else set()
         keyring = read_directives(client, log).keyring
     if wrong := [one for one in said if contradicts(one.seen, roots, log, keyring)]:
         first = f"{wrong[0].agent} was shown one of {counted(wrong[0].seen.size, 'leaf', 'leaves')} (shard {wrong[0].shard}, index {wrong[0].place})"
@@ -280,7 +282,7 @@ def _roles(deployment: Deployment) -> list[Check]:
 
     client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
     log = deployment.log()
-    topic, ledger, agents = read_roles(deployment.kafka(), log), read_directives(client, log), enrolled_agents(client)
+    topic, ledger, agents = read_roles(deployment.kafka(), log), read_directives(client, log), enrolled_agents(client, log)
     keys = {name: deployment.agent_key(name) for name in BUILT_IN_AGENTS}
     publics = {name: read_key(path).public_key().public_bytes_raw() if path.exists() else None for name, path in keys.items()}
     mend = "start the supervisor again; `tallystick agent list` shows every role, `agent scope` gives one"

@@ -8,6 +8,7 @@ import click
 
 from tallystick_schemas.messages import Finding
 from tallystick_schemas.orders import MIN_REASON
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.vocabulary import DISPOSITIONS
 
 from ..deployment import Deployment
@@ -81,11 +82,17 @@ def find_finding(deployment: Deployment, finding: str) -> Finding:
         return newest[finding]
     knock(deployment, "ClickHouse")
     if len(finding) >= LEAST_PREFIX:
-        finding = the_one(finding, {*newest, *read_ids(deployment.clickhouse(), finding)})
-    one = newest.get(finding) or read_stored_finding(deployment.clickhouse(), finding)
+        finding = the_one(finding, {*newest, *read_ids(deployment.clickhouse(), _keyring(deployment), finding)})
+    one = newest.get(finding) or read_stored_finding(deployment.clickhouse(), _keyring(deployment), finding)
     if one is None:
         raise NoFinding(finding)
     return one
+
+
+def _keyring(deployment: Deployment) -> Keyring:
+    from ..enrolment import ledger_keyring
+
+    return ledger_keyring(deployment.clickhouse(), deployment.log())
 
 
 def the_one(given: str, known: Collection[str]) -> str:

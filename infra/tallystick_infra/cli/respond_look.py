@@ -18,7 +18,7 @@ from ..terminal import confirm, echo
 
 if TYPE_CHECKING:
     from tallystick_schemas.messages import Decision, Level, Lock
-    from tallystick_schemas.settings import ClickHouseSettings
+    from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 
 T = TypeVar("T")
 NEWEST_FINDINGS = 10_000
@@ -74,7 +74,7 @@ def must_be_seen(deployment: Deployment, subject: str, *, ask: bool) -> None:
     if kind in known or _is_spoken_of(deployment, subject):
         return
     try:
-        known |= _within(LOOK_S, deployment, lambda store: kinds_in_history(store, name))
+        known |= _within(LOOK_S, deployment, lambda store: kinds_in_history(store, name, deployment.log()))
     except _Unanswered as error:
         echo(f"hint: whether {subject} was ever seen could not be checked ({error}); the order is given all the same", err=True)
         return
@@ -179,6 +179,7 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
     from tallystick_stream_jobs.responder.client import read_findings
     from tallystick_stream_jobs.triage.store import read_ids
 
+    from ..enrolment import ledger_keyring
     from .feedback import the_one
 
     if given is None:
@@ -189,16 +190,18 @@ def known_finding(deployment: Deployment, given: str | None) -> str | None:
     except NoFinding:
         pass  # an older one, perhaps
     try:
-        return the_one(given, _within(LOOK_S, deployment, lambda store: read_ids(store, given)))
+        return the_one(given, _within(LOOK_S, deployment, lambda store: read_ids(store, ledger_keyring(store, deployment.log()), given)))
     except _Unanswered as error:
         echo(f"hint: whether there is a finding {given} could not be checked ({error}); the order names it all the same", err=True)
         return given
 
 
-def kinds_in_history(settings: "ClickHouseSettings", name: str) -> set[str]:
-    """As what an event of any time names `name`: as a principal in any spelling of it, as a credential by its bytes."""
+def kinds_in_history(settings: "ClickHouseSettings", name: str, log: "LogSettings") -> set[str]:
+    """As what a signed event of any time names `name`: as a principal in any spelling of it, as a credential by its bytes."""
     from tallystick_stream_jobs.responder.known import is_known
     from tallystick_stream_jobs.responder.seen import named_in_history
 
-    found = named_in_history(settings, f"principal:{name}").found
+    from ..enrolment import ledger_keyring
+
+    found = named_in_history(settings, f"principal:{name}", ledger_keyring(settings, log)).found
     return {kind for kind in ("principal", "credential") if is_known(f"{kind}:{name}", found)}

@@ -35,17 +35,17 @@ ID_SHOWN = 12
 
 def read_plan(deployment: Deployment, subject: str) -> "Plan":
     """What a lock would hit, from the store."""
+    from contextlib import closing
+
     import clickhouse_connect
 
-    from tallystick_schemas.blast_radius import plan_of, query
+    from tallystick_schemas import blast_radius
+    from tallystick_stream_jobs.responder.history import asking
 
-    now = time.time()
-    sql, parameters = query(subject, now)
-    client = clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())
-    try:
-        return plan_of(subject, now, client.query(sql, parameters=parameters).result_rows[0])
-    finally:
-        client.close()
+    from ..enrolment import read_directives
+
+    with closing(clickhouse_connect.get_client(**deployment.clickhouse().client_kwargs())) as client:
+        return blast_radius.read_plan(asking(client), read_directives(client, deployment.log()).keyring, subject, time.time())
 
 
 def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
@@ -66,6 +66,8 @@ def show_plan(deployment: Deployment, subject: str, *, as_json: bool) -> None:
         hit = getattr(plan, name)
         table.add_row(name, str(hit.count), lines(*map(cut, hit.examples or ("–",))))
     out().print(table)
+    if plan.basis:
+        out().print(styled(plan.basis, "dim"))
     out().print("This locked nobody. Order it without --plan; `tallystick locks` shows who is locked.")
 
 
@@ -227,11 +229,14 @@ def _closed(deployment: Deployment, ids: list[str]) -> "dict[str, Closed] | None
 
     from tallystick_stream_jobs.triage.store import read_closed
 
+    from ..enrolment import ledger_keyring
+
     if not ids:
         return {}
     try:
         knock(deployment, "ClickHouse")
-        return read_closed(deployment.clickhouse(), deployment.log().command_agents, ids)
+        store, log = deployment.clickhouse(), deployment.log()
+        return read_closed(store, ledger_keyring(store, log), log.command_agents, ids)
     except (NothingAnswers, ClickHouseError) as error:
         echo(f"hint: which of them are closed is not known ({' '.join(str(error).split())[:200]})", err=True)
         return None

@@ -35,12 +35,12 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     # What it signed, so that an older state of its own is seen, and what the store lost of it is published again.
     "sealer": Grant(("ledger_entries", "checkpoints", "root_leaves"), ("checkpoints", "root_leaves")),
     # What people said about findings, and whether it is stored.
-    "detectors": Grant(("ledger_entries", "events", "finding_events", "findings", "dispositions")),
+    "detectors": Grant(("ledger_entries", "events")),
     # Its book is rebuilt from signed events; what agents were shown is held against the signed notes.
     "responder": Grant(("ledger_entries", "events", "checkpoints")),
-    # Credentials that were minted before a lock.
-    "outbox": Grant(("events",)),
-    "console": Grant(("ledger_entries", "events", "checkpoints", "finding_events", "dispositions")),
+    # Credentials that were minted before a lock; entries prove the events that say so.
+    "outbox": Grant(("ledger_entries", "events")),
+    "console": Grant(("ledger_entries", "events", "checkpoints")),
     "cli": Grant((*TABLES, *VIEWS)),
     "auditor": Grant((*_HISTORY, *_FINDINGS)),
 }

@@ -58,9 +58,7 @@ def migrate(client: Client, database: str, wanted: list[Migration] | None = None
     client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
     client.database = database
     client.command(VERSIONS)
-    known: dict[int, list[str]] = {
-        row[0]: row[1] for row in client.query("SELECT version, groupUniqArray(sha256) FROM schema_versions GROUP BY version").result_rows
-    }
+    known = _applied(client)
     applied = []
     for migration in wanted if wanted is not None else migrations():
         if migration.version in known:
@@ -74,3 +72,20 @@ def migrate(client: Client, database: str, wanted: list[Migration] | None = None
         client.insert("schema_versions", [row], column_names=["version", "name", "sha256", "applied_at"])
         applied.append(migration.name)
     return applied
+
+
+def unlike_migrations(client: Client) -> list[str]:
+    """Where the store's record of migrations is not this version's, in sentences. What tables and views are, definitions say: this is what it says of them."""
+    known, wanted = _applied(client), {one.version: one for one in migrations()}
+    missing = [f"{one.name} is not recorded as applied" for one in wanted.values() if one.version not in known]
+    changed = [
+        f"{one.name} is recorded with another text" for one in wanted.values() if known.get(one.version, [one.sha256]) != [one.sha256]
+    ]
+    more = [f"migration {version} is recorded, and this version has none" for version in sorted(known.keys() - wanted.keys())]
+    return missing + changed + more
+
+
+def _applied(client: Client) -> dict[int, list[str]]:
+    """Version -> the hashes under which it is recorded."""
+    query = "SELECT version, groupUniqArray(sha256) FROM schema_versions GROUP BY version"
+    return {row[0]: row[1] for row in client.query(query).result_rows}

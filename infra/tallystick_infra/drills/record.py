@@ -16,6 +16,7 @@ from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import parse_event
 from tallystick_schemas.messages import ROLE_KEY, Decision, Delivery, Denial, Lock, parse_finding, parse_lock, parse_message
 from tallystick_schemas.settings import ClickHouseSettings, KafkaSettings, LogSettings
+from tallystick_schemas.stored_bytes import AGENT, APPEND_MS, VERDICT
 from tallystick_schemas.topics import DECISIONS, FINDINGS, LOCKS, OUTBOX, PROOFS
 from tallystick_schemas.verdicts import Verdict
 
@@ -26,17 +27,18 @@ _TOPICS: Final = (FINDINGS, LOCKS, DECISIONS, OUTBOX, PROOFS)
 _LOOK_S: Final = 0.25
 _PAGE: Final = 20_000
 # An index stands in the ledger only when its events are in the store (notary/ledger.py), so reading up to the ledger's end misses none.
-_QUERY: Final = """
-SELECT e.index, e.pos, e.raw, l.agent, toUnixTimestamp64Milli(l.append_time)
-FROM (SELECT index, pos, raw FROM events WHERE shard = {shard:UInt32} AND index > {after:Int64} AND index <= {upto:Int64}
-      AND (position(raw, 'drill-') > 0 OR position(raw, {mark:String}) > 0 OR resource_kind = 'finding')) AS e
-INNER JOIN (SELECT index, agent, append_time FROM ledger_entries WHERE shard = {shard:UInt32} AND index > {after:Int64} AND index <= {upto:Int64}) AS l
+_PART: Final = "shard = {shard:UInt32} AND index > {after:Int64} AND index <= {upto:Int64}"
+_QUERY: Final = f"""
+SELECT e.index, e.pos, e.raw, l.agent, l.ms
+FROM (SELECT index, pos, raw FROM events WHERE {_PART}
+      AND (position(raw, 'drill-') > 0 OR position(raw, {{mark:String}}) > 0 OR JSONExtractString(raw, 'resource', 'kind') = 'finding')) AS e
+INNER JOIN (SELECT index, {AGENT} AS agent, {APPEND_MS} AS ms FROM ledger_entries WHERE {_PART}) AS l
 ON e.index = l.index ORDER BY e.index, e.pos
-"""
-_REFUSED: Final = """
-SELECT index, agent, verdict, toUnixTimestamp64Milli(append_time) FROM ledger_entries
-WHERE shard = {shard:UInt32} AND index > {after:Int64} AND index <= {upto:Int64} AND verdict > 0 AND startsWith(agent, 'drill-')
-"""
+"""  # noqa: S608 - values are parameters
+_REFUSED: Final = f"""
+SELECT index, {AGENT} AS who, {VERDICT} AS judged, {APPEND_MS} FROM ledger_entries WHERE {_PART} AND judged > 0 AND startsWith(who, 'drill-')
+"""  # noqa: S608 - values are parameters
+"""By the bytes of entries and events, as what is graded must be."""
 
 
 class Record:

@@ -17,6 +17,7 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.records import parse_record
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.signing import sign_record, wire_time
+from tallystick_schemas.stored_bytes import ACCEPTED_GENERATION
 from tallystick_schemas.topics import EVENTS, TopicSpec, topic_table
 
 from ..errors import TopicsDiffer
@@ -138,7 +139,8 @@ def _newest(client: Client, shard: int) -> tuple[int, str, int]:
         "SELECT max(toInt64(index)), count() FROM ledger_entries WHERE shard = {shard:UInt32}", parameters=parameters
     ).result_rows
     last = int(tip[0][0]) if tip[0][1] else -1
-    query = "SELECT hex(entry) FROM ledger_entries WHERE shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1"
+    where = f"shard = {{shard:UInt32}} AND {ACCEPTED_GENERATION} ORDER BY index DESC LIMIT 1"
+    query = f"SELECT hex(entry) FROM ledger_entries WHERE {where}"  # noqa: S608  # constants alone
     found = client.query(query, parameters=parameters).result_rows
     if not found:
         return -1, "", last

@@ -205,8 +205,9 @@ class Supervisor:
         reconcile(self.deployment)
         operator = Operator(read_key(self.deployment.keys / "operator.key"))
         publics = {name: make_key(self.deployment.agent_key(name)) for name in BUILT_IN_AGENTS}
-        self._enrol(kafka, operator, set(enrolled_keys(client)), publics)
-        log, revoked = self.deployment.log(), revoked_keys(client)
+        log = self.deployment.log()
+        self._enrol(kafka, operator, set(enrolled_keys(client, log)), publics)
+        revoked = revoked_keys(client, log)
         good = {name: public for name, public in publics.items() if (name, key_id(public)) not in revoked}
         Control(log, operator, adopt=self._adopt).ensure(kafka, read_directives(client, log), good)
         self._adopt = ()

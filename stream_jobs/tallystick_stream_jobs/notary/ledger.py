@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 from clickhouse_connect.driver.client import Client
 
+from tallystick_schemas.stored_bytes import ACCEPTED_GENERATION, ACCEPTED_SEGMENT, APPEND_MS, HEADER, MEMBER, VERDICT
+
 from ..errors import LedgerDisagrees
 from .keeping import MINUTE_MS, REMEMBERED, SIGNED, Kept
 from .rows import EVENT_PIECES
@@ -49,14 +51,14 @@ _PAGE = 20_000
 INSERT_BYTES = 16 << 20
 """What one insert has at the most: records that wait while the store is away can be 128 MiB, and the store takes 64 MiB at once."""
 _COLUMNS = "index, hex(entry), hex(leaf), hex(chain)"
-_KEPT = """
+_KEPT = f"""
 SELECT minute, signed, sum(size) FROM
- (SELECT DISTINCT index, length(raw) AS size FROM rejected WHERE shard = {shard:UInt32} AND index <= {up_to:Int64}) AS r
+ (SELECT DISTINCT index, length(raw) AS size FROM rejected WHERE shard = {{shard:UInt32}} AND index <= {{up_to:Int64}}) AS r
  INNER JOIN
- (SELECT DISTINCT index, intDiv(toUnixTimestamp64Milli(append_time), {minute:Int64}) AS minute, has({signed:Array(UInt8)}, verdict) AS signed
-  FROM ledger_entries WHERE shard = {shard:UInt32} AND index <= {up_to:Int64} AND verdict > 2) AS e
+ (SELECT DISTINCT index, intDiv({APPEND_MS}, {{minute:Int64}}) AS minute, has({{signed:Array(UInt8)}}, {VERDICT}) AS signed
+  FROM ledger_entries WHERE shard = {{shard:UInt32}} AND index <= {{up_to:Int64}} AND {VERDICT} > 2) AS e
  USING index
-GROUP BY minute, signed ORDER BY minute DESC LIMIT {most:UInt32}"""
+GROUP BY minute, signed ORDER BY minute DESC LIMIT {{most:UInt32}}"""  # noqa: S608  # constants alone
 _INSERT = {"async_insert": 0, "insert_deduplicate": 0}
 """Deduplication by token drops rows silently when a token comes with other data; agreeing duplicates are collapsed by the sorting key."""
 
@@ -105,16 +107,18 @@ class ClickHouseLedger:
         return int(lowest) if gaps else None
 
     def accepted_header(self, shard: int, agent: str, run: str, n: int) -> bytes | None:
+        # Columns find it, since it may be anywhere; its bytes say whether it is that segment.
+        bytes_say = f"{MEMBER.format('agent')} = {{agent:String}} AND {MEMBER.format('run')} = {{run:String}} AND {ACCEPTED_SEGMENT}"
         query = (
-            "SELECT hex(header) FROM ledger_entries WHERE shard = {shard:UInt32} AND agent = {agent:String} "
-            "AND run = {run:String} AND n = {n:UInt64} AND verdict < 2 AND kind = 1 LIMIT 1"
+            f"SELECT hex({HEADER}) FROM ledger_entries WHERE shard = {{shard:UInt32}} AND agent = {{agent:String}} AND run = {{run:String}} "  # noqa: S608
+            f"AND n = {{n:UInt64}} AND {bytes_say} AND JSONExtractUInt({HEADER}, 'n') = {{n:UInt64}} LIMIT 1"
         )
         found = self._client.query(query, parameters={"shard": shard, "agent": agent, "run": run, "n": n}).result_rows
         return bytes.fromhex(found[0][0]) if found else None
 
     def newest_generation(self, shard: int) -> bytes | None:
         """The newest accepted generation entry of the shard."""
-        found = self._select("shard = {shard:UInt32} AND kind = 6 AND verdict = 0 ORDER BY index DESC LIMIT 1", {"shard": shard})
+        found = self._select(f"shard = {{shard:UInt32}} AND {ACCEPTED_GENERATION} ORDER BY index DESC LIMIT 1", {"shard": shard})
         return found[0].entry if found else None
 
     def kept(self, shard: int, up_to: int) -> Sequence[Kept]:

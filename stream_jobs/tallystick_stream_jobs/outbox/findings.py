@@ -106,9 +106,10 @@ def minted(decision: Decision, principal: str, credential: str, first: str, plac
 
     `first`: when it was first seen. `lock`: recommend to lock it, because only another credential was locked.
     """
+    covered = "that lock does not cover it" if lock else "the lock of the principal covers it"
     text = (
         f"Credential {credential} of {principal} came up at {first} while {decision.subject} was on its way to being locked "
-        f"(command {decision.id}); {'that lock does not cover it' if lock else 'the lock of the principal covers it'}."
+        f"(command {decision.id}); {covered}. No event of before names it, as far as searchable columns show."
     )
     return _finding(
         "R03",

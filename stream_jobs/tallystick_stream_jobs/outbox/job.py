@@ -277,7 +277,12 @@ def _run(settings: JobSettings, own: OutboxSettings, tools: _Tools, stopping: li
     try:
         told = read_told(kafka, opener)
         worker = Worker(load_outbox(deliveries, own), connectors, KafkaGround(pen, recorder), random.random)
-        asking = Tools(Asker(tools.canary, connectors), functools.partial(minted_meanwhile, History(settings.clickhouse)), pen, recorder)
+        asking = Tools(
+            Asker(tools.canary, connectors),
+            functools.partial(minted_meanwhile, History(settings.clickhouse), opener.keyring),
+            pen,
+            recorder,
+        )
         proving = Proving(Prover(own.proof_limits()), asking, own.kept_days, Enforcement(opener))
         now, known = time.time(), {one.decision.lock.command: one.decision for one in told if one.decision.lock is not None}
         proving.resume({key: word.body for key, word in denials.items() if word.body != GONE}, known, now)

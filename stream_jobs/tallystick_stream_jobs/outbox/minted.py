@@ -1,61 +1,67 @@
-"""Credentials that a locked principal got in the meantime: between the first evidence and the lock. SQL over the history's own interface."""
+"""Credentials that a locked principal got in the meantime: between the first evidence and the lock. The store finds candidates, over the history's own
+interface; what agents signed says what they are."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from tallystick_schemas.candidates import read_tips
+from tallystick_schemas.events import Event
 from tallystick_schemas.messages import Decision, Place
 from tallystick_schemas.names import canonical
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings
 from tallystick_schemas.signing import wire_time
+from tallystick_schemas.stored import Stored, read_signed
+from tallystick_schemas.stored_bytes import ACTION
 
 from ..connectors.errors import Retry
 from ..connectors.http import Http
 from .core import seconds_of
 
+log: Final = logging.getLogger(__name__)
 _BACK_S: Final = 3_600.0
 """How far to look back where the decision names no evidence before the lock."""
 _ROOM: Final = 40_000
 """Bytes of parameters in one question: they stand in the address, and servers take 64 KiB."""
 _PLACE: Final = 100
 _MOST: Final = 200
+_ROWS: Final = 5_000
+"""Candidates of one look."""
 _QUERY_S: Final = 20.0
+_ANSWER_BYTES: Final = 64 << 20
+"""The leaves of 500 segments, each as full as a record can be."""
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
 """ClickHouse reads parameters as tab-separated text with escapes; within arrays and tuples it is in quotes as well."""
-_WHO: Final = (
-    "if(has({names:Array(String)}, principal), principal, "
-    "{names:Array(String)}[{forms:Array(UInt32)}[indexOf({others:Array(String)}, principal)]]) AS who"
-)
-"""The canonical name of a row's principal: its own, or that of which it is another spelling."""
-FIRST_EVIDENCE: Final = f"""
-SELECT {_WHO}, toString(min(time)) FROM events
-WHERE (shard, index, pos) IN {{places:Array(Tuple(UInt32, UInt64, UInt16))}}
-AND (toUInt32(indexOf({{names:Array(String)}}, who)), shard, index, pos) IN {{own:Array(Tuple(UInt32, UInt32, UInt64, UInt16))}}
-GROUP BY who
-"""  # noqa: S608 - values are parameters
-"""Of the principal's own doing: the evidence of a person's order is the order."""
-MINTED: Final = f"""
-SELECT who, name, toString(min(time)) AS first, argMin((shard, index, pos), time) AS place
-FROM
-(
-    SELECT {_WHO}, time, shard, index, pos, arrayJoin(arrayFilter(name -> name != '', [
-        credential, if(action = 'credential.issue' AND resource_kind = 'credential' AND outcome = 'allowed', toString(resource_id), '')
-    ])) AS name
-    FROM events WHERE principal IN {{names:Array(String)}} OR principal IN {{others:Array(String)}}
-)
-GROUP BY who, name
-HAVING min(time) >= parseDateTime64BestEffort({{since:Array(String)}}[indexOf({{names:Array(String)}}, who)], 6)
-AND min(time) <= parseDateTime64BestEffort({{until:Array(String)}}[indexOf({{names:Array(String)}}, who)], 6)
-ORDER BY first
-LIMIT {{most:UInt32}} BY who
-"""  # noqa: S608 - values are parameters
-"""A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use. All principals in one pass: it reads
-a column of the whole history."""
-SPELLINGS: Final = """
-SELECT DISTINCT principal FROM events WHERE lowerUTF8({form}) IN (SELECT arrayJoin(arrayMap(x -> lowerUTF8(x), {{names:Array(String)}})))
+NEWEST: Final = 100_000
+"""So many of the newest entries are searched by their bytes: half a second of a store. What is older is searched by columns."""
+_FEW: Final = 3
+"""Events of each credential that are read, the earliest: one that nobody signed must not hide the next."""
+_CANDIDATES: Final = """
+SELECT shard, index, pos FROM events
+WHERE {place} AND {who} AND {when} <= {{until:{kind}}} AND ({credential} != '' OR {issued} != '')
+ORDER BY {when} LIMIT {few} BY {by}, {when} >= {{since:{kind}}} LIMIT {most}
 """
+_BY_BYTES: Final = {
+    "when": "JSONExtractString(raw, 'time')",
+    "kind": "String",
+    "credential": "JSONExtractString(raw, 'actor', 'credential')",
+    "issued": f"if({ACTION} = 'credential.issue', JSONExtractString(raw, 'resource', 'id'), '')",
+}
+_BY_COLUMNS: Final = {
+    "when": "time",
+    "kind": "DateTime64(6, 'UTC')",
+    "credential": "credential",
+    "issued": "if(action = 'credential.issue', toString(resource_id), '')",
+}
+"""A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use. All principals in one pass: it reads
+columns of the whole history."""
+_PRINCIPAL: Final = "JSONExtractString(raw, 'actor', 'principal')"
+_LIKE: Final = "lowerUTF8({form}) IN (SELECT arrayJoin(arrayMap(x -> lowerUTF8(x), {{names:Array(String)}})))"
+SPELLINGS: Final = "SELECT DISTINCT principal FROM events WHERE {like}"
 """Who may be one of the principals under another spelling; which it is, Python says. Normal forms cost ten times as much."""
 
 
@@ -72,10 +78,10 @@ class History:
         self._settings = settings
         self._http: Http | None = None
 
-    def rows(self, query: str, **parameters: object) -> list[list[object]]:
+    def rows(self, query: str, **parameters: object) -> list[list[Any]]:
         """Rows of a SELECT. Retry or Refused when the store does not answer, or says no."""
         if self._http is None:
-            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=4 << 20, cafile=self._settings.ca_cert or None)
+            self._http = Http(allow_private=True, timeout_s=_QUERY_S, max_bytes=_ANSWER_BYTES, cafile=self._settings.ca_cert or None)
         one = self._settings
         names = {
             "database": one.database,
@@ -110,37 +116,96 @@ def together(decisions: Sequence[Decision]) -> int:
     return len(decisions)
 
 
-def minted_meanwhile(history: History, decisions: Sequence[Decision]) -> list[list[Minted]]:
+def minted_meanwhile(history: History, keyring: Keyring, decisions: Sequence[Decision]) -> list[list[Minted]]:
     """For each, other credentials of its principal that came up from the first evidence on until the lock; at most 200, the oldest first.
 
     A principal must not be in two of them, and there must not be more than `together` says.
     """
     about = {name: one for one in decisions if one.lock is not None and (name := principal_of(one))}
-    found: dict[str, list[Minted]] = {}
-    if about:
-        spelled = _spellings(history, list(about))
-        firsts = _first_evidence(history, spelled, about)
-        since = [firsts.get(name) or _plain(wire_time(seconds_of(one.lock.at) - _BACK_S)) for name, one in about.items() if one.lock]
-        until = [_plain(one.lock.at) for one in about.values() if one.lock]
-        rows = history.rows(MINTED, **spelled, since=since, until=until, most=_MOST)
-        for principal, credential, first, place in rows:
-            found.setdefault(str(principal), []).append(Minted(str(credential), str(first), _place(place)))
+    found = _Look(history, keyring, about).found() if about else {}
     return [[new for new in found.get(principal_of(one) or "", []) if f"credential:{new.credential}" != one.subject] for one in decisions]
 
 
-def _spellings(history: History, names: list[str]) -> dict[str, list[str] | list[int]]:
-    """Parameters: `names`, the canonical ones; `others`, what events have for them besides; `forms`, the number in `names`, from 1, of each of those."""
+class _Look:
+    """One look, for some decisions by their principals' canonical names."""
+
+    def __init__(self, history: History, keyring: Keyring, about: Mapping[str, Decision]) -> None:
+        self._history, self._keyring, self._about = history, keyring, about
+
+    def found(self) -> dict[str, list[Minted]]:
+        since, until = self._since(), {name: one.lock.at for name, one in self._about.items() if one.lock is not None}
+        came: dict[str, list[Minted]] = {}
+        for (who, name), one in sorted(self._firsts(since, until).items(), key=lambda item: item[1].event.time):
+            if since[who] <= one.event.time <= until[who]:
+                came.setdefault(who, []).append(Minted(name, _plain(one.event.time), one.place))
+        return {who: minted[:_MOST] for who, minted in came.items()}
+
+    def _firsts(self, since: Mapping[str, str], until: Mapping[str, str]) -> dict[tuple[str, str], Stored]:
+        """(principal, credential) -> the earliest signed event of his own that speaks of it."""
+        firsts: dict[tuple[str, str], Stored] = {}
+        for one in self._read(self._places(min(since.values()), max(until.values()))):
+            who = canonical(one.event.actor.principal)
+            for name in _names(one.event):
+                known = firsts.get((who, name))
+                if who in self._about and (known is None or one.event.time < known.event.time):
+                    firsts[who, name] = one
+        return firsts
+
+    def _since(self) -> dict[str, str]:
+        """From his own first evidence on: the evidence of a person's order is the order. An hour where there is none."""
+        places = [place for one in self._about.values() for place in one.evidence]
+        found = {one.place: one.event for one in self._read(places)}
+        return {name: self._began(name, one, found) for name, one in self._about.items()}
+
+    def _began(self, name: str, decision: Decision, found: Mapping[Place, Event]) -> str:
+        events = (found.get((place[0], place[1], place[2])) for place in decision.evidence)
+        own = [event.time for event in events if event is not None and canonical(event.actor.principal) == name]
+        at = decision.lock.at if decision.lock is not None else decision.at
+        return min(own, default=wire_time(seconds_of(at) - _BACK_S))
+
+    def _places(self, since: str, until: str) -> list[Place]:
+        spelled = _spellings(self._history, list(self._about))
+        tips = read_tips(self._ask)
+        shards = range(max(tips, default=-1) + 1)
+        marks = [tips.get(shard, -1) - NEWEST // len(shards) for shard in shards]
+        plain = all(name.isascii() for name in self._about)
+        who = _LIKE.format(form=_PRINCIPAL if plain else f"normalizeUTF8NFC({_PRINCIPAL})")
+        by = ", ".join((_PRINCIPAL, _BY_BYTES["credential"], _BY_BYTES["issued"]))
+        place = "index > arrayElement({marks:Array(Int64)}, shard + 1)"
+        newest = _CANDIDATES.format(place=place, who=who, by=by, few=_FEW, most=_ROWS, **_BY_BYTES)
+        rows = self._history.rows(newest, names=list(self._about), marks=marks, since=since, until=until)
+        older = _CANDIDATES.format(
+            place="1",
+            who="principal IN {names:Array(String)}",
+            by="principal, credential, resource_id",
+            few=_FEW,
+            most=_ROWS,
+            **_BY_COLUMNS,
+        )
+        rows += self._history.rows(older, names=spelled, since=_plain(since), until=_plain(until))
+        return sorted({_place(row) for row in rows})
+
+    def _read(self, places: Sequence[Place]) -> list[Stored]:
+        read = read_signed(self._ask, self._keyring, [(place[0], place[1], place[2]) for place in places])
+        for place, reason in read.broken.items():
+            log.warning("the event at %d:%d:%d says nothing of anybody's credentials: %s", *place, reason)
+        return read.held
+
+    def _ask(self, query: str, parameters: Mapping[str, object]) -> list[list[Any]]:
+        return self._history.rows(query, **parameters)
+
+
+def _names(event: Event) -> set[str]:
+    """Credentials that an event speaks of."""
+    issued = event.action == "credential.issue" and event.resource.kind == "credential" and event.outcome == "allowed"
+    return {name for name in (event.actor.credential, event.resource.id if issued else None) if name}
+
+
+def _spellings(history: History, names: list[str]) -> list[str]:
+    """The canonical names, and what else columns have for them."""
     form = "principal" if all(name.isascii() for name in names) else "normalizeUTF8NFC(principal)"
-    others = sorted({str(one) for (one,) in history.rows(SPELLINGS.format(form=form), names=names)} - set(names))
-    mine = [one for one in others if canonical(one) in names][:_MOST]
-    return {"names": names, "others": mine, "forms": [names.index(canonical(one)) + 1 for one in mine]}
-
-
-def _first_evidence(history: History, spelled: Mapping[str, list[str] | list[int]], about: Mapping[str, Decision]) -> dict[str, str]:
-    own = [(number, *place) for number, one in enumerate(about.values(), start=1) for place in one.evidence]
-    places = [tuple(place) for one in about.values() for place in one.evidence]
-    rows = history.rows(FIRST_EVIDENCE, **spelled, places=places, own=own) if own else []
-    return {str(principal): str(first) for principal, first in rows}
+    others = sorted({str(one) for (one,) in history.rows(SPELLINGS.format(like=_LIKE.format(form=form)), names=names)} - set(names))
+    return names + [one for one in others if canonical(one) in names][:_MOST]
 
 
 def _parameter(value: object) -> str:

@@ -1,29 +1,28 @@
 """Words about locks from the ledger: events that a responder signed."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from tallystick_schemas.candidates import Question, read_tips
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.evidence import Ask
 from tallystick_schemas.locks import Held
-from tallystick_schemas.messages import Place
 from tallystick_schemas.roles import Keyring
+from tallystick_schemas.stored import Stored
 
 from .lock_events import word_of
-from .stored import SIGNED_BY, read_stored
+from .signed import look_for
 
 log: Final = logging.getLogger(__name__)
-_WORDS: Final = f"""
-SELECT shard, `index`, pos FROM events
-WHERE action IN ('credential.suspend', 'credential.resume', 'credential.revoke') AND JSONHas(raw, 'attrs', 'decision')
-    AND `index` > arrayElement({{marks:Array(Int64)}}, shard + 1) AND {SIGNED_BY}
-ORDER BY toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[1]) DESC,
-    toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[2]) DESC, `index` DESC, pos DESC
-LIMIT 3 BY resource_kind, resource_id
-"""  # noqa: S608 - parameters are the store's
+_NUMBER: Final = "toUInt64OrZero(splitByChar(' ', JSONExtractString(raw, 'attrs', 'number'))[{at}])"
+_WORDS: Final = Question(
+    ("credential.suspend", "credential.resume", "credential.revoke"),
+    "JSONHas(raw, 'attrs', 'decision')",
+    f"ORDER BY {_NUMBER.format(at=1)} DESC, {_NUMBER.format(at=2)} DESC, `index` DESC, pos DESC "
+    "LIMIT 3 BY JSONExtractString(raw, 'resource', 'kind'), JSONExtractString(raw, 'resource', 'id')",
+)
 """Three of a subject are looked at: a newest one that does not hold must not hide the one before it."""
-_TIPS: Final = "SELECT shard, max(`index`) FROM ledger_entries GROUP BY shard"
 
 
 class Words(NamedTuple):
@@ -33,23 +32,15 @@ class Words(NamedTuple):
     marks: dict[int, int]
 
 
-def read_words(ask: Ask, keyring: Keyring, shards: int, marks: Mapping[int, int]) -> Words:
+def read_words(ask: Ask, keyring: Keyring, marks: Mapping[int, int]) -> Words:
     """The newest words of each subject above the marks. What does not hold is logged and left out: the words before it stand."""
     tips = read_tips(ask)
-    seen = [marks.get(shard, -1) for shard in range(shards)]
-    places = [
-        (int(shard), int(index), int(pos)) for shard, index, pos in ask(_WORDS, {"marks": seen, "agents": keyring.named("responder")})
-    ]
-    return Words(list(_read(ask, keyring, places)), tips)
+    stored = look_for(ask, _WORDS, (keyring, "responder"), (tips, marks), {"agents": keyring.named("responder")})
+    return Words(list(_words(stored)), tips)
 
 
-def read_tips(ask: Ask) -> dict[int, int]:
-    """Shard -> the highest index that the ledger has of it. Ask before what stands below: a notary writes events first, and their entries commit them."""
-    return {int(shard): int(index) for shard, index in ask(_TIPS, {})}
-
-
-def _read(ask: Ask, keyring: Keyring, places: Sequence[Place]) -> Iterable[Held]:
-    for one in read_stored(ask, keyring, places, "responder"):
+def _words(stored: Iterable[Stored]) -> Iterator[Held]:
+    for one in stored:
         try:
             word = word_of(one.event, one.place, (one.holder.agent, one.holder.key))
         except ParseError as error:

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,6 +24,7 @@ from ..shell import GO_FIRST_MS, Message, Outlet, run_jobs
 from ..triage.record import record_told
 from .decisions import MAX_TEXT, about_finding, about_lock, about_order, automatic, command_of, cut, event_attrs, resource_of, subject_of
 from .findings import not_brought
+from .known import Looked
 from .memory import Memory
 from .mirror import Mirror
 from .missed import Missed
@@ -65,9 +65,12 @@ class Responder:
         self._own: Ownership | None = None
         self._proving: Proving | None = None
         self._watching: Watching | None = None
-        self._seen = SeenNames(partial(named_in_history, settings.clickhouse))
+        self._seen = SeenNames(self._looked_for)
         self._beat_at = 0.0
         self._opening, self._telling, self._ordering = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+
+    def _looked_for(self, subject: str) -> Looked:
+        return named_in_history(self._settings.clickhouse, subject, self.own.topic.opener.keyring)
 
     def load(self) -> None:
         """Become the owner: book and memory as signed words give them, under a new fence. Nothing when we are it."""

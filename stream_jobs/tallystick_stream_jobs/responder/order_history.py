@@ -1,39 +1,38 @@
 """People's orders and detection's findings from the ledger, and which of them were decided: signed events, each proven before it counts."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from tallystick_schemas.candidates import Question, read_tips
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Event
 from tallystick_schemas.evidence import Ask
-from tallystick_schemas.messages import Finding, Place, parse_finding
+from tallystick_schemas.messages import Finding, parse_finding
 from tallystick_schemas.orders import Order, order_of
 from tallystick_schemas.roles import Keyring, Role
+from tallystick_schemas.signing import wire_time
+from tallystick_schemas.stored import Stored
 
-from .history import read_tips
-from .stored import SIGNED_BY, Stored, read_stored
+from .signed import look_for
 
 MOST: Final = 1_000
 """Orders that are looked at in one look, the newest: more than people give in an hour."""
-_ORDERS: Final = f"""
-SELECT shard, `index`, pos FROM events
-WHERE action IN ('credential.suspend', 'credential.resume', 'credential.revoke') AND NOT JSONHas(raw, 'attrs', 'decision')
-    AND time >= fromUnixTimestamp64Micro({{since:Int64}}, 'UTC') AND `index` > arrayElement({{marks:Array(Int64)}}, shard + 1) AND {SIGNED_BY}
-ORDER BY time DESC LIMIT 1 BY shard, `index`, pos LIMIT {MOST}
-"""  # noqa: S608 - parameters are the store's
-_FINDINGS: Final = f"""
-SELECT shard, `index`, pos FROM events
-WHERE action IN ('incident.open', 'incident.update') AND JSONExtractString(raw, 'attrs', 'mode') = 'auto'
-    AND JSONExtractString(JSONExtractString(raw, 'attrs', 'finding'), 'act') IN ('step-up', 'suspend')
-    AND time >= fromUnixTimestamp64Micro({{since:Int64}}, 'UTC') AND `index` > arrayElement({{marks:Array(Int64)}}, shard + 1) AND {SIGNED_BY}
-ORDER BY time DESC LIMIT 1 BY shard, `index`, pos LIMIT {MOST}
-"""  # noqa: S608 - as above
-_DECIDED: Final = f"""
-SELECT shard, `index`, pos FROM events
-WHERE action IN ('incident.decide', 'credential.suspend', 'credential.resume', 'credential.revoke')
-    AND JSONExtractString(raw, 'attrs', 'decision') IN {{commands:Array(String)}} AND {SIGNED_BY}
-LIMIT 1 BY shard, `index`, pos
-"""  # noqa: S608 - as above
+_LOCKING: Final = ("credential.suspend", "credential.resume", "credential.revoke")
+_SINCE: Final = "JSONExtractString(raw, 'time') >= {since:String}"
+"""Wire times are of one length, and their order is that of their text."""
+_NEWEST: Final = f"ORDER BY JSONExtractString(raw, 'time') DESC LIMIT 1 BY shard, `index`, pos LIMIT {MOST}"
+_ORDERS: Final = Question(_LOCKING, f"NOT JSONHas(raw, 'attrs', 'decision') AND {_SINCE}", _NEWEST)
+_FINDINGS: Final = Question(
+    ("incident.open", "incident.update"),
+    "JSONExtractString(raw, 'attrs', 'mode') = 'auto' "
+    f"AND JSONExtractString(JSONExtractString(raw, 'attrs', 'finding'), 'act') IN ('step-up', 'suspend') AND {_SINCE}",
+    _NEWEST,
+)
+_DECIDED: Final = Question(
+    ("incident.decide", *_LOCKING),
+    "JSONExtractString(raw, 'attrs', 'decision') IN {commands:Array(String)}",
+    "LIMIT 1 BY shard, `index`, pos",
+)
 
 
 class Ordered(NamedTuple):
@@ -50,17 +49,17 @@ class Found(NamedTuple):
     marks: dict[int, int]
 
 
-def read_orders(ask: Ask, keyring: Keyring, shards: int, marks: Mapping[int, int], since: float) -> Ordered:
+def read_orders(ask: Ask, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
     """Orders above the marks that commanders gave at `since` or later (seconds since 1970, by the events' own times, which are signed)."""
     tips = read_tips(ask)
-    stored = _newest(ask, keyring, "commander", _ORDERS, {"marks": _seen(shards, marks), "since": int(since * 1e6)})
+    stored = _newest(ask, keyring, "commander", _ORDERS, (tips, marks), since)
     return Ordered([order for one in stored if (order := order_of(one.event, one.place)) is not None], tips)
 
 
-def read_acting(ask: Ask, keyring: Keyring, shards: int, marks: Mapping[int, int], since: float) -> Found:
+def read_acting(ask: Ask, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
     """As `read_orders`: what detection wrote down, and asks a lock for."""
     tips = read_tips(ask)
-    stored = _newest(ask, keyring, "detectors", _FINDINGS, {"marks": _seen(shards, marks), "since": int(since * 1e6)})
+    stored = _newest(ask, keyring, "detectors", _FINDINGS, (tips, marks), since)
     return Found([found for one in stored if (found := acting_in(one.event)) is not None], tips)
 
 
@@ -76,20 +75,17 @@ def acting_in(event: Event) -> Finding | None:
     return found if found.act in ("step-up", "suspend") and found.mode == "auto" and not found.suppressed else None
 
 
-def _newest(ask: Ask, keyring: Keyring, role: Role, query: str, parameters: dict[str, Any]) -> list[Stored]:
-    """Events by agents with a role, the oldest first. As for what topics bring, a key counts that is active now."""
+def _newest(
+    ask: Ask, keyring: Keyring, role: Role, question: Question, seen: tuple[Mapping[int, int], Mapping[int, int]], since: float
+) -> list[Stored]:
+    """Events by agents with a role, the oldest first; `seen` are tips and marks. As for what topics bring, a key counts that is active now."""
     agents = sorted({holder.agent for holder in keyring.with_role(role)})
-    rows = ask(query, parameters | {"agents": agents})
-    places: list[Place] = [(int(shard), int(index), int(pos)) for shard, index, pos in reversed(rows)]
-    return [one for one in read_stored(ask, keyring, places, role) if one.holder.active]
+    found = look_for(ask, question, (keyring, role), seen, {"agents": agents, "since": wire_time(max(since, 0.0))})
+    return sorted((one for one in found if one.holder.active), key=lambda one: (one.event.time, one.place))
 
 
-def _seen(shards: int, marks: Mapping[int, int]) -> list[int]:
-    return [marks.get(shard, -1) for shard in range(shards)]
-
-
-def read_decided(ask: Ask, keyring: Keyring, shards: int, commands: Collection[str]) -> set[str]:
+def read_decided(ask: Ask, keyring: Keyring, commands: Collection[str]) -> set[str]:
     """Those of the commands that some responder decided on."""
-    parameters = {"agents": keyring.named("responder"), "marks": [-1] * shards, "commands": sorted(commands)}
-    places: list[Place] = [(int(shard), int(index), int(pos)) for shard, index, pos in ask(_DECIDED, parameters)]
-    return {(one.event.attrs or {}).get("decision", "") for one in read_stored(ask, keyring, places, "responder")} & set(commands)
+    given = {"agents": keyring.named("responder"), "commands": sorted(commands)}
+    stored = look_for(ask, _DECIDED, (keyring, "responder"), (read_tips(ask), {}), given)
+    return {(one.event.attrs or {}).get("decision", "") for one in stored} & set(commands)

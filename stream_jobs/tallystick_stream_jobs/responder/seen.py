@@ -2,43 +2,53 @@
 
 import asyncio
 import logging
-from base64 import b64decode
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from tallystick_schemas.messages import Decision
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings
+from tallystick_schemas.stored import Read, read_signed
 
-from .known import EXACT, Looked, Named, bytes_sql, is_known, named_by, near_sql, not_checked, sentence, with_known
+from .history import asking
+from .known import EXACT, Looked, alike, bytes_sql, is_known, named_by, near_sql, not_checked, sentence, with_known
 
 log: Final = logging.getLogger(__name__)
 _WAIT_S: Final = 0.5
 """Longer than a store that is there takes for a column of 10 million names, and short enough for the orders that stand behind."""
 
 
-def named_in_history(settings: ClickHouseSettings, subject: str) -> Looked:
+def named_in_history(settings: ClickHouseSettings, subject: str, keyring: Keyring) -> Looked:
     """As what events of any time name the subject's name: exactly, else in other spellings. Raises what clickhouse_connect raises.
 
-    Columns may say what whoever has the store's password wrote into them: they find candidates, and that nobody is named is said by the bytes, as far
-    as a store can read them in time.
+    Columns may say what whoever has the store's password wrote into them, and rows may be nobody's: they find candidates. What a candidate says is read
+    from its bytes, where an agent signed them; that nobody is named is said by the bytes, as far as a store can read them in time.
     """
     import clickhouse_connect
 
     name = subject.partition(":")[2]
     client = clickhouse_connect.get_client(**settings.client_kwargs())
     try:
-        found = named_by([b64decode(raw) for (raw,) in client.query(EXACT, parameters={"name": name}).result_rows], name)
+        exact = _read(client, EXACT, name, keyring)
+        found = named_by(exact.held, name)
         if is_known(subject, found):
             return Looked(found, True)
         try:
-            rows, by_bytes = client.query(bytes_sql(name), parameters={"name": name}).result_rows, True
+            more, by_bytes = _read(client, bytes_sql(name), name, keyring), True
         except clickhouse_connect.driver.exceptions.DatabaseError as error:
             if "TOO_MANY_ROWS" not in str(error):
                 raise
-            rows, by_bytes = client.query(near_sql(name), parameters={"name": name}).result_rows, False
-        return Looked([*found, *(Named(str(kind), str(one)) for kind, one in rows)], by_bytes)
+            more, by_bytes = _read(client, near_sql(name), name, keyring), False
+        near = [one for one in named_by(more.held) if alike(one, name)]
+        return Looked(sorted({*found, *near}), by_bytes, len(exact.broken | more.broken))
     finally:
         client.close()
+
+
+def _read(client: Any, sql: str, name: str, keyring: Keyring) -> Read:
+    """What stands where a question finds candidates."""
+    rows = client.query(sql, parameters={"name": name}).result_rows
+    return read_signed(asking(client), keyring, sorted({(int(shard), int(index), int(pos)) for shard, index, pos in rows}))
 
 
 class SeenNames:
@@ -63,7 +73,7 @@ class SeenNames:
         self._asking = asyncio.ensure_future(asyncio.to_thread(self._look, subject))
         try:
             looked = await asyncio.wait_for(asyncio.shield(self._asking), self._wait_s)
-            return sentence(subject, looked.found, by_bytes=looked.by_bytes)
+            return sentence(subject, looked)
         except TimeoutError:
             self._asking.add_done_callback(_noted)
             return not_checked("the store did not answer in time")

@@ -8,16 +8,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from tallystick_schemas.checkpoints import verifiers_of
-from tallystick_schemas.errors import ParseError
+from tallystick_schemas.candidates import read_tips
+from tallystick_schemas.checkpoints import open_checkpoint, verifiers_of
+from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.evidence import Ask
 from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
 from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import LogSettings
+from tallystick_schemas.stored_bytes import ACCEPTED_SEGMENT, APPEND_MS, HEADER, newest
 from tallystick_schemas.vouching import SeenRoot, is_signed
-
-from .history import read_tips
 
 log: Final = logging.getLogger(__name__)
 BEFORE_S: Final = 3_600.0
@@ -25,15 +25,15 @@ BEFORE_S: Final = 3_600.0
 GRACE_S: Final = 60.0
 """So long may the store lack a note that agents were shown: the sealer publishes again what a restored one lost."""
 _AT_ONCE: Final = 1_000
-_HEADER: Final = "substring(entry, 32, reinterpretAsUInt32(reverse(substring(entry, 28, 4))))"
 _SAID: Final = f"""
-SELECT shard, min(`index`) AS first, any({_HEADER}) FROM ledger_entries
-WHERE substring(entry, 2, 1) = char({Kind.SEGMENT.value}) AND reinterpretAsUInt8(substring(entry, 27, 1)) < 2
-    AND `index` > arrayElement({{marks:Array(Int64)}}, shard + 1) AND append_time >= fromUnixTimestamp64Milli({{since:Int64}})
-    AND JSONHas({_HEADER}, 'seen', 'sig')
-GROUP BY shard, JSONExtractRaw({_HEADER}, 'seen') ORDER BY shard, first LIMIT {_AT_ONCE} BY shard
+SELECT shard, min(`index`) AS first, any({HEADER}) FROM ledger_entries
+WHERE `index` > arrayElement({{marks:Array(Int64)}}, shard + 1)
+    AND (`index` > arrayElement({{newest:Array(Int64)}}, shard + 1) OR append_time >= fromUnixTimestamp64Milli({{since:Int64}}))
+    AND {ACCEPTED_SEGMENT} AND {APPEND_MS} >= {{since:Int64}} AND JSONHas({HEADER}, 'seen', 'sig')
+GROUP BY shard, JSONExtractRaw({HEADER}, 'seen') ORDER BY shard, first LIMIT {_AT_ONCE} BY shard
 """  # noqa: S608 - parameters are the store's
-_ROOTS: Final = "SELECT size, lower(hex(root)) FROM checkpoints WHERE origin = {origin:String} AND size IN {sizes:Array(UInt64)}"
+"""The newest entries by their bytes; the column says which of the older ones are looked at."""
+_ROOTS: Final = "SELECT DISTINCT note FROM checkpoints WHERE origin = {origin:String} AND size IN {sizes:Array(UInt64)}"
 
 
 class Said(NamedTuple):
@@ -63,7 +63,9 @@ class ShownSource(Protocol):
 def read_shown(ask: Ask, shards: int, marks: Mapping[int, int], since: float) -> Shown:
     """Different `seen` of segments above the marks, from `since` on (seconds since 1970): at most 1,000 of a shard, the mark then being the last of them."""
     tips = read_tips(ask)
-    rows = ask(_SAID, {"marks": [marks.get(shard, -1) for shard in range(shards)], "since": int(since * 1000)})
+    below = newest(tips, marks, range(shards))
+    given = {"marks": [marks.get(shard, -1) for shard in range(shards)], "newest": [below[shard] for shard in range(shards)]}
+    rows = ask(_SAID, {**given, "since": int(since * 1000)})
     said = [one for row in rows if (one := _said(int(row[0]), int(row[1]), row[2])) is not None]
     for shard in range(shards):
         firsts = [int(row[1]) for row in rows if int(row[0]) == shard]
@@ -72,9 +74,17 @@ def read_shown(ask: Ask, shards: int, marks: Mapping[int, int], since: float) ->
     return Shown(said, tips)
 
 
-def read_roots(ask: Ask, origin: str, sizes: Sequence[int]) -> set[tuple[int, str]]:
-    """(size, root in hex) of the stored checkpoints of these sizes."""
-    return {(int(size), str(root)) for size, root in ask(_ROOTS, {"origin": origin, "sizes": list(sizes)})}
+def read_roots(ask: Ask, log_settings: LogSettings, sizes: Sequence[int]) -> set[tuple[int, str]]:
+    """(size, root in hex) of the stored root checkpoints of these sizes that a pinned sealer key signed: what stands beside a note is the store's word."""
+    origin, found = log_settings.root_origin, set[tuple[int, str]]()
+    for (note,) in ask(_ROOTS, {"origin": origin, "sizes": list(sizes)}):
+        try:
+            checkpoint = open_checkpoint(note.encode(), verifiers_of(log_settings, origin), origin)
+        except TallystickError as error:
+            log.error("a stored root checkpoint does not count: %s", error)
+            continue
+        found.add((checkpoint.size, checkpoint.root.hex()))
+    return found
 
 
 def _said(shard: int, index: int, header: str | bytes) -> Said | None:

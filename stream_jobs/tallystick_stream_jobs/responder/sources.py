@@ -20,6 +20,7 @@ from tallystick_schemas.locks import Held
 from tallystick_schemas.messages import Decision
 from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings
+from tallystick_schemas.stored import read_entries
 from tallystick_schemas.topics import EVENTS
 
 from ..fence import claim_fence
@@ -29,7 +30,6 @@ from .lock_topic import ReadTopic, read_lock_topic
 from .order_history import Found, Ordered, read_acting, read_decided, read_orders
 from .record_reader import RecordReader, record_in
 from .shown_roots import Shown, read_roots, read_shown
-from .stored import read_entries
 from .topics import read_decisions
 
 log: Final = logging.getLogger(__name__)
@@ -74,19 +74,19 @@ class RealSources:
 
     def words(self, keyring: Keyring, marks: Mapping[int, int]) -> Words:
         with self.store.asking() as ask:
-            return read_words(ask, keyring, self.settings.log.shards, marks)
+            return read_words(ask, keyring, marks)
 
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
         with self.store.asking() as ask:
-            return read_orders(ask, keyring, self.settings.log.shards, marks, since)
+            return read_orders(ask, keyring, marks, since)
 
     def acting(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
         with self.store.asking() as ask:
-            return read_acting(ask, keyring, self.settings.log.shards, marks, since)
+            return read_acting(ask, keyring, marks, since)
 
     def decided(self, keyring: Keyring, commands: Collection[str]) -> set[str]:
         with self.store.asking() as ask:
-            return read_decided(ask, keyring, self.settings.log.shards, commands)
+            return read_decided(ask, keyring, commands)
 
     def spooled(self, keyring: Keyring) -> list[Held]:
         return words_in(self.recorder.unconfirmed(), keyring)
@@ -107,7 +107,7 @@ class RealSources:
 
     def roots(self, sizes: Sequence[int]) -> set[tuple[int, str]]:
         with self.store.asking() as ask:
-            return read_roots(ask, self.settings.log.root_origin, sizes)
+            return read_roots(ask, self.settings.log, sizes)
 
     def record_at(self, shard: int, offset: int) -> bytes:
         return self.reader.read(shard, offset)

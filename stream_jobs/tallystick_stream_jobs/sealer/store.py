@@ -6,6 +6,9 @@ from typing import Any, Final, Protocol
 
 from clickhouse_connect.driver.client import Client
 
+from tallystick_schemas.headers import Kind
+from tallystick_schemas.stored_bytes import COUNTS, KIND
+
 from ..notary.ledger import ClickHouseLedger, StoredEntry
 from .core import RootLeaf, Signed
 from .rounds import StoredNote
@@ -37,8 +40,9 @@ class ClickHouseSealStore:
         self._client, self._ledger = client, ClickHouseLedger(client)
 
     def newest_seal(self, shard: int) -> int | None:
-        """Index of the shard's newest accepted seal."""
-        query = "SELECT index FROM ledger_entries WHERE shard = {shard:UInt32} AND kind = 5 AND verdict < 2 ORDER BY shard DESC, index DESC LIMIT 1"
+        """Index of the shard's newest accepted seal, by the entries' bytes; read from the end on, so it costs a block."""
+        where = f"shard = {{shard:UInt32}} AND {KIND} = {Kind.SEAL:d} AND {COUNTS} ORDER BY shard DESC, index DESC LIMIT 1"
+        query = f"SELECT index FROM ledger_entries WHERE {where}"  # noqa: S608  # constants alone
         found = self._client.query(query, parameters={"shard": shard}).result_rows
         return int(found[0][0]) if found else None
 
@@ -88,7 +92,8 @@ class ClickHouseSealStore:
 
     def directives(self) -> Iterator[bytes]:
         """Entries that the store calls accepted directives."""
-        for (entry,) in self._rows("SELECT hex(entry) FROM ledger_entries WHERE kind = 7 AND verdict < 2 ORDER BY shard, index"):
+        where = f"{KIND} = {Kind.DIRECTIVE:d} AND {COUNTS} ORDER BY shard, index"
+        for (entry,) in self._rows(f"SELECT hex(entry) FROM ledger_entries WHERE {where}"):  # noqa: S608  # constants alone
             yield bytes.fromhex(entry)
 
     def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""The one table of field names: how Sigma, CloudTrail and OCSF call a field, where our record has it, and its column in the store.
+"""The one table of field names: how Sigma, CloudTrail and OCSF call a field, and where our record has it.
 
 docs/rules.md shows it, and a test compares the two.
 """
@@ -17,11 +17,10 @@ _MAX_KEY: Final = 64
 
 @dataclass(frozen=True)
 class Field:
-    """One field of an event. `column` is its column of table `events`; without one SQL reads it from the signed bytes."""
+    """One field of an event. SQL reads it from the signed bytes as well, and not from the column that a store derived of it."""
 
     name: str
     kind: Kind
-    column: str | None = None
     aliases: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -51,49 +50,48 @@ class Field:
 
 
 FIELDS: Final = (
-    Field("action", "text", "action", ("api.operation",)),
-    Field("outcome", "text", "outcome"),
+    Field("action", "text", ("api.operation",)),
+    Field("outcome", "text"),
     Field(
         "actor.principal",
         "text",
-        "principal",
         ("principal", "user", "User", "user.name", "userName", "actor.user.name", "actor.user.uid", "userIdentity.arn"),
     ),
-    Field("actor.kind", "text", "principal_kind"),
-    Field("actor.credential", "text", "credential", ("credential", "userIdentity.accessKeyId", "actor.user.credential_uid")),
-    Field("actor.session", "text", "session", ("session", "actor.session.uid")),
-    Field("actor.device", "text", None, ("device", "device.uid")),
-    Field("actor.mfa", "flag", None, ("mfa", "actor.session.is_mfa", "userIdentity.sessionContext.attributes.mfaAuthenticated")),
-    Field("actor.roles", "list", None, ("roles",)),
-    Field("resource.kind", "text", "resource_kind", ("resource.type",)),
-    Field("resource.id", "text", "resource_id", ("resource", "resource.uid", "resources.ARN")),
-    Field("resource.version", "text", "version", ("version",)),
-    Field("resource.part", "text", "part", ("part", "file.name", "TargetFilename")),
-    Field("resource.collection", "text", "collection", ("collection", "resource.group.name")),
-    Field("resource.sensitivity", "text", "sensitivity", ("sensitivity",)),
-    Field("resource.digest", "text", None, ("digest", "file.hashes.value")),
-    Field("why.purpose", "text", "purpose", ("purpose",)),
-    Field("why.grant", "text", "grant_id", ("grant",)),
-    Field("why.ticket", "text", "ticket", ("ticket",)),
-    Field("why.policies", "list", None, ("policies",)),
-    Field("why.text", "text", None, ("reason",)),
-    Field("usage.bytes", "number", "bytes", ("bytes", "traffic.bytes_out", "sc-bytes", "additionalEventData.bytesTransferredOut")),
-    Field("usage.objects", "number", "objects", ("objects",)),
-    Field("usage.tokens_in", "number", "tokens_in", ("tokens_in",)),
-    Field("usage.tokens_out", "number", "tokens_out", ("tokens_out",)),
-    Field("usage.duration_ms", "number", "duration_ms", ("duration", "duration_ms")),
-    Field("usage.prompt_hash", "text", None, ("prompt_hash",)),
-    Field("source.ip", "text", "ip", ("ip", "src_ip", "SourceIp", "sourceIPAddress", "src_endpoint.ip", "c-ip")),
-    Field("source.country", "text", "country", ("country", "src_endpoint.location.country")),
-    Field("source.asn", "number", None, ("asn", "src_endpoint.autonomous_system.number")),
-    Field("source.user_agent", "text", "user_agent", ("userAgent", "http_request.user_agent", "cs-user-agent", "c-useragent")),
-    Field("source.host", "text", "host", ("host", "hostname", "ComputerName", "src_endpoint.hostname")),
-    Field("attrs.request_id", "text", "request_id", ("request_id", "requestID", "api.request.uid")),
-    Field("attrs.event_name", "text", None, ("eventName",)),
-    Field("attrs.event_source", "text", None, ("eventSource", "api.service.name")),
-    Field("attrs.error_code", "text", None, ("errorCode", "api.response.error")),
-    Field("attrs.region", "text", None, ("awsRegion", "cloud.region")),
-    Field("attrs.account", "text", None, ("recipientAccountId", "cloud.account.uid")),
+    Field("actor.kind", "text"),
+    Field("actor.credential", "text", ("credential", "userIdentity.accessKeyId", "actor.user.credential_uid")),
+    Field("actor.session", "text", ("session", "actor.session.uid")),
+    Field("actor.device", "text", ("device", "device.uid")),
+    Field("actor.mfa", "flag", ("mfa", "actor.session.is_mfa", "userIdentity.sessionContext.attributes.mfaAuthenticated")),
+    Field("actor.roles", "list", ("roles",)),
+    Field("resource.kind", "text", ("resource.type",)),
+    Field("resource.id", "text", ("resource", "resource.uid", "resources.ARN")),
+    Field("resource.version", "text", ("version",)),
+    Field("resource.part", "text", ("part", "file.name", "TargetFilename")),
+    Field("resource.collection", "text", ("collection", "resource.group.name")),
+    Field("resource.sensitivity", "text", ("sensitivity",)),
+    Field("resource.digest", "text", ("digest", "file.hashes.value")),
+    Field("why.purpose", "text", ("purpose",)),
+    Field("why.grant", "text", ("grant",)),
+    Field("why.ticket", "text", ("ticket",)),
+    Field("why.policies", "list", ("policies",)),
+    Field("why.text", "text", ("reason",)),
+    Field("usage.bytes", "number", ("bytes", "traffic.bytes_out", "sc-bytes", "additionalEventData.bytesTransferredOut")),
+    Field("usage.objects", "number", ("objects",)),
+    Field("usage.tokens_in", "number", ("tokens_in",)),
+    Field("usage.tokens_out", "number", ("tokens_out",)),
+    Field("usage.duration_ms", "number", ("duration", "duration_ms")),
+    Field("usage.prompt_hash", "text", ("prompt_hash",)),
+    Field("source.ip", "text", ("ip", "src_ip", "SourceIp", "sourceIPAddress", "src_endpoint.ip", "c-ip")),
+    Field("source.country", "text", ("country", "src_endpoint.location.country")),
+    Field("source.asn", "number", ("asn", "src_endpoint.autonomous_system.number")),
+    Field("source.user_agent", "text", ("userAgent", "http_request.user_agent", "cs-user-agent", "c-useragent")),
+    Field("source.host", "text", ("host", "hostname", "ComputerName", "src_endpoint.hostname")),
+    Field("attrs.request_id", "text", ("request_id", "requestID", "api.request.uid")),
+    Field("attrs.event_name", "text", ("eventName",)),
+    Field("attrs.event_source", "text", ("eventSource", "api.service.name")),
+    Field("attrs.error_code", "text", ("errorCode", "api.response.error")),
+    Field("attrs.region", "text", ("awsRegion", "cloud.region")),
+    Field("attrs.account", "text", ("recipientAccountId", "cloud.account.uid")),
 )
 """What our CloudTrail collector keeps of a record stands in attrs. Any other key of attrs is `attrs.<key>`, a text."""
 

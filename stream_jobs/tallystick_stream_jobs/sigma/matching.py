@@ -63,9 +63,7 @@ class FieldTest(Protocol):
 
 
 def column(of: Field, bind: Bind) -> str:
-    """The field's value in SQL; '' or 0 where it is absent."""
-    if of.column is not None:
-        return of.column
+    """The field's value in SQL, by the event's bytes and not the column that the store derived; '' or 0 where it is absent."""
     kinds = {"text": "'String'", "number": "'UInt64'", "flag": "'Bool'", "list": "'Array(String)'"}
     return f"JSONExtract(raw, {bind.path(of)}, {kinds[of.kind]})"
 

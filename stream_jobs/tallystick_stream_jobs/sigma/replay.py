@@ -7,22 +7,22 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from tallystick_schemas.messages import BATCH, Finding, VerifiedBatch, VerifiedSegment
+from tallystick_schemas.stored_bytes import AGENT, APPEND_MS, COUNTS
 
 from ..detectors.base import Rule
 from ..detectors.engine import Engine
 
 _BLOCK: Final = 65_536
 _SETTINGS: Final = {"max_block_size": _BLOCK, "max_memory_usage": 1 << 30, "max_execution_time": 3600}
-_ROWS: Final = """
-    SELECT toUnixTimestamp64Milli(taken_at) AS ms, shard, `index`, pos, raw, signer
-    FROM (SELECT shard, `index`, pos, raw FROM events WHERE (shard, `index`) IN
-        (SELECT shard, `index` FROM ledger_entries WHERE verdict <= 1
-            AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64}))
+_TAKEN: Final = f"{COUNTS} AND {APPEND_MS} * 1000 >= {{first:Int64}} AND {APPEND_MS} * 1000 < {{last:Int64}}"
+_ROWS: Final = f"""
+    SELECT ms, shard, `index`, pos, raw, signer
+    FROM (SELECT shard, `index`, pos, raw FROM events WHERE (shard, `index`) IN (SELECT shard, `index` FROM ledger_entries WHERE {_TAKEN})
         LIMIT 1 BY shard, `index`, pos) AS rows
-    INNER JOIN (SELECT shard, `index`, any(append_time) AS taken_at, any(agent) AS signer FROM ledger_entries WHERE verdict <= 1
-        AND append_time >= fromUnixTimestamp64Micro({first:Int64}) AND append_time < fromUnixTimestamp64Micro({last:Int64})
+    INNER JOIN (SELECT shard, `index`, any({APPEND_MS}) AS ms, any({AGENT}) AS signer FROM ledger_entries WHERE {_TAKEN}
         GROUP BY shard, `index`) AS taken USING (shard, `index`)
-    ORDER BY ms, shard, `index`, pos"""
+    ORDER BY ms, shard, `index`, pos"""  # noqa: S608 - values are parameters
+"""By the bytes of entries and events: no column decides what is replayed."""
 Row = tuple[int, int, int, int, str | bytes, str | bytes]
 
 

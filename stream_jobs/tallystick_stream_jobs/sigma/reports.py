@@ -20,6 +20,7 @@ from .replay import replay_findings
 from .rule import UserRule
 
 Found = dict[str, Any]
+_STORED: Final = "It reads the bytes that the store holds; `tallystick audit verify` says whether they are all that was signed."
 _SAME: Final = "the rule's own windows, so it finds what the stream finds in the order of event time."
 _ITSELF: Final = "the detector itself read the history's events in the order in which the broker took them, beginning without a memory."
 
@@ -70,7 +71,7 @@ def _report(rule: Rule, found: list[Found], start: float, end: float, way: str, 
         "version": rule.meta.version,
         "title": rule.meta.title,
         "way": way,
-        "means": means,
+        "means": f"{means} {_STORED}",
         "from": wire_time(start),
         "to": wire_time(end),
         "days": spent.days,

@@ -9,6 +9,8 @@ within the newest pane is the crossing. Values are parameters; what is written i
 from dataclasses import dataclass, field
 from typing import Final
 
+from tallystick_schemas.stored_bytes import APPEND_MS, COUNTS
+
 from ..detectors.facts import LATENESS_S
 from .definition import Measure, Window
 from .matching import Bind, column, present
@@ -16,6 +18,8 @@ from .windows import SATURATED
 
 _LATE_US: Final = int(LATENESS_S * 1_000_000)
 _TUPLE: Final = "Tuple(us Int64, shard UInt32, index UInt64, pos UInt16, rules Array(UInt8), value String, credential String)"
+_WHO: Final = "JSONExtractString(raw, 'actor', '{}')"
+_CLAIMED: Final = "toUnixTimestamp64Micro(parseDateTime64BestEffortOrZero(JSONExtractString(raw, 'time'), 6, 'UTC'))"
 _VALUES: Final = "arrayMap(x -> x.value, arr)"
 _RUNNING: Final[dict[Measure, str]] = {
     "count": "arrayMap(i -> toUInt256(i), arrayEnumerate(arr))",
@@ -47,23 +51,21 @@ def hits_sql(window: Window, bind: Bind, start_us: int, end_us: int) -> str:
     known = f" AND {present(window.values[0], bind)}" if len(values) == 1 else ""
     # Wide enough for every clock that counts; the exact bounds are on `us`.
     first, last = bind.number(start_us - _LATE_US), bind.number(end_us + _LATE_US)
-    taken = f"append_time >= fromUnixTimestamp64Micro({first}) AND append_time < fromUnixTimestamp64Micro({last})"
-    entries = (
-        f"SELECT shard, `index`, any(append_time) AS taken_at FROM ledger_entries WHERE verdict <= 1 AND {taken} GROUP BY shard, `index`"  # noqa: S608
-    )
+    taken = f"{APPEND_MS} * 1000 >= {first} AND {APPEND_MS} * 1000 < {last}"
+    entries = f"SELECT shard, `index`, any({APPEND_MS}) AS ms FROM ledger_entries WHERE {COUNTS} AND {taken} GROUP BY shard, `index`"  # noqa: S608
     return f"""
         SELECT if(abs(claimed - append) <= {_LATE_US}, claimed, append) AS us,
             intDiv(us * {window.panes}, {window.span_s * 1_000_000}) AS pane, principal, grp,
             CAST((us, shard, `index`, pos, met, value, credential), '{_TUPLE}') AS hit
         FROM
         (
-            SELECT shard, `index`, pos, principal, credential, toUnixTimestamp64Micro(time) AS claimed,
+            SELECT shard, `index`, pos, {_WHO.format("principal")} AS principal, {_WHO.format("credential")} AS credential, {_CLAIMED} AS claimed,
                 arrayConcat({met}) AS met, CAST([{group}], 'Array(String)') AS grp, {value} AS value
             FROM events
             WHERE (shard, `index`) IN (SELECT shard, `index` FROM ({entries})) AND notEmpty(met){known}
             LIMIT 1 BY shard, `index`, pos
         ) AS matching
-        INNER JOIN (SELECT shard, `index`, toUnixTimestamp64Milli(taken_at) * 1000 AS append FROM ({entries})) AS taken USING (shard, `index`)
+        INNER JOIN (SELECT shard, `index`, ms * 1000 AS append FROM ({entries})) AS taken USING (shard, `index`)
         WHERE us >= {bind.number(start_us)} AND us < {bind.number(end_us)}"""  # noqa: S608 - values are parameters
 
 

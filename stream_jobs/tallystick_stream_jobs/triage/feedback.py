@@ -53,12 +53,12 @@ class Books:
 
 def store_books(settings: JobSettings, opener: Opener) -> Books:
     """The store's. Whose verdicts count, the operator's directives say."""
-    store = settings.clickhouse
-
-    def verdicts() -> list[Verdict]:
-        return read_verdicts(store, opener.keyring.named("commander"))
-
-    return Books(lambda places: holds(store, places), verdicts, lambda findings: read_stored(store, findings))
+    store, keyring = settings.clickhouse, opener.keyring
+    return Books(
+        lambda places: holds(store, places),
+        lambda: read_verdicts(store, keyring),
+        lambda findings: read_stored(store, keyring, findings),
+    )
 
 
 @dataclass(frozen=True)

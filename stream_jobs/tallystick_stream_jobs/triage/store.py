@@ -1,20 +1,34 @@
-"""What the store says about findings: reads of the views of migration 0004. A client a call: these are asked seldom."""
+"""What the history says about findings: signed events, proven here. Only statistics (`read_quality`) are read from the views of migration 0004. A client
+a call: these are asked seldom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from tallystick_schemas.candidates import Question, find, read_tips
 from tallystick_schemas.errors import ParseError
-from tallystick_schemas.evidence import Cited, read_cited
+from tallystick_schemas.evidence import Ask, Cited, read_cited
+from tallystick_schemas.finding_events import Said, read_dispositions, read_recorded
 from tallystick_schemas.messages import Finding, Place, parse_finding
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings
+from tallystick_schemas.stored import Stored, read_signed
+from tallystick_schemas.times import seconds_of
 
 from .quality import Verdict
 
 _NEWEST: Final = 100_000
 _AT_ONCE: Final = 500
 """Of what is asked for by name: servers take no longer parameters than 128 KiB."""
+
+
+_DECIDED: Final = Question(
+    ("incident.decide",),
+    "(JSONExtractString(raw, 'resource', 'id') = {f:String} OR has(splitByString(', ', JSONExtractString(raw, 'attrs', 'findings')), {f:String}))",
+    "ORDER BY JSONExtractString(raw, 'time') LIMIT 1 BY shard, `index`, pos LIMIT 50",
+)
 
 
 @dataclass(frozen=True)
@@ -53,15 +67,21 @@ def read_quality(settings: ClickHouseSettings, agents: Sequence[str], days: int)
     return [Quality(*row) for row in _rows(settings, query, {"agents": list(agents), "days": days})]
 
 
-def read_verdicts(settings: ClickHouseSettings, agents: Sequence[str]) -> list[Verdict]:
-    """The newest word about each finding that is no drill's."""
-    query = (
-        "SELECT f.finding, f.detector, f.version, d.disposition, d.closed FROM findings AS f "
-        "INNER JOIN dispositions(closed_by = {agents:Array(String)}) AS d ON d.finding = f.finding "
-        "WHERE f.drill = '' ORDER BY d.closed DESC LIMIT {most:UInt32}"
-    )
-    rows = _rows(settings, query, {"agents": list(agents), "most": _NEWEST})
-    return [Verdict(finding, detector, version, said, _utc(closed).timestamp()) for finding, detector, version, said, closed in rows]
+def read_verdicts(settings: ClickHouseSettings, keyring: Keyring) -> list[Verdict]:
+    """The newest word of those who may speak for people about each finding that is no drill's. A detector loses its leave to act by them."""
+    with _asking(settings) as ask:
+        said = read_dispositions(ask, keyring, keyring.named("commander"), {}).newest
+        found = read_recorded(ask, keyring, said.__contains__)
+    newest = sorted((one for one in said.values() if one.finding in found), key=lambda one: one.order, reverse=True)[:_NEWEST]
+    return [verdict for one in newest if (verdict := _verdict(one, found[one.finding].attrs)) is not None]
+
+
+def _verdict(said: Said, attrs: Mapping[str, str]) -> Verdict | None:
+    version = attrs.get("version", "")
+    if attrs.get("drill"):
+        return None
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    return Verdict(said.finding, attrs.get("detector", ""), number, said.disposition, seconds_of(said.order.time))
 
 
 def holds(settings: ClickHouseSettings, places: Sequence[Place]) -> bool:
@@ -71,47 +91,57 @@ def holds(settings: ClickHouseSettings, places: Sequence[Place]) -> bool:
     return sum(int(row[0]) for row in _rows_of(settings, query, {}, "places", asked)) == len(asked)
 
 
-def read_stored(settings: ClickHouseSettings, findings: Sequence[str]) -> set[str]:
+def read_stored(settings: ClickHouseSettings, keyring: Keyring, findings: Collection[str]) -> set[str]:
     """Which of these findings are recorded."""
-    rows = _rows_of(settings, "SELECT finding FROM findings WHERE finding IN {findings:Array(String)}", {}, "findings", findings)
-    return {finding for (finding,) in rows}
+    wanted = frozenset(findings)
+    if not wanted:
+        return set()
+    with _asking(settings) as ask:
+        return set(read_recorded(ask, keyring, wanted.__contains__))
 
 
-def read_stored_finding(settings: ClickHouseSettings, finding: str) -> Finding | None:
+def read_stored_finding(settings: ClickHouseSettings, keyring: Keyring, finding: str) -> Finding | None:
     """A finding as it was recorded last, or None."""
-    for (raw,) in _rows(settings, "SELECT json FROM findings WHERE finding = {f:String}", {"f": finding}):
-        try:
-            return parse_finding(raw.encode())
-        except ParseError:
-            return None  # it was too big for its event and was recorded without its values
-    return None
+    with _asking(settings) as ask:
+        recorded = read_recorded(ask, keyring, finding.__eq__).get(finding)
+    try:
+        return None if recorded is None else parse_finding(recorded.attrs.get("finding", "").encode())
+    except ParseError:
+        return None  # it was too big for its event and was recorded without its values
 
 
-def read_ids(settings: ClickHouseSettings, beginning: str) -> list[str]:
+def read_ids(settings: ClickHouseSettings, keyring: Keyring, beginning: str) -> list[str]:
     """Ids of recorded findings that begin so: three at the most, enough to see that they are several."""
-    query = "SELECT DISTINCT finding FROM findings WHERE startsWith(finding, {f:String}) ORDER BY finding LIMIT 3"
-    return [finding for (finding,) in _rows(settings, query, {"f": beginning})]
+    with _asking(settings) as ask:
+        return sorted(read_recorded(ask, keyring, lambda one: one.startswith(beginning)))[:3]
 
 
-def read_closed(settings: ClickHouseSettings, agents: Sequence[str], findings: Sequence[str]) -> dict[str, Closed]:
+def read_closed(settings: ClickHouseSettings, keyring: Keyring, agents: Sequence[str], findings: Collection[str]) -> dict[str, Closed]:
     """What people said last about those of `findings` that they closed."""
-    query = (
-        "SELECT finding, disposition, who, reason, closed FROM dispositions(closed_by = {agents:Array(String)}) "
-        "WHERE finding IN {findings:Array(String)}"
-    )
-    rows = _rows_of(settings, query, {"agents": list(agents)}, "findings", findings)
-    return {finding: Closed(said, by, reason, _utc(at)) for finding, said, by, reason, at in rows}
+    with _asking(settings) as ask:
+        said = read_dispositions(ask, keyring, agents, {}).newest
+    wanted = set(findings) & said.keys()
+    return {
+        name: Closed(one.disposition, one.who, one.reason, datetime.fromisoformat(one.order.time)) for name in wanted if (one := said[name])
+    }
 
 
-def read_decisions(settings: ClickHouseSettings, finding: str) -> list[dict[str, Any]]:
-    """The events `incident.decide` about a finding, oldest first: place, time, who, what in words, attributes."""
-    query = (
-        "SELECT shard, index, pos, time, principal, JSONExtractString(raw, 'why', 'text'), JSONExtract(raw, 'attrs', 'Map(String, String)') "
-        "FROM events WHERE action = 'incident.decide' AND (resource_id = {f:String} OR has(splitByString(', ', "
-        "JSONExtractString(raw, 'attrs', 'findings')), {f:String})) ORDER BY time LIMIT 1 BY shard, index, pos LIMIT 50"
-    )
-    names = ("shard", "index", "pos", "time", "by", "text", "attrs")
-    return [{**dict(zip(names, row, strict=True)), "time": _utc(row[3]).isoformat()} for row in _rows(settings, query, {"f": finding})]
+def read_decisions(settings: ClickHouseSettings, keyring: Keyring, finding: str) -> list[dict[str, Any]]:
+    """Signed events `incident.decide` of a responder about a finding, oldest first: place, time, who, what in words, attributes."""
+    with _asking(settings) as ask:
+        found = find(ask, _DECIDED, read_tips(ask), {}, {"agents": keyring.named("responder"), "f": finding})
+        held = [
+            one for one in read_signed(ask, keyring, found.places).held if "responder" in one.holder.roles and _DECIDED.asks_for(one.event)
+        ]
+    return [_decision(one) for one in sorted(held, key=lambda one: (one.event.time, one.place))]
+
+
+def _decision(one: Stored) -> dict[str, Any]:
+    shard, index, pos = one.place
+    event = one.event
+    text = event.why.text if event.why is not None else None
+    said = {"time": event.time, "by": event.actor.principal, "text": text or "", "attrs": event.attrs or {}}
+    return {"shard": shard, "index": index, "pos": pos, **said}
 
 
 def read_evidence(settings: ClickHouseSettings, places: Sequence[Place]) -> dict[Place, Cited]:
@@ -132,14 +162,16 @@ def _rows_of(
 
 
 def _ask(settings: ClickHouseSettings, query: str, each: Sequence[dict[str, Any]]) -> Sequence[Sequence[Any]]:
+    with _asking(settings) as ask:
+        return [row for parameters in each for row in ask(query, parameters)]
+
+
+@contextmanager
+def _asking(settings: ClickHouseSettings) -> Iterator[Ask]:
     import clickhouse_connect  # late: the detectors' process needs it only once people have closed something
 
     client = clickhouse_connect.get_client(**settings.client_kwargs())
     try:
-        return [row for parameters in each for row in client.query(query, parameters=parameters).result_rows]
+        yield lambda query, parameters: client.query(query, parameters=parameters).result_rows
     finally:
         client.close()
-
-
-def _utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

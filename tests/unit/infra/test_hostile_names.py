@@ -23,6 +23,7 @@ from tests.support.signing import opener
 
 import tallystick_infra.cli as command_line
 from tallystick_audit.verify.report import Failure, Outcome, Report
+from tallystick_infra import enrolment
 from tallystick_infra.cli import (
     agents,
     detect,
@@ -138,6 +139,7 @@ class Planted:
             ),
             (orders, "wait_changed", lambda *_: self.delivery),
             (orders, "order", lambda *_: None),
+            (enrolment, "ledger_keyring", lambda *_: None),
             (store, "read_closed", lambda *_: {ID: closed}),
             (store, "read_ids", lambda *_: []),
             (store, "read_decisions", lambda *_: [_decided(self.name)]),

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tests.support.responding import finding
 
-from tallystick_infra import errors
+from tallystick_infra import enrolment, errors
 from tallystick_infra.cli import cli, main, respond, respond_look, respond_show
 from tallystick_infra.cli.respond import MAX_MINUTES
 from tallystick_infra.deployment import Deployment
@@ -355,7 +355,8 @@ def test_an_order_names_a_finding_that_there_is(
     store(monkeypatch, set())
     new, old = "0123456789abcdef", "fedcba9876543210"
     monkeypatch.setattr(client, "read_findings", lambda *_: [finding(id=new)])
-    monkeypatch.setattr(stored, "read_ids", lambda _store, given: [old] if old.startswith(given) else [])
+    monkeypatch.setattr(enrolment, "ledger_keyring", lambda *_: None)
+    monkeypatch.setattr(stored, "read_ids", lambda _store, _keyring, given: [old] if old.startswith(given) else [])
     for given in (new, new[:8], old, old[:9]):
         assert ordered(*order, "ann", "--finding", given) == 0
     assert [one["attrs"]["finding"] for one in taking.orders] == [new, new, old, old]

@@ -10,7 +10,10 @@ from tallystick_infra.clickhouse.asking import LIMITS, checked
 from tallystick_infra.clickhouse.grants import GRANTS, ROLES, Role, grant_lines, role_of, user_of
 from tallystick_infra.clickhouse.statements import BadRequest, Statement, parse_request
 from tallystick_schemas.blast_radius import query as plan_query
+from tallystick_schemas.finding_events import _CLOSED, _FOUND
+from tallystick_stream_jobs.responder.history import _WORDS
 from tallystick_stream_jobs.responder.known import EXACT, bytes_sql, near_sql
+from tallystick_stream_jobs.responder.order_history import _DECIDED, _FINDINGS, _ORDERS
 
 OTHERS: tuple[Role, ...] = tuple(GRANTS)
 
@@ -20,9 +23,15 @@ def asked(text: str, role: Role = "cli", database: str = "tallystick", **address
 
 
 def test_our_own_questions_with_limits_pass_as_the_official_client_sends_them() -> None:
-    for own in (EXACT, near_sql("x"), bytes_sql("x"), plan_query("principal:x", 0.0)[0], plan_query("credential:x", 0.0)[0]):
+    for own in (EXACT, near_sql("x"), bytes_sql("x"), plan_query("credential IN {names:Array(String)}")):
         assert "SETTINGS" in own
         assert asked(f"{own}\n FORMAT Native", "console").text.endswith("FORMAT Native")
+
+
+def test_our_own_questions_to_the_bytes_pass() -> None:
+    for own in (_ORDERS, _FINDINGS, _DECIDED, _WORDS, _CLOSED, _FOUND):
+        for by_bytes in (True, False):
+            assert asked(own.sql(by_bytes=by_bytes), "responder")
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 from tests.support.responding import finding
 
+from tallystick_infra import enrolment
 from tallystick_infra.cli import respond_show
 from tallystick_infra.cli.drill import list_drills, report
 from tallystick_infra.cli.feedback import the_one
@@ -114,7 +115,8 @@ def listed(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[..., Result]:
     monkeypatch.setattr(respond_show, "open_running", lambda *_: Somewhere())
     monkeypatch.setattr(respond_show, "knock", lambda *_: None)
     monkeypatch.setattr(client, "read_findings", lambda kafka, log, limit: [finding(id=IDS[0]), finding(id=IDS[2])])
-    monkeypatch.setattr(store, "read_closed", lambda settings, agents, ids: {one: said[one] for one in ids if one in said})
+    monkeypatch.setattr(enrolment, "ledger_keyring", lambda *_: None)
+    monkeypatch.setattr(store, "read_closed", lambda settings, keyring, agents, ids: {one: said[one] for one in ids if one in said})
     return lambda *options: CliRunner().invoke(respond_show.findings, ["--data", str(tmp_path), *options])
 
 

@@ -8,10 +8,14 @@ import pytest
 from tests.support.history import make_event
 from tests.support.receiver import NOW, decision
 
+from tallystick_schemas.events import parse_event
+from tallystick_schemas.roles import Holder
+from tallystick_schemas.stored import Stored
 from tallystick_stream_jobs.outbox.findings import nobody_known
 from tallystick_stream_jobs.responder.known import KNOWN, Looked, Named, is_known, named_by, near_sql, sentence, with_known
 from tallystick_stream_jobs.responder.seen import SeenNames
 
+HOLDER = Holder("gw", "0" * 16, b"", frozenset(), True, None, 0, b"")
 ANN = Named("principal", "Ann@Example.org")
 
 
@@ -29,19 +33,27 @@ ANN = Named("principal", "Ann@Example.org")
 )
 def test_who_is_known(subject, found, known):
     assert is_known(subject, found) is known
-    assert sentence(subject, found).startswith("seen" if known else "unknown-subject")
+    assert sentence(subject, Looked(found, True)).startswith("seen" if known else "unknown-subject")
 
 
 def test_the_sentence_names_who_is_near():
-    assert sentence("principal:Ann", [Named("principal", "ann")]).endswith("; it names principal:ann")
-    assert sentence("principal:c1", [Named("credential", "c1")]).endswith("; it names credential:c1")
+    assert sentence("principal:Ann", Looked([Named("principal", "ann")], True)).endswith("; it names principal:ann")
+    assert sentence("principal:c1", Looked([Named("credential", "c1")], True)).endswith("; it names credential:c1")
 
 
 def test_what_a_column_found_counts_by_its_bytes():
-    mine = make_event(1)  # of reader-1@example.org with cred-1
-    assert named_by([mine, b"", b"no event"], "reader-1@example.org") == [Named("principal", "reader-1@example.org")]
+    mine = Stored(parse_event(make_event(1)), (0, 0, 0), HOLDER)  # of reader-1@example.org with cred-1
+    assert named_by([mine], "reader-1@example.org") == [Named("principal", "reader-1@example.org")]
     assert named_by([mine], "cred-1") == [Named("credential", "cred-1")]
     assert named_by([mine], "mallory") == []
+
+
+def test_what_no_agent_signed_is_told():
+    told = sentence("principal:ann@example.org", Looked([], True, 1))
+    assert told.endswith("; 1 event of the store with such a name is not what an agent signed")
+    assert sentence("principal:ann@example.org", Looked([], True, 2)).endswith(
+        "2 events of the store with such a name are not what an agent signed"
+    )
 
 
 def test_the_decision_says_when_columns_alone_were_looked_at():
@@ -106,7 +118,7 @@ def test_a_store_that_hangs_holds_up_no_order_and_is_not_asked_twice():
 
 
 def test_a_lock_about_nobody_is_a_finding_under_one_id():
-    one = with_known(decision("locked", "principal:grace@example.org"), sentence("principal:grace@example.org", []))
+    one = with_known(decision("locked", "principal:grace@example.org"), sentence("principal:grace@example.org", Looked([], True)))
     found = nobody_known(one, NOW)
     again = nobody_known(one, NOW + 9)
     assert found is not None
