@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from .bodies import Body, examine_body
 from .directives import ERASE_LEVEL, is_bounded, level_in_force, opens_level
-from .encoding import digest
-from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
+from .entries import Entry, encode_entry, entry_leaf, genesis_chain, malformed_header, next_chain
 from .errors import OffsetWentBack, ParseError
 from .facts import SealFacts, encode_facts
 from .headers import Erase, Generation, Header, Kind, Seal, UnsupportedVersion, parse_header
@@ -106,8 +105,7 @@ class Fold:
             claimed = _Claimed(frame.kind, frame.header, frame.sig)
             return self._finish(claimed, Verdict.UNSUPPORTED_VERSION, (offset, append_ms), reason=str(error))
         except ParseError as error:
-            header = b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
-            return self._finish(_Claimed(0, header, NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
+            return self._finish(_Claimed(0, malformed_header(raw), NO_SIGNATURE), Verdict.MALFORMED, (offset, append_ms), reason=str(error))
         return self.fold_record(record, offset, append_ms, partial(examine_body, bounded=bounded))
 
     @property

@@ -210,7 +210,10 @@ def _behind(deployment: Deployment) -> list[Check]:
 
     lags, wrong = measure_twice(deployment)
     if wrong:
-        return [Check("notary", False, one, "see logs/notary.log, and docs/operator.md, restores") for one in wrong]
+        return [
+            Check("notary", False, one, "see logs/notary.log, and docs/operator.md, restores; the notary looks again by itself")
+            for one in wrong
+        ]
     behind = [lag.behind for lag in lags.values()]
     worst = max(behind, default=0)
     return [Check("notary", worst < 1000, f"{counted(sum(behind), 'record')} behind, the worst shard {worst}", "see logs/notary.log")]
