@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
-from tallystick_schemas.errors import OffsetsMissing
+from tallystick_schemas.errors import OffsetsMissing, RulesUnknown
 from tallystick_schemas.fold import Parameters
 from tallystick_schemas.settings import LogSettings
 
@@ -24,6 +24,11 @@ from .snapshots import Snapshots
 from .standing import Standing
 
 log = logging.getLogger(__name__)
+
+
+def _never() -> bool:
+    """What only another version, or a topic that is made anew, can change."""
+    return False
 
 
 class Shards:
@@ -53,6 +58,8 @@ class Shards:
                 wanted[shard] = self._begin(shard)
             except LedgerDisagrees as error:
                 self._stand_still(shard, error, self._continuity.row_changes(shard, error.index))
+            except RulesUnknown as error:
+                self._stand_still(shard, error, _never)
             except (KafkaWentBack, KafkaDiffers) as error:
                 self._stand_still(shard, error, partial(self._continuity.goes_on, shard, error.offset, error.index))
         return wanted
@@ -98,7 +105,11 @@ class Shards:
         """What the records of a shard give; None for one that stands still."""
         if shard not in self.running:
             return None
-        batch = self.running[shard].process(records)
+        notary = self.running[shard]
+        batch = notary.process(records)
+        if notary.stopped is not None:
+            # The record is in Kafka and in no ledger: another version folds it, or a topic that is made anew does not have it.
+            self._stand_still(shard, notary.stopped, _never)
         if shard in self._above and not await asyncio.to_thread(self._fits_above, batch):
             return None
         return batch
