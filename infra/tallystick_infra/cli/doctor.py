@@ -10,6 +10,7 @@ import click
 import clickhouse_connect
 
 from tallystick_schemas.errors import SettingsError, TallystickError
+from tallystick_schemas.words import counted, noun
 
 from ..deployment import Deployment
 from ..errors import NothingAnswers
@@ -28,6 +29,8 @@ _NEEDS: Final = {
     **dict.fromkeys(("sealed", "shown", "definitions"), ("clickhouse",)),
     **dict.fromkeys(("responder", "points", "outbox"), ("kafka",)),
 }
+_SHOWN: Final = {"behind": "notary", "detection": "detectors", "sealed": "sealer", "shown": "shown roots", "definitions": "tables"}
+"""What a look is called in its lines, where that is not its own name: whoever looks for a line finds it also when nothing could be looked at."""
 
 
 @click.command()
@@ -69,6 +72,10 @@ def doctor(data: Path, as_json: bool) -> int:
         state = styled("ok", "green") if check.ok else styled("!!", "red")
         table.add_row(state, check.name, check.seen, "" if check.ok else check.mend)
     out().print(table)
+    wrong = sum(not check.ok for check in checks)
+    summary = f"Of {counted(len(checks), 'check')}, {wrong} {noun(wrong, 'wants', 'want')} attention." if wrong else "Everything is well."
+    out().print()
+    out().print(styled(summary, "bold"))
     return 0 if good else 1
 
 
@@ -92,10 +99,10 @@ def _dead(deployment: Deployment) -> dict[str, NothingAnswers]:
 
 def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment, dead: Mapping[str, NothingAnswers]) -> list[Check]:
     """A look that fails is itself what is wrong."""
-    name = look.__name__
+    needs, name = _NEEDS.get(look.__name__, ()), _SHOWN.get(look.__name__, look.__name__)
     if name in dead:
-        return [Check(name, False, str(dead[name]), "start it, or let it go on; `tallystick up` starts everything")]
-    if missing := [store for store in _NEEDS.get(name, ()) if store in dead]:
+        return [Check(name, False, str(dead[name]), "start it, or let it go on when it was stopped")]
+    if missing := [store for store in needs if store in dead]:
         return [Check(name, False, f"not looked at: no answer from {' and '.join(missing)}", f"see {missing[0]}")]
     try:
         return look(deployment)
