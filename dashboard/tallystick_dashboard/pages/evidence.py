@@ -190,10 +190,10 @@ def _compared(finding: Finding) -> list[str]:
 
 def _lock(hub: Hub, finding: Finding) -> Component:
     lock, subject = lock_of(finding, hub.locks, hub.clock()), subject_of(finding)
-    if lock is None and subject is None:
-        said = f"Our own part {finding.principal} tells this. Its sentence says what to look at."
-        return [html.Div([html.B("Nobody to lock"), html.Span(said, className="quiet")])]
     if lock is None:
+        if subject is None:
+            said = f"Our own part {finding.principal} tells this. Its sentence says what to look at."
+            return [html.Div([html.B("Nobody to lock"), html.Span(said, className="quiet")])]
         whose = f"Requests of {subject} are served." if told_by_part(finding) else "Requests of this principal are served."
         return [
             html.Div([html.B("Not locked"), html.Span(whose, className="quiet")]),
