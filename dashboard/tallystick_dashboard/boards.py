@@ -96,6 +96,11 @@ class LockBoard:
         found = [lock for one in subjects if in_force(lock := self.get(str(one)), now) and lock is not None]
         return found[0] if found else None
 
+    def on(self, subject: str, now: float) -> Lock | None:
+        """The lock in force of one subject."""
+        lock = self.get(subject)
+        return lock if in_force(lock, now) else None
+
     def _all(self) -> list[Lock]:
         return [held.lock for held in self._topic.held.copy().values()]
 

@@ -47,6 +47,8 @@ class Observed:
     newest_entry: float | None = None
     behind: int | None = None
     """Records that Kafka has and the ledger has not."""
+    kafka_read: float | None = None
+    """When Kafka said last where its topics end. What it was asked for is as old as this."""
     checkpoint_time: float | None = None
     checkpoint_size: int = 0
     """Entries under checkpoints whose signature held."""
@@ -69,7 +71,7 @@ class Observed:
 def health_strip(seen: Observed, now: float) -> tuple[HealthItem, ...]:
     """The strip's cells, in their order."""
     cells = (_ingest, _checkpoint, _detection, _jobs, _locks, _points)
-    return (*(cell(seen, now) for cell in cells), _unheard(seen))
+    return (*(cell(seen, now) for cell in cells), _unheard(seen, now))
 
 
 def age_text(seconds: float) -> str:
@@ -85,6 +87,10 @@ def _level(age: float, late: float = _LATE_S, stale: float = _STALE_S) -> Level:
     return "good" if age < late else "late" if age < stale else "bad"
 
 
+def _kafka_is_read(seen: Observed, now: float) -> bool:
+    return seen.kafka_read is not None and now - seen.kafka_read <= _LATE_S
+
+
 def _ingest(seen: Observed, now: float) -> HealthItem:
     label = "Ingest"
     if seen.ledger_read is None:
@@ -98,6 +104,10 @@ def _ingest(seen: Observed, now: float) -> HealthItem:
     age = now - seen.newest_entry
     level = _level(age, _LATE_S + seen.seal_interval, _STALE_S + seen.seal_interval)
     value = f"newest {age_text(age)} ago"
+    if not _kafka_is_read(seen, now):
+        # How far the ledger is behind is half of what this cell is for.
+        hint = "Kafka has not said lately what it holds, so whether records wait for the ledger is not known."
+        return HealthItem("ingest", label, f"{value}; waiting: not known", "unknown" if level == "good" else level, hint)
     if seen.behind:
         value = f"{seen.behind:,} behind, {value}"
     return HealthItem("ingest", label, value, level, "Age of the ledger's newest entry, and records in Kafka that it does not hold yet.")
@@ -147,15 +157,17 @@ def _jobs(seen: Observed, now: float) -> HealthItem:
         "detectors": _detectors(seen, now),
     }
     alive = [name for name, level in states.items() if level == "good"]
-    missing = [name for name in states if name not in alive]
-    hint = "Each job is judged by what it writes. " + (f"Silent: {', '.join(missing)}." if missing else "All are writing.")
-    level: Level = "good" if not missing else "unknown" if not alive else "bad"
+    unknown = [name for name, level in states.items() if level is None]
+    silent = [name for name in states if name not in alive and name not in unknown]
+    told = [f"{word}: {', '.join(names)}." for word, names in (("Silent", silent), ("Not known", unknown)) if names]
+    hint = "Each job is judged by what it writes. " + (" ".join(told) or "All are writing.")
+    level: Level = "bad" if silent else "unknown" if unknown else "good"
     return HealthItem("jobs", "Jobs", f"{len(alive)} of {len(states)} alive", level, hint)
 
 
 def _detectors(seen: Observed, now: float) -> Level | None:
-    """Alive is who gets on: heartbeats of agents come at least twice a minute."""
-    if seen.detection is None:
+    """Alive is who gets on: heartbeats of agents come at least twice a minute. None where Kafka did not say so lately."""
+    if seen.detection is None or seen.detection_read is None or now - seen.detection_read > _LATE_S:
         return None
     return "good" if seen.detection.since is None else _level(now - seen.detection.since, _STALE_S)
 
@@ -169,6 +181,9 @@ def _locks(seen: Observed, now: float) -> HealthItem:
     if seen.locks_agree is False:
         hint = "The topic of locks lost values, or holds some back: it is not what the responder wrote. Gateways deny everybody until it is again."
         return HealthItem("locks", label, "topic differs", "bad", hint)
+    if seen.locks_agree is None:
+        hint = "Whether the topic holds the locks that the responder's heartbeat speaks of was not looked at yet."
+        return HealthItem("locks", label, "not compared", "unknown", hint)
     age = now - seen.locks_heartbeat
     hint = "Age of the responder's heartbeat. Gateways deny everything when it is older than 30 s."
     return HealthItem("locks", label, f"heartbeat {age_text(age)}", _level(age, 5.0), hint)
@@ -187,11 +202,12 @@ def _points(seen: Observed, now: float) -> HealthItem:
     return HealthItem("points", label, f"{len(seen.points) - len(silent)} of {len(seen.points)} heard", "bad" if silent else "good", hint)
 
 
-def _unheard(seen: Observed) -> HealthItem:
+def _unheard(seen: Observed, now: float) -> HealthItem:
     """Drawn only when there are some: the strip is narrow."""
     label = "Refused"
+    if seen.unheard is None or (not seen.unheard and not _kafka_is_read(seen, now)):
+        return HealthItem("unheard", label, "not known", "unknown", "The topics were not read lately.")
     if not seen.unheard:
-        level: Level = "unknown" if seen.unheard is None else "good"
-        return HealthItem("unheard", label, "none", level, "Every word that was read is of who may say it.")
+        return HealthItem("unheard", label, "none", "good", "Every word that was read is of who may say it.")
     hint = "Signed by keys without that role, or with one that was revoked: what they say is not shown. `tallystick agent list` tells who has which."
     return HealthItem("unheard", label, counted(seen.unheard, "word"), "late", hint)

@@ -209,6 +209,7 @@ class KafkaFeed:
         parts = [TopicPartition(EVENTS, n) for n in range(self._hub.log.shards)]
         held = {shard.shard: shard.offset for shard in self._hub.history.shards}
         ends = consumer.end_offsets([*parts, *self._places])
+        self._hub.seen.kafka_read = self._hub.clock()
         self._hub.seen.behind = sum(max(0, ends[p] - held.get(p.partition, -1) - 1) for p in parts)
         for part, place in self._places.items():
             if ends[part] < place:

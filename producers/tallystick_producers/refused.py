@@ -6,8 +6,9 @@ from typing import Final
 
 from tallystick_schemas.errors import RevokedWord
 
+from .seldom import Seldom
+
 log: Final = logging.getLogger(__name__)
-_QUIET_S: Final = 10.0
 _MAX_KEY: Final = 200
 
 
@@ -20,9 +21,12 @@ class Refused:
     """One topic's. `count` is of this process."""
 
     def __init__(self, topic: str) -> None:
-        self.count = 0
-        self._topic, self._silent_until, self._logged = topic, 0.0, 0
+        self._topic, self._seldom = topic, Seldom()
         self._past: set[str] = set()
+
+    @property
+    def count(self) -> int:
+        return self._seldom.count
 
     def note(self, key: bytes | None, why: object, at_s: float | None = None) -> None:
         """One value that changed nothing, and why not. `at_s`: when the broker had it, for a topic with append times.
@@ -34,11 +38,8 @@ class Refused:
                 self._past.add(str(why))
                 log.info("topic %s: %s after it said this; it counts no longer", self._topic, why)
             return
-        self.count += 1
-        now = time.monotonic()
-        if now < self._silent_until:
+        others = self._seldom.ask(time.monotonic())
+        if others is None:
             return
-        more = self.count - self._logged - 1
-        self._silent_until, self._logged = now + _QUIET_S, self.count
         shown = None if key is None else key[:_MAX_KEY]
-        log.error("topic %s, key %r: %s%s", self._topic, shown, why, f" (and {more} others since the last such line)" if more else "")
+        log.error("topic %s, key %r: %s%s", self._topic, shown, why, others)

@@ -101,8 +101,11 @@ def opens_level(raw: bytes, operators: Mapping[str, bytes]) -> bool:
 
 
 def open_directive(raw: bytes, operators: Mapping[str, bytes]) -> Directive:
-    """The directive in a record's bytes, wherever they lay: its signature is checked here against the pinned keys. ParseError otherwise."""
-    return signed_directive(parse_record(raw), operators)
+    """The directive in a record's bytes, wherever they lay: its signature is checked here against the pinned keys. ParseError otherwise.
+
+    No shard says here which level holds: it is read by the strictest rules, so that nobody acts on what a shard refuses.
+    """
+    return signed_directive(parse_record(raw, bounded=True), operators)
 
 
 def signed_directive(record: Record, operators: Mapping[str, bytes]) -> Directive:

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from .encoding import digest, lp, read_lp
 from .errors import ParseError
-from .headers import MAX_HEADER_BYTES
-from .records import SIGNATURE_BYTES
+from .headers import MAX_HEADER_BYTES, Kind
+from .records import SIGNATURE_BYTES, parse_frame
 from .verdicts import Verdict
 
 MAX_ENTRY_BYTES: Final = 65_535
@@ -72,6 +72,22 @@ def parse_entry(raw: bytes) -> Entry:
         sig,
         facts,
     )
+
+
+def malformed_header(raw: bytes) -> bytes:
+    """What stands for the header in the entry of bytes that are no record."""
+    return b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
+
+
+def is_about(entry: Entry, raw: bytes) -> bool:
+    """Whether `raw` is the record of an entry: of its kind, header and signature, or where it is none, the bytes that the entry counts and hashes."""
+    if entry.kind == Kind.REJECTED:
+        return entry.header == malformed_header(raw)
+    try:
+        frame = parse_frame(raw)
+    except ParseError:
+        return False
+    return (frame.kind, frame.header, frame.sig) == (entry.kind, entry.header, entry.sig)
 
 
 def entry_leaf(raw: bytes) -> bytes:

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 
 from .bodies import Body, examine_body
 from .directives import ERASE_LEVEL, is_bounded, level_in_force, opens_level
-from .encoding import digest
-from .entries import Entry, encode_entry, entry_leaf, genesis_chain, next_chain
+from .entries import Entry, encode_entry, entry_leaf, genesis_chain, malformed_header, next_chain
 from .errors import OffsetWentBack, ParseError
 from .facts import SealFacts, encode_facts
 from .headers import Erase, Generation, Header, Kind, Seal, UnsupportedVersion, parse_header

@@ -174,8 +174,8 @@ def parse_header(kind: Kind, raw: bytes, *, bounded: bool = False) -> Header:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         _check_version(raw, bounded=bounded)
         raise ParseError(f"not a header of kind {kind.name.lower()}: {error}") from error
-    # A directive's value may hold anything, and a version any number, in its one form too.
-    if encode_header(header) != raw or b"\\u0000" in raw or kind == Kind.DIRECTIVE or header.v != 1 or _holds_unread(header):
+    # A directive's value may hold anything, nested to any depth, and a version any number, in its one form too.
+    if kind == Kind.DIRECTIVE or encode_header(header) != raw or b"\\u0000" in raw or header.v != 1 or _holds_unread(header):
         check_json(raw, bounded=bounded)
     if header.v != 1:
         raise UnsupportedVersion(f"version {header.v} is not 1")

@@ -7,6 +7,8 @@ TallystickError
     ├── LedgerDisagrees      the store holds something else than folding gives
     ├── StoreWentBack        the store holds less than it did: it was restored under the notary
     ├── KafkaWentBack        Kafka holds less than the ledger: it was restored from an older copy
+    ├── KafkaDiffers         Kafka holds another record at the ledger's last place: an older copy that was written to since
+    ├── ShardGoesOn          what stopped a shard is over: its process begins anew with it
     ├── SealRefused          what the store holds does not extend what was signed
     ├── SealerBusy           another sealer runs on this directory
     ├── SealerStateBroken    the sealer's own files cannot be used
@@ -26,6 +28,7 @@ TallystickError
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tallystick_schemas.errors import SettingsError, TallystickError
 
@@ -60,11 +63,37 @@ class StoreWentBack(JobError):
 class KafkaWentBack(JobError):
     """Offsets would be given a second time: what stands under them cannot be told from what the ledger has."""
 
-    def __init__(self, shard: int, end: int, offset: int) -> None:
+    def __init__(self, shard: int, end: int, offset: int, index: int) -> None:
+        self.offset, self.index = offset, index
         super().__init__(
             f"shard {shard}: partition {shard} of topic events ends at offset {end}, and the ledger has its record {offset}: Kafka was "
-            "restored from an older copy; stop it and move its data away (or delete topic events) and start again, so that the topics "
-            "are made and announced anew; agents send again what has no receipt"
+            f"restored from an older copy; {_ANEW}"
+        )
+
+
+class KafkaDiffers(JobError):
+    """The partition is as long as the ledger knew it, and not the same: what stands above that place continues another history."""
+
+    def __init__(self, shard: int, offset: int, index: int) -> None:
+        self.offset, self.index = offset, index
+        super().__init__(
+            f"shard {shard}: offset {offset} of topic events holds another record than the one that entry {index} was made of: Kafka was "
+            f"restored from an older copy and written to since; {_ANEW}"
+        )
+
+
+_ANEW: Final = (
+    "stop it and move its data away (or delete topic events) and start again, so that the topics are made and announced anew; agents send "
+    "again what has no receipt"
+)
+
+
+class ShardGoesOn(JobError):
+    """The notary begins again, with the shards that stood still."""
+
+    def __init__(self, shards: Sequence[int]) -> None:
+        super().__init__(
+            f"what stopped {', '.join(f'shard {shard}' for shard in shards)} is otherwise now; the notary begins again and reads on where the ledger ends"
         )
 
 

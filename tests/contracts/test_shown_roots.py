@@ -13,7 +13,7 @@ from tests.support.history import History, private_key, public_bytes
 from tests.support.history_tables import change_everywhere, insert_history, insert_rows
 from tests.support.seeing import seeing
 
-from tallystick_infra.cli import doctor
+from tallystick_infra.cli import doctor_store
 from tallystick_schemas.headers import Seen
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_stream_jobs.responder.history import asking
@@ -98,13 +98,13 @@ class Place:
 def test_the_doctor_names_what_the_store_lacks(
     settings: ClickHouseSettings, owner: Client, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor.time, "time", lambda: history.now)
-    [well] = doctor._shown(Place(settings, history.log))  # type: ignore[arg-type]  # the two things that it asks for
+    monkeypatch.setattr(doctor_store.time, "time", lambda: history.now)
+    [well] = doctor_store.shown(Place(settings, history.log))  # type: ignore[arg-type]  # the two things that it asks for
     assert (well.ok, well.seen) == (True, "3 root checkpoints shown to agents in the last hour; no signed one is missing")
     owner.command("ALTER TABLE checkpoints DELETE WHERE size > 3 AND origin = 'test/root' SETTINGS mutations_sync = 2")
     try:
-        [ill] = doctor._shown(Place(settings, history.log))  # type: ignore[arg-type]
-        [stranger] = doctor._shown(Place(settings, replace(history.log, sealer_keys=(public_bytes(private_key("other")),))))  # type: ignore[arg-type]
+        [ill] = doctor_store.shown(Place(settings, history.log))  # type: ignore[arg-type]
+        [stranger] = doctor_store.shown(Place(settings, replace(history.log, sealer_keys=(public_bytes(private_key("other")),))))  # type: ignore[arg-type]
     finally:
         insert_history(owner, history)
     assert not ill.ok

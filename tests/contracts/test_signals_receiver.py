@@ -1,5 +1,6 @@
 """RFC 8935 as issuers see it, honest ones and others: what is taken, what is refused with which code, and what the history has of it."""
 
+import asyncio
 import hmac
 import json
 from base64 import urlsafe_b64encode
@@ -7,10 +8,12 @@ from hashlib import sha256
 
 import pytest
 from joserfc import jws
+from starlette.requests import Request
 from tests.support.signals import AUD, ISS, NOW, Door, Liar, issuer_in, settings_in
 
 from tallystick_producers.errors import SpoolFull
 from tallystick_schemas.signing import wire_time
+from tallystick_stream_jobs.shared_signals.requests import guarded
 from tallystick_stream_jobs.shared_signals.vocabulary import (
     ACCOUNT_DISABLED,
     ACCOUNT_ENABLED,
@@ -259,6 +262,29 @@ def test_a_flood_of_refused_tokens_is_told_ten_times_and_then_counted(door, capl
     assert told == [None] * 10 + ["30"]
     assert {event.action for event in door.sink.events} == {"incident.note"}
     assert len([line for line in caplog.messages if "refused" in line]) == 11
+
+
+def test_a_flood_of_unknown_key_ids_is_one_line_of_the_log_and_a_count(door, caplog):
+    """Nobody can tell before the next look at the issuer's keys whether such a key is new: each is answered 503, and none is an event."""
+    assert door.push(LIAR.token()).status_code == 202
+    answers = {door.push(LIAR.token(CLAIMS(jti=f"j{number}"), kid=f"made-up-{number}")).status_code for number in range(40)}
+    assert answers == {503}
+    about = [line for line in caplog.messages if "not taken" in line]
+    assert len(about) == 1, "whoever reaches the door could fill the disk with our log"
+    door.signals.stop_telling()
+    assert [line for line in caplog.messages if "not taken" in line][1:] == [
+        "tokens for issuer idp were not taken (and 39 others since the last such line)"
+    ]
+
+
+def test_an_error_of_ours_is_one_line_of_the_log_whoever_asks(caplog):
+    async def broken(_):
+        raise SpoolFull("spool", 1, 1)
+
+    answering, request = guarded(broken), Request({"type": "http", "method": "GET", "path": "/ssf/streams", "headers": []})
+    answers = {asyncio.run(answering(request)).status_code for _ in range(40)}
+    assert answers == {503}
+    assert len([line for line in caplog.messages if "cannot be answered now" in line]) == 1
 
 
 def test_what_was_counted_and_cannot_be_recorded_is_said_in_the_log(door, caplog):

@@ -16,7 +16,7 @@ from tallystick_audit.verify import verify_history
 from tallystick_audit.verify.clickhouse import open_source
 from tallystick_audit.verify.definitions import TRIED, Definitions, compare_definitions
 from tallystick_audit.verify.report import Aspect, Findings, Outcome
-from tallystick_infra.cli import doctor
+from tallystick_infra.cli import doctor_store
 from tallystick_infra.clickhouse.grants import TABLES, VIEWS
 from tallystick_infra.clickhouse.migrate import definitions
 from tallystick_infra.deployment import Deployment
@@ -172,10 +172,10 @@ def test_audit_verify_tells(server: EmbeddedClickHouse, client: Client) -> None:
 
 def test_doctor_tells(server: EmbeddedClickHouse, client: Client) -> None:
     deployment = cast("Deployment", SimpleNamespace(clickhouse=lambda: server.settings(role="cli")))
-    [well] = doctor._definitions(deployment)
+    [well] = doctor_store.definitions(deployment)
     assert (well.name, well.ok, well.seen) == ("tables", True, f"{len(WANTED)} definitions compared with the migrations")
     client.command("DROP VIEW findings SYNC")
-    [wrong] = doctor._definitions(deployment)
+    [wrong] = doctor_store.definitions(deployment)
     assert (wrong.name, wrong.ok, wrong.seen.split(" in ")[0]) == ("tables", False, "findings is missing")
 
 

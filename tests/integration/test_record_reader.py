@@ -15,6 +15,8 @@ from tallystick_infra.kafka.broker import free_port
 from tallystick_producers.consumer import Consumer
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS
+from tallystick_stream_jobs.notary import events_topic
+from tallystick_stream_jobs.notary.events_topic import Bounds, KafkaEvents
 from tallystick_stream_jobs.responder import record_reader
 from tallystick_stream_jobs.responder.record_reader import RecordReader, record_in
 from tallystick_stream_jobs.shell import Outlet
@@ -71,6 +73,19 @@ def test_the_outlets_connection_gives_the_same_records(one: Broker) -> None:
             await outlet.close()
 
     assert asyncio.run(read()) == [*VALUES, VALUES[7], VALUES[40], VALUES[3], VALUES[5]]
+
+
+def test_a_notary_asks_for_the_topic_its_bounds_and_what_stands_at_one_place(one: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = KafkaEvents(one.kafka, 4)
+    assert topic.id() == topic.id() != ""
+    assert topic.bounds()[1] == Bounds(0, len(VALUES))
+    places = (0, 39, 40, len(VALUES) - 1)
+    found = [topic.record(1, offset) for offset in places]
+    assert [one.raw for one in found] == [VALUES[offset] for offset in places]
+    assert {abs(time.time() - one.append_ms / 1000) < 600 for one in found} == {True}, "the broker's time, in milliseconds"
+    monkeypatch.setattr(events_topic, "_RECORD_S", 1.0)
+    with pytest.raises(KafkaTimeoutError, match=f"offset {len(VALUES)}"):
+        topic.record(1, len(VALUES))
 
 
 def test_a_consumer_that_finds_no_broker_leaves_no_thread_behind() -> None:

@@ -1,29 +1,35 @@
 """Laws of directives in the fold: before the rules none of them is there, after them the highest number is in force, and snapshots forget nothing."""
 
+import json
+from math import isfinite
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.property.test_schemas import OPERATOR, OPERATOR_PUBLIC, PARAMETERS, SEALER, records
+from tests.support.odd_json import VALUES as ODD
 
 from tallystick_schemas.bodies import EMPTY_BODY
 from tallystick_schemas.directives import LEVEL, level_in_force, open_directive
 from tallystick_schemas.encoding import digest
 from tallystick_schemas.entries import Entry, parse_entry
-from tallystick_schemas.errors import RulesUnknown
+from tallystick_schemas.errors import ParseError, RulesUnknown
 from tallystick_schemas.fold import NO_SIGNATURE, Fold
-from tallystick_schemas.headers import Directive
+from tallystick_schemas.headers import Directive, Kind
 from tallystick_schemas.keys import key_id
-from tallystick_schemas.records import parse_record
+from tallystick_schemas.records import frame_record, parse_record, signed_bytes
 from tallystick_schemas.signing import sign_record
 from tallystick_schemas.state import copy_state, encode_state, parse_state
 from tallystick_schemas.state_digest import state_digest
+from tallystick_schemas.strict_json import check_json
 from tallystick_schemas.verdicts import Verdict
 
 TIME = "2026-11-23T04:00:00.000000Z"
 OPERATOR_ID = key_id(OPERATOR_PUBLIC)
 SUBJECTS = st.sampled_from(["one", "two", "one two", "a\nkey agent-1 x active", ""])
 ABOUTS = st.sampled_from(["agent", "adopt", "weather", "one-two"])
-VALUES = st.dictionaries(st.text("abc", max_size=3), st.integers() | st.text(max_size=5) | st.lists(st.booleans(), max_size=2), max_size=3)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
+VALUES = st.dictionaries(st.text("abc", max_size=3), st.integers() | TEXTS | st.lists(st.booleans(), max_size=2), max_size=3)
 
 
 def directive(about, subject, n, value, key=OPERATOR, signer=OPERATOR_ID):
@@ -86,7 +92,7 @@ def test_after_the_rules_the_highest_number_is_in_force_whatever_else_comes_betw
         step = machine.fold(raw, offset, 1_000 + offset)
         if raw not in said:
             continue
-        header = open_directive(raw, PARAMETERS.operators)
+        header = parse_record(raw).header
         place = f"{header.about} {header.subject}"
         fresh = header.n > newest.get(place, (-1, b""))[0]
         assert step.entry.verdict == (Verdict.ACCEPTED if fresh else Verdict.SEEN)
@@ -147,3 +153,45 @@ def test_a_state_with_rules_of_a_later_version_has_no_level_here():
     said.header = said.header.replace('{"level":2}', f'{{"level":{LEVEL + 1}}}')
     with pytest.raises(RulesUnknown, match=f"level {LEVEL + 1} in force, and this version has those up to level {LEVEL}"):
         level_in_force(machine.state)
+
+
+def spelt(value, space):
+    """A directive with this text as its value, signed."""
+    text = f'{{"v":1,"key":"{OPERATOR_ID}","time":"{TIME}","about":"weather","subject":"","n":0,{space}"value":{{"x":{value}}}}}'
+    raw = text.encode()
+    return frame_record(Kind.DIRECTIVE, raw, OPERATOR.sign(signed_bytes(Kind.DIRECTIVE, raw)), b"")
+
+
+def taken(raw, level):
+    """Whether a shard at this level has a record in it, as its entry says."""
+    machine = Fold(PARAMETERS)
+    machine.fold(rules(0, level), 0, 1_000)
+    return machine.fold(raw, 1, 1_001).entry.verdict == Verdict.ACCEPTED
+
+
+def opened(raw):
+    try:
+        return open_directive(raw, PARAMETERS.operators).about == "weather"
+    except ParseError:
+        return False
+
+
+@given(ODD)
+@example("[" * 6 + "]" * 6)
+@example("[" * 7 + "]" * 7)
+@example("{" + '"a":{' * 6 + "}" * 7)
+@example("1e999")
+@example("18446744073709551616")
+def test_what_a_directive_holds_is_refused_by_the_fold_and_by_who_acts_on_it_however_it_is_spelt(value):
+    """The one form, in which nothing is written anew, proves nothing about a value: any JSON may stand there (SPEC section 2)."""
+    try:
+        check_json(b'{"value":{"x":' + value.encode() + b"}}")
+        floats = []
+        json.loads(value, parse_float=lambda text: floats.append(float(text)))
+        plain = all(map(isfinite, floats))
+    except ParseError:
+        plain = False
+    assert [taken(spelt(value, space), 2) for space in ("", " ")] == [plain, plain]
+    strict = taken(spelt(value, ""), 3)
+    assert [taken(spelt(value, " "), 3), opened(spelt(value, "")), opened(spelt(value, " "))] == [strict] * 3
+    assert plain or not strict

@@ -251,7 +251,7 @@ class Simulator:
         assert self.hub is not None
         take_history(self.hub, self.history())
         look_for_closings(self.hub)
-        self.hub.seen.behind = 0
+        self.hub.seen.behind, self.hub.seen.kafka_read = 0, self.now()
         self.hub.seen.detection, self.hub.seen.detection_read = Waiting(0, None), self.now()
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:

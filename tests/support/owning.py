@@ -37,6 +37,7 @@ from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSe
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.times import seconds_of
 from tallystick_schemas.topics import ACTS, DECISIONS, FINDINGS, LOCKS
+from tallystick_schemas.verdicts import Verdict
 from tallystick_stream_jobs.responder.history import Words, words_in
 from tallystick_stream_jobs.responder.job import Responder
 from tallystick_stream_jobs.responder.lock_topic import ReadTopic, fold_values
@@ -64,7 +65,8 @@ class Site:
     log: list[bytes] = field(default_factory=list)
     spools: dict[str, list[bytes]] = field(default_factory=dict)
     ledger: dict[int, bytes] = field(default_factory=dict)
-    """Index -> the record whose accepted entry the ledger has; index and offset are the same here."""
+    """Index -> the record whose entry the ledger has, accepted unless `verdicts` says otherwise; index and offset are the same here."""
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
     store_up: bool = True
     clock: float = 1_795_406_400.0
     fences: int = 0
@@ -199,7 +201,8 @@ class SiteSources:
     def entries(self, segments: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         if not self.site.store_up:
             raise StoreAway
-        return {(0, index): entry_of(self.site.ledger[index], index) for _, index in segments if index in self.site.ledger}
+        there, verdicts = self.site.ledger, self.site.verdicts
+        return {(0, at): entry_of(there[at], at, verdicts.get(at, Verdict.ACCEPTED)) for _, at in segments if at in there}
 
     def decisions(self, opener: Opener) -> list[Decision]:
         return self.site.decisions()
@@ -233,10 +236,10 @@ class SiteSources:
         """Nothing to connect to."""
 
 
-def entry_of(record: bytes, index: int) -> bytes:
-    """The accepted entry of a segment."""
+def entry_of(record: bytes, index: int, verdict: Verdict) -> bytes:
+    """The entry of a segment."""
     parsed = parse_record(record)
-    return encode_entry(Entry(Kind.SEGMENT, 0, 0, index, 0, 0, parsed.header_raw, parsed.sig, b""))
+    return encode_entry(Entry(Kind.SEGMENT, 0, 0, index, 0, verdict, parsed.header_raw, parsed.sig, b""))
 
 
 @dataclass

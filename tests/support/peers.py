@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def forward(url: str) -> Callable[[Request], Reply]:
     return ask
 
 
-class Peer:
+class Peer(ABC):
     """One system with one subject in it. `undoes`: whether an unlock can take a lock back there. `secrets` must be seen by nobody."""
 
     undoes, introspects = True, True
@@ -58,10 +59,11 @@ class Peer:
     def subject(self) -> str:
         return f"principal:{self.principal}"
 
+    @abstractmethod
     def is_locked(self) -> bool:
-        raise NotImplementedError
+        """Whether its subject is kept out."""
 
-    def sign_in(self) -> None:
+    def sign_in(self) -> None:  # noqa: B027 - most have nothing that a step-up ends
         """Something that a step-up must end."""
 
     def close(self) -> None:

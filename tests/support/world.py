@@ -31,6 +31,7 @@ from tallystick_schemas.segments import SignedSegment
 from tallystick_schemas.settings import LogSettings
 from tallystick_schemas.signing import sign_record, wire_time
 from tallystick_stream_jobs.notary.core import Batch, ShardNotary
+from tallystick_stream_jobs.notary.events_topic import Appended, Bounds
 from tallystick_stream_jobs.notary.keeping import MINUTE_MS, SIGNED, Kept
 from tallystick_stream_jobs.notary.ledger import Rows, StoredEntry
 from tallystick_stream_jobs.notary.restore import restore
@@ -176,6 +177,25 @@ class MemoryLedger:
         while read.left:
             shard, index, _, state = read.number(4), read.number(8), read.number(8), read.text()
             self.snapshots[shard] = (index, state)
+
+
+class MemoryTopic:
+    """The notary's port on Kafka over lists: (record, append time in ms) of each partition, of which the first may be gone."""
+
+    def __init__(self, records: Mapping[int, Sequence[tuple[bytes, int]]], name: str = "topic-0") -> None:
+        self.records = {shard: list(some) for shard, some in records.items()}
+        self.name, self.first = name, dict.fromkeys(records, 0)
+
+    def id(self) -> str:
+        return self.name
+
+    def bounds(self) -> Mapping[int, Bounds]:
+        return {shard: Bounds(self.first[shard], len(some)) for shard, some in self.records.items()}
+
+    def record(self, shard: int, offset: int) -> Appended:
+        assert self.first[shard] <= offset < len(self.records[shard])
+        raw, append_ms = self.records[shard][offset]
+        return Appended(append_ms, raw)
 
 
 class _Reader:

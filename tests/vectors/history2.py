@@ -58,6 +58,8 @@ def in_force(shard: Shard) -> None:
     shard.add("directive about something else", 0, sign_record(adopt, OPERATOR.private))
     shard.add("directive about a word that nobody knows", 0, sign_record(header("weather", "", {}), OPERATOR.private))
     shard.add("directive about an agent, whose value is no mandate", 0, about_agent({"roles": "king"}, 5))
+    nested = header("weather", "nested to level 8", {"x": [[[[[[]]]]]]})
+    shard.add("directive whose value is nested to level 8", 0, sign_record(nested, OPERATOR.private))
     shard.add("rules once more, under the next number", 0, rules(1))
 
 
@@ -82,6 +84,8 @@ def refused(shard: Shard) -> None:
         ("directive whose value is a list", encode_value(ACTIVE), b"[]"),
         ("directive whose value is null", encode_value(ACTIVE), b"null"),
         ("directive with a key twice in its value", b'"roles":', b'"roles":[],"roles":'),
+        ("directive whose value is nested to level 9", encode_value(ACTIVE), b'{"x":' + b"[" * 7 + b"]" * 7 + b"}"),
+        ("the same in another spelling", encode_value(ACTIVE), b'{"x": ' + b"[" * 7 + b"]" * 7 + b"}"),
     ):
         assert found in raw, name
         shard.add(name, 8, signed(Kind.DIRECTIVE, raw.replace(found, given, 1), OPERATOR))

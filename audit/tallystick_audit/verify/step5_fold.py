@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallystick_schemas.bodies import EMPTY_BODY, Body, BodyRefused, examine_body
-from tallystick_schemas.entries import Entry
+from tallystick_schemas.entries import Entry, is_about
 from tallystick_schemas.errors import FoldError, ParseError, RulesUnknown
-from tallystick_schemas.fold import Fold, Parameters, Step, malformed_header
+from tallystick_schemas.fold import Fold, Parameters, Step
 from tallystick_schemas.headers import Kind, SegmentHeader
 from tallystick_schemas.records import Record, parse_frame, parse_record
 from tallystick_schemas.verdicts import Verdict
@@ -131,15 +131,9 @@ class Refold:
 
     def _check_kept(self, index: int, entry: Entry, kept: bytes) -> None:
         """The kept bytes are the ones that the entry is about."""
-        if entry.kind == Kind.REJECTED:
-            fits = malformed_header(kept) == entry.header and not (self._fold.knows(kept) and _is_record(kept, bounded=self._fold.bounded))
-        else:
-            try:
-                frame = parse_frame(kept)
-                fits = (frame.kind, frame.header, frame.sig) == (entry.kind, entry.header, entry.sig)
-            except ParseError:
-                fits = False
-        if not fits:
+        bounded = self._fold.bounded
+        is_one = entry.kind == Kind.REJECTED and self._fold.knows(kept) and _is_record(kept, bounded=bounded)
+        if is_one or not is_about(entry, kept):
             self._findings.fail(STEP, self._shard, index, "the rejected record that was kept is not the one that the entry is about")
 
 

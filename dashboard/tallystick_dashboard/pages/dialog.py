@@ -15,6 +15,7 @@ from ..hub import Hub
 from ..parts import mono, plan_view
 from ..shell import CLOSES
 from ..ui import App, Component, dmc, html, read_text
+from ..whom import told_by_part
 
 
 def register(app: App, hub: Hub) -> None:
@@ -96,7 +97,7 @@ def _confirm(app: App, hub: Hub) -> None:
             return no_update, read_text(str(error))
         seconds = int(until) if draft["verb"] == "suspend" and until.isdigit() else 0
         about = hub.findings.get(draft["finding"])
-        until_s, whose = order.at + seconds if seconds else None, about.principal if about else None
+        until_s, whose = order.at + seconds if seconds else None, about.principal if about and not told_by_part(about) else None
         # The lock that the button was drawn for: one that took its place while the dialog was open is lifted by nobody unseen.
         attrs = order_attrs(order, until_s, draft["finding"], whose, draft.get("lifts"))
         given = give_order(order, attrs, session=session, recorder=hub.recorder, board=hub.orders, timeout_s=hub.settings.act_timeout_s)
@@ -124,7 +125,7 @@ def _subjects(hub: Hub, verb: str, subject: str, finding_id: str) -> list[tuple[
     """Whom the order may name: (subject, label), the proposed one first."""
     found = [subject]
     finding = hub.findings.get(finding_id)
-    if verb == "suspend" and finding is not None:
+    if verb == "suspend" and finding is not None and not told_by_part(finding):
         found += [f"principal:{finding.principal}"] + ([f"credential:{finding.credential}"] if finding.credential else [])
     names = {"principal": "Principal", "credential": "Credential"}
     unique = dict.fromkeys(found)

@@ -21,6 +21,7 @@ from ..hub import Hub
 from ..parts import act_button, badge, bytes_text, clock_time, empty, level_badge, lift_button, mono, no_end, number, short_hash, skeleton
 from ..ports import EvidenceEvent
 from ..ui import App, Component, dcc, html
+from ..whom import lock_of, subject_of, told_by_part
 from . import closing
 
 _SHOWN = 100
@@ -113,34 +114,53 @@ def _bar(finding: Finding) -> list[Component]:
     return [html.Div(mark, className=f"bar tone-{finding.severity}")]
 
 
-def _body(hub: Hub, finding: Finding) -> Component:
-    measure = html.Div(
+def _measure(finding: Finding) -> Component:
+    """What was counted; nothing where nothing was: who tells that something is missing, or is about nobody, has no figure."""
+    if told_by_part(finding) and not _bar(finding):
+        return None
+    over = f", over {_window(finding)}" if finding.window_s else ""
+    return html.Div(
         [
-            html.Div(
-                [html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}, over {_window(finding)}")]
-            ),
+            html.Div([html.B(number(finding.value)), html.Span(f"measured, threshold {number(finding.threshold)}{over}")]),
             *_bar(finding),
             html.Div([html.Span(text, className="quiet") for text in _compared(finding)], className="compared"),
         ],
         className="measure",
     )
-    facts = [
-        ("Principal", mono(finding.principal)),
-        ("Credential", mono(finding.credential) if finding.credential else html.Span("not named", className="quiet")),
-        ("Resource", mono(finding.resource) if finding.resource else html.Span("several", className="quiet")),
-        ("Collection", mono(finding.collection) if finding.collection else html.Span("none", className="quiet")),
+
+
+def _facts(finding: Finding) -> list[tuple[str, Component]]:
+    if told_by_part(finding):
+        subject = subject_of(finding)
+        about = [
+            ("About", mono(subject) if subject else html.Span("our own part", className="quiet")),
+            ("Told by", mono(finding.principal)),
+        ]
+    else:
+        about = [
+            ("Principal", mono(finding.principal)),
+            ("Credential", mono(finding.credential) if finding.credential else html.Span("not named", className="quiet")),
+            ("Resource", mono(finding.resource) if finding.resource else html.Span("several", className="quiet")),
+            ("Collection", mono(finding.collection) if finding.collection else html.Span("none", className="quiet")),
+        ]
+    techniques = [html.Span(t, className="tag") for t in finding.techniques]
+    return [
+        *about,
         ("Detector", mono(f"{finding.detector} v{finding.version}")),
         ("Time", clock_time(finding.time)),
-        ("Techniques", html.Span([html.Span(t, className="tag") for t in finding.techniques])),
+        ("Techniques", html.Span(techniques) if techniques else html.Span("none", className="quiet")),
         ("Finding", mono(finding.id)),
     ]
+
+
+def _body(hub: Hub, finding: Finding) -> Component:
     return html.Div(
         [
             dcc.Store(id="evidence-of", data=finding.id),
             html.Div(id="drawer-lock", className="lock-bar"),
             html.P(finding.text, className="finding-text"),
-            measure,
-            html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in facts], className="facts"),
+            _measure(finding),
+            html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in _facts(finding)], className="facts"),
             html.H2("Evidence"),
             html.Div(skeleton(6), id="drawer-evidence"),
             html.H2("Closed" if hub.findings.closing(finding.id) else "Close it"),
@@ -169,11 +189,14 @@ def _compared(finding: Finding) -> list[str]:
 
 
 def _lock(hub: Hub, finding: Finding) -> Component:
-    lock = hub.locks.of(finding.principal, finding.credential, hub.clock())
+    lock, subject = lock_of(finding, hub.locks, hub.clock()), subject_of(finding)
     if lock is None:
-        subject = f"credential:{finding.credential}" if finding.credential else f"principal:{finding.principal}"
+        if subject is None:
+            said = f"Our own part {finding.principal} tells this. Its sentence says what to look at."
+            return [html.Div([html.B("Nobody to lock"), html.Span(said, className="quiet")])]
+        whose = f"Requests of {subject} are served." if told_by_part(finding) else "Requests of this principal are served."
         return [
-            html.Div([html.B("Not locked"), html.Span("Requests of this principal are served.", className="quiet")]),
+            html.Div([html.B("Not locked"), html.Span(whose, className="quiet")]),
             act_button("suspend", subject, finding.id, "Lock", prominent=True),
         ]
     until = f"until {lock.until[11:19]} UTC" if lock.until else no_end(lock)
@@ -189,6 +212,8 @@ def _kind(finding: Finding) -> str:
 
 
 def _evidence(finding: Finding, found: list[EvidenceEvent]) -> Component:
+    if not finding.evidence:
+        return empty("No event is cited", "It is about something that no event shows; the sentence above says what.")
     if not found:
         text = (
             f"The finding cites {counted(len(finding.evidence), 'event')} and the ledger does not hold them yet. Open it again in a moment."

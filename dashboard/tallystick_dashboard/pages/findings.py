@@ -10,6 +10,7 @@ from ..hub import Hub
 from ..parts import badge, clock_time, empty, finding_link, mono, number, page_head, skeleton
 from ..ports import Closing
 from ..ui import App, Component, dmc, html
+from ..whom import lock_of, subject_of, told_by_part
 
 _PAGE = 100
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -59,11 +60,11 @@ def register(app: App, hub: Hub) -> None:
 
 
 def _row(hub: Hub, finding: Finding, now: float) -> list[Component]:
-    lock, closing = hub.locks.of(finding.principal, finding.credential, now), hub.findings.closing(finding.id)
+    lock, closing = lock_of(finding, hub.locks, now), hub.findings.closing(finding.id)
     return [
         badge(finding.severity, finding.severity),
         finding_link(finding) if closing is None else [finding_link(finding), " ", _closed(closing)],
-        mono(finding.principal),
+        mono((subject_of(finding) or finding.principal) if told_by_part(finding) else finding.principal),
         html.Span([html.B(number(finding.value)), html.Span(f" / {number(finding.threshold)}", className="quiet")]),
         mono(finding.detector),
         clock_time(finding.time),

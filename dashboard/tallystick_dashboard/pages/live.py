@@ -101,5 +101,6 @@ def register(app: App, hub: Hub) -> None:
             html.Li([html.Span(className="icon icon-locks"), html.Div([html.Span(lock.subject, className="mono"), html.Span(lock.reason)])])
             for lock in hub.locks.in_force(hub.clock())[:_SIDE]
         ]
-        body = html.Ul(rows, className="side-list") if rows else html.P("Nobody is locked.", className="quiet")
+        nobody = "Nobody is locked." if hub.locks.agrees else "Who is locked is not known."
+        body = html.Ul(rows, className="side-list") if rows else html.P(nobody, className="quiet")
         return [html.H2("Locks in force"), body]

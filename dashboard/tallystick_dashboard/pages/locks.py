@@ -34,14 +34,7 @@ def register(app: App, hub: Hub) -> None:
         if held:
             first: Component = table(list(_HELD), [_row(hub, lock) for lock in held], "Locks in force", _HELD_WIDTHS)
         else:
-            first = (
-                _nobody(hub)
-                if hub.locks.agrees is False
-                else empty(
-                    "Nobody is locked",
-                    "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding.",
-                )
-            )
+            first = _nobody(hub.locks.agrees)
         parts = [*_waiting(hub), html.Div(first, className="card")]
         if lifted:
             rows = [_over_row(hub, lock) for lock in lifted[:50]]
@@ -52,8 +45,16 @@ def register(app: App, hub: Hub) -> None:
         return parts
 
 
-def _nobody(hub: Hub) -> Component:  # noqa: ARG001 - the callers' form
-    """Not the good news that an empty list would be."""
+def _nobody(agrees: bool | None) -> Component:
+    """An empty list is good news only when the topic holds what the responder's heartbeat speaks of."""
+    if agrees:
+        return empty(
+            "Nobody is locked", "Detectors lock on their own when two agree, or when there is no doubt. You can lock from a finding."
+        )
+    if agrees is None:
+        return empty(
+            "Who is locked is not known", "The responder has not said yet which locks there are. Doors deny everybody until it has."
+        )
     return empty(
         "The topic of locks is not what the responder wrote",
         "Values were lost, held back, or put there by nobody, so who is locked cannot be told from it. Doors deny everybody meanwhile, and the "

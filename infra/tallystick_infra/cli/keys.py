@@ -12,14 +12,15 @@ from tallystick_schemas.keys import key_id
 from tallystick_schemas.roles import Holder
 from tallystick_schemas.words import counted, noun
 
-from ..deployment.keyfiles import make_key
+from ..deployment import Deployment
+from ..deployment.keyfiles import make_key, read_key
 from ..enrolling import Roles, known_roles
 from ..operator import check_agent_key, check_text
 from ..retiring import check_retirable, last_root, pinned_keys, retire_key, said_again
-from ..terminal import confirm
+from ..terminal import confirm, joined, styled
 from .agent_options import scope_text
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
-from .tables import Listing
+from .tables import Listing, indented
 
 
 @click.group()
@@ -34,13 +35,27 @@ def list_keys(data: Path, as_json: bool) -> None:
     """The keys that are pinned here, operators in their order, and which were retired."""
     deployment = open_running(data, "Kafka", "ClickHouse")
     found = pinned_keys(deployment.log(), known_roles(deployment))
+    here = {whose: _signs_here(deployment, whose) for whose in ("operator", "sealer")}
     if as_json:
-        emit_json({"keys": [asdict(one) for one in found]})
+        emit_json({"keys": [{**asdict(one), "signs_here": here[one.whose] == one.key} for one in found]})
         return
     table = Listing("whose", "key", "state", whole=("key",))
     for one in found:
-        table.add_row(one.whose, one.key, "retired" if one.retired else "active")
+        state = (
+            styled("retired", "dim") if one.retired else joined(styled("active", "green"), *_mark(here[one.whose] == one.key, one.whose))
+        )
+        table.add_row(one.whose, one.key, state)
     out().print(table)
+
+
+def _signs_here(deployment: Deployment, whose: str) -> str:
+    """Id of the key in keys/, as far as there is one on this machine."""
+    path = deployment.keys / f"{whose}.key"
+    return key_id(read_key(path).public_key().public_bytes_raw()) if path.exists() else ""
+
+
+def _mark(signs: bool, whose: str) -> list[str]:
+    return [f", signs here (keys/{whose}.key)"] if signs else []
 
 
 @keys.command(name="next")
@@ -55,7 +70,8 @@ def next_key(data: Path, whose: str, as_json: bool) -> None:
         emit_json({"whose": whose, "key": key_id(public), "public_key": public.hex(), "key_file": str(path)})
         return
     out().print(f"The next {whose}'s key {key_id(public)} is {path}; nobody believes it yet.")
-    out().print(f"Put it at the end of [log] {whose}_keys, here and wherever else keys are pinned: {public.hex()}")
+    out().print(f"Put this at the end of [log] {whose}_keys, here and wherever else keys are pinned:")
+    out().print(indented(public.hex()))
 
 
 @keys.command()
@@ -90,7 +106,8 @@ def retire(data: Path, key: str, reason: str, leave: tuple[str, ...], timeout: f
         f"Key {key} is retired: {places_said}. {counted(len(done.again), 'role')} of it {noun(len(done.again), 'was', 'were')} said again."
     )
     if last is not None:
-        out().print(f'If it was stolen, its end may be pinned, the last root checkpoint of it here: sealer_ends = ["{key} {last}"]')
+        out().print("If it was stolen, its end may be pinned in [log]; here its last root checkpoint is:")
+        out().print(indented(f'sealer_ends = ["{key} {last}"]'))
 
 
 def _show_again(again: Sequence[Holder], key: str) -> None:

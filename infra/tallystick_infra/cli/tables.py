@@ -52,16 +52,18 @@ class Listing(Table):
         yield from super().__rich_console__(console, options)
 
     def _with_notes(self, widths: list[int], most: int) -> RenderResult:
-        """The rows without their last column, and that below each."""
+        """The rows without their last column, and that below each: under the sentence that it belongs to, where a sentence has room there."""
         while sum(widths) + _GAP * (len(widths) - 1) > most and max(widths[1:]) > _LEAST:
             widest = max(range(1, len(widths)), key=lambda at: widths[at])
             widths[widest] -= 1
+        begin = sum(widths[:-1]) + _GAP * (len(widths) - 1)
+        indent = begin if most - begin >= _SENTENCE else _GAP
         *cells, notes = (list(column.cells) for column in self.columns)
         yield _line([Text(str(column.header), "bold") for column in self.columns[:-1]], widths)
         for row, note, *shown in zip(self.rows, notes, *cells, strict=True):
             yield _line(shown, widths, row.style)
             if _width(note):
-                yield Padding(note, (0, 0, 0, _GAP), style="dim", expand=False)
+                yield Padding(note, (0, 0, 0, indent), style="dim", expand=False)
 
 
 def _line(cells: Sequence[RenderableType], widths: Sequence[int], style: StyleType | None = None) -> Table:

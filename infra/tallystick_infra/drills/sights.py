@@ -16,12 +16,9 @@ class _Sight(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     within_s: Within = 10.0
     """Seconds after the first hostile event was recorded. Of no meaning under must_not."""
 
-    def words(self) -> str:
-        """The sight as a sentence's end."""
-        return f"{self._words()}{f' ({self.of})' if self.of else ''}"
-
-    def _words(self) -> str:
-        raise NotImplementedError
+    def _about(self, sight: str) -> str:
+        """`words` of each kind: a sentence's end, with whom it is about."""
+        return f"{sight}{f' ({self.of})' if self.of else ''}"
 
 
 class SeeFinding(_Sight, frozen=True, tag="finding"):
@@ -31,9 +28,9 @@ class SeeFinding(_Sight, frozen=True, tag="finding"):
     suppressed: bool = False
     feature: str | None = None
 
-    def _words(self) -> str:
+    def words(self) -> str:
         weighed = f" that weighs {self.feature}" if self.feature else ""
-        return f"a {'suppressed ' if self.suppressed else ''}finding of {self.detector}{weighed}"
+        return self._about(f"a {'suppressed ' if self.suppressed else ''}finding of {self.detector}{weighed}")
 
 
 class SeeDecision(_Sight, frozen=True, tag="decision"):
@@ -42,8 +39,8 @@ class SeeDecision(_Sight, frozen=True, tag="decision"):
     choice: Choice
     detector: str | None = None
 
-    def _words(self) -> str:
-        return f"the decision to {self.choice}{f' on a finding of {self.detector}' if self.detector else ''}"
+    def words(self) -> str:
+        return self._about(f"the decision to {self.choice}{f' on a finding of {self.detector}' if self.detector else ''}")
 
 
 class SeeLock(_Sight, frozen=True, tag="lock"):
@@ -52,15 +49,15 @@ class SeeLock(_Sight, frozen=True, tag="lock"):
     level: Level | None = None
     subject: Literal["principal", "credential"] | None = None
 
-    def _words(self) -> str:
-        return f"a {self.level or 'lock'}{' lock' if self.level else ''}{f' of the {self.subject}' if self.subject else ''}"
+    def words(self) -> str:
+        return self._about(f"a {self.level or 'lock'}{' lock' if self.level else ''}{f' of the {self.subject}' if self.subject else ''}")
 
 
 class SeeCut(_Sight, frozen=True, tag="cut"):
     """A download that the lock ended while it was under way."""
 
-    def _words(self) -> str:
-        return "a download cut in flight"
+    def words(self) -> str:
+        return self._about("a download cut in flight")
 
 
 class SeeRefused(_Sight, frozen=True, tag="refused"):
@@ -68,15 +65,15 @@ class SeeRefused(_Sight, frozen=True, tag="refused"):
 
     credential: int | None = None
 
-    def _words(self) -> str:
-        return f"a refused request{f' of credential {self.credential}' if self.credential else ''}"
+    def words(self) -> str:
+        return self._about(f"a refused request{f' of credential {self.credential}' if self.credential else ''}")
 
 
 class SeeProbe(_Sight, frozen=True, tag="probe"):
     """A probe with a canary credential of the same lock, refused at every enforcement point."""
 
-    def _words(self) -> str:
-        return "a probe refused at every enforcement point"
+    def words(self) -> str:
+        return self._about("a probe refused at every enforcement point")
 
 
 class SeeDelivery(_Sight, frozen=True, tag="delivery"):
@@ -86,8 +83,8 @@ class SeeDelivery(_Sight, frozen=True, tag="delivery"):
     attempts: int = 1
     """How often it had to be tried at least."""
 
-    def _words(self) -> str:
-        return f"a delivery to {self.connector} done after {self.attempts} or more attempts"
+    def words(self) -> str:
+        return self._about(f"a delivery to {self.connector} done after {self.attempts} or more attempts")
 
 
 class SeeTaken(_Sight, frozen=True, tag="taken"):
@@ -95,8 +92,8 @@ class SeeTaken(_Sight, frozen=True, tag="taken"):
 
     objects: int
 
-    def _words(self) -> str:
-        return f"{counted(self.objects, 'object')} read with leave"
+    def words(self) -> str:
+        return self._about(f"{counted(self.objects, 'object')} read with leave")
 
 
 Sight = SeeFinding | SeeDecision | SeeLock | SeeCut | SeeRefused | SeeProbe | SeeDelivery | SeeTaken

@@ -10,10 +10,12 @@ from typing import Final
 import click
 
 import tallystick_schemas
+from tallystick_schemas.words import counted
 
+from ..cli.tables import Listing
 from ..errors import NothingAsked
 from ..kafka.jars import locked_jars
-from ..terminal import Terminal, emit_json, out, styled
+from ..terminal import Terminal, emit_json, joined, out, styled
 from .asking import Answer, ask_files, ask_online
 from .parts import Part, jar_parts, parse_requirements
 from .sbom import bill_of_materials, installed_licence
@@ -31,7 +33,10 @@ def audit(lock: Path, sbom: Path, advisories: Path | None, as_json: bool) -> Non
     """Bill of materials, and known vulnerabilities of what it lists."""
     parts, console = [*parse_requirements(lock.read_text()), *jar_parts(locked_jars())], out(as_json)
     known = _write_bill(sbom, parts)
-    console.print(f"{sbom}: {len(parts)} parts, of which {known} have a licence that is known here")
+    unknown = (
+        f"; of {len(parts) - known} the licence is not known, they are not installed here or do not say it" if known < len(parts) else ""
+    )
+    console.print(f"Bill of materials {sbom}: {counted(len(parts), 'part')}{unknown}.")
     try:
         answer = ask_files(parts, advisories) if advisories is not None else ask_online(parts)
     except NothingAsked as error:
@@ -51,14 +56,21 @@ def _write_bill(path: Path, parts: list[Part]) -> int:
 
 
 def _tell(console: Terminal, answer: Answer, code: int) -> None:
-    for one in answer.found:
-        fixed = f"; fixed in {', '.join(one.fixed)}" if one.fixed else ""
-        names = f"{one.id} ({', '.join(one.aliases)})" if one.aliases else one.id
-        console.print(styled(f"{one.part.name} {one.part.version}: {names}{fixed}", "bold red"))
+    if answer.found:
+        table = Listing("part", "version", "advisory", "fixed in", "says", whole=("part", "version", "advisory"), below="says")
+        for one in answer.found:
+            names = f"{one.id} ({', '.join(one.aliases)})" if one.aliases else one.id
+            table.add_row(one.part.name, one.part.version, styled(names, "red"), ", ".join(one.fixed) or "no version yet", one.summary)
+        console.print(table)
     for left in (*answer.doubts, *answer.beside):
-        console.print(styled(left, "yellow"))
-    said = {0: "no known vulnerability", KNOWN: f"{len(answer.found)} known", INCOMPLETE: "none known, and not all was asked about"}[code]
-    console.print(f"{answer.asked} parts asked about ({answer.source}): {said}")
+        console.print(styled(f"{left}.", "yellow"))
+    many = counted(len(answer.found), "known vulnerability", "known vulnerabilities")
+    said, style = {
+        0: ("no known vulnerability", "bold green"),
+        KNOWN: (many, "bold red"),
+        INCOMPLETE: ("none known, and not all was asked about", "bold yellow"),
+    }[code]
+    console.print(joined(f"{counted(answer.asked, 'part')} asked about ({answer.source}): ", styled(said, style)))
 
 
 def _as_json(answer: Answer, code: int) -> dict[str, object]:

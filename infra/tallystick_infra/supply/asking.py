@@ -54,7 +54,13 @@ def ask_files(parts: Sequence[Part], path: Path) -> Answer:
     doubts += [f"{path} has {counted(broken, 'file that is', 'files that are')} no advisory"] if broken else []
     doubts += [f"{one}: whether this version is affected, a person must see" for one in matched.unjudged]
     beside = [f"{path} has no advisories of Maven, so Kafka's jars were not asked about"] if "Maven" not in kinds else []
-    return Answer(f"{count} advisories in {path}, the newest of {newest[:10]}", len(asked), matched.found, tuple(doubts), tuple(beside))
+    return Answer(
+        f"{counted(count, 'advisory', 'advisories')} in {path}, the newest of {newest[:10]}",
+        len(asked),
+        matched.found,
+        tuple(doubts),
+        tuple(beside),
+    )
 
 
 def _records(path: Path) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ asyncio's server shows a connection after its handshake; until then nobody would
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,16 +13,18 @@ from typing import Any, Protocol
 from .limits import Limits
 
 
-class Guarded(asyncio.Protocol):
+class Guarded(asyncio.Protocol, ABC):
     """The protocol behind it, as far as it is told of the socket itself."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def arrive(self, socket: asyncio.Transport) -> bool:
         """Take a place in the room; False when there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def depart(self) -> None:
         """The socket is gone, whether the handshake was done or not."""
-        raise NotImplementedError
 
 
 class _Made(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tallystick_schemas.encoding import digest
+from tallystick_schemas.errors import RulesUnknown
 from tallystick_schemas.events import Event
 from tallystick_schemas.fold import Fold, Step
 from tallystick_schemas.headers import Kind, SegmentHeader
@@ -64,12 +65,18 @@ class ShardNotary:
         self._partitions: dict[str, int] = {}
         self._went_on: dict[tuple[str, str], int] = {}
         self._snapshot_at = -1
+        self.stopped: RulesUnknown | None = None
+        """Set by `process` when the next record asks for rules that this version does not have: nothing more can be folded."""
 
     def process(self, records: Iterable[tuple[int, int, bytes]]) -> Batch:
-        """Records as (offset, append time in ms, value), offsets rising. FoldError when they cannot follow."""
+        """Records as (offset, append time in ms, value), offsets rising. FoldError when they cannot follow; `stopped` ends the batch before its record."""
         batch = Batch(self.shard, self.fold.state.index + 1)
         for offset, append_ms, value in records:
-            step = self.fold.fold(value, offset, append_ms)
+            try:
+                step = self.fold.fold(value, offset, append_ms)
+            except RulesUnknown as error:
+                self.stopped = error
+                break
             batch.entries.append(rows.entry_row(self.shard, step.index, step.raw, step.leaf, step.chain))
             self._receipt(batch, step, value)
             if step.entry.verdict.accepted:

@@ -6,21 +6,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import partial
 from typing import Any
 
 import clickhouse_connect
 
 from tallystick_producers.keyring import read_opener, signer_of
-from tallystick_schemas.errors import FoldError, OffsetsMissing
+from tallystick_schemas.errors import FoldError
 from tallystick_schemas.receipts import Receipt, encode_receipts
 from tallystick_schemas.settings import AgentSettings, JobSettings
 from tallystick_schemas.topics import ACTS, EVENTS, RECEIPTS, VERIFIED
 
-from ..errors import JobError, StoreWentBack
+from ..errors import JobError, ShardGoesOn, StoreWentBack
 from ..shell import Message, Outlet, Voice, run_job
 from .core import Batch
-from .generations import current_topic_id, ends_of
+from .events_topic import EventsTopic, KafkaEvents
 from .ledger import ClickHouseLedger, Ledger, Rows
 from .shards import Shards
 from .snapshots import SNAPSHOT_SIGNERS, Snapshots
@@ -62,14 +61,12 @@ class NotaryJob:
         settings: JobSettings,
         ledger: Ledger,
         outlet: Outlet,
-        topic_id: Callable[[], str],
+        topic: EventsTopic,
         voice: Voice,
         snapshots: Snapshots,
-        ends: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
-        """`ends`: the offset after the newest record of each partition that is known."""
         self._ledger, self._outlet, self._voice = ledger, outlet, voice
-        self._shards = Shards(settings.log, ledger, snapshots, topic_id, ends)
+        self._shards = Shards(settings.log, ledger, snapshots, topic)
         self._pending: deque[Pending] = deque()
         self._pending_events = 0
         self._much, self._landed = asyncio.Event(), asyncio.Event()
@@ -82,8 +79,8 @@ class NotaryJob:
         return self._shards.start(partitions)
 
     def gone(self, partition: int, wanted: int, earliest: int) -> None:
-        """Kafka no longer holds what comes after the ledger's last entry, or what fills its gap."""
-        self._shards.stand_still(partition, OffsetsMissing(partition, wanted, earliest - 1))
+        """See `Shards`."""
+        self._shards.gone(partition, wanted, earliest)
 
     def revoked(self, partitions: Collection[int]) -> None:
         for shard in partitions:
@@ -202,7 +199,12 @@ class NotaryJob:
                 raise StoreWentBack(shard, held, index - 1)
 
     async def tick(self, now: float) -> None:
-        """Say now and then what was not kept."""
+        """Look whether a shard that stands still can go on, and say now and then what was not kept.
+
+        Where to read on is said to Kafka's client at a start alone, so the process begins anew; it reads on where the ledger ends.
+        """
+        if self._shards.standing.due(now) and (shards := await asyncio.to_thread(self._shards.standing.look, now)):
+            raise ShardGoesOn(shards)
         if now >= self._tell_at:
             self._tell_at = now + _TELL_S
             for shard, notary in self._shards.running.items():
@@ -224,6 +226,6 @@ def run_notary(settings: JobSettings, agent: AgentSettings) -> None:
     snapshots = Snapshots(signer, lambda: read_opener(settings.kafka, settings.log, SNAPSHOT_SIGNERS))
     client = clickhouse_connect.get_client(**settings.clickhouse.client_kwargs(), compress=False)
     outlet = Outlet(settings.kafka)
-    topic_id, ends = partial(current_topic_id, settings.kafka, EVENTS), partial(ends_of, settings.kafka, EVENTS, settings.log.shards)
-    job = NotaryJob(settings, ClickHouseLedger(client), outlet, topic_id, voice, snapshots, ends)
+    topic = KafkaEvents(settings.kafka, settings.log.shards)
+    job = NotaryJob(settings, ClickHouseLedger(client), outlet, topic, voice, snapshots)
     run_job("notary", EVENTS, settings, job, outlet=outlet, take=TAKE, max_in_flight=MAX_FLYING)

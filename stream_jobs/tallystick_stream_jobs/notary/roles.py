@@ -35,7 +35,7 @@ class ShardRoles:
 def _roles_in(header: bytes) -> frozenset[Role]:
     """The roles that a directive gives; none when it revokes, or when it is not what a keyring would take."""
     try:
-        directive = parse_header(Kind.DIRECTIVE, header)
+        directive = parse_header(Kind.DIRECTIVE, header, bounded=True)
         assert isinstance(directive, Directive)
         holder = holder_of(directive, header)
     except ParseError:

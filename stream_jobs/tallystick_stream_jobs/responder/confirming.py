@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tallystick_schemas.entries import parse_entry
+from tallystick_schemas.entries import Entry, parse_entry
 from tallystick_schemas.errors import ParseError
+from tallystick_schemas.headers import Kind, SegmentHeader, parse_header
 from tallystick_schemas.messages import Finding, Place
+from tallystick_schemas.verdicts import Verdict
 
 from .findings import unconfirmed
 
@@ -18,13 +20,14 @@ _MOST: Final = 10_000
 @dataclass(frozen=True)
 class Awaited:
     """One segment that was acted on: `what` in words, its claimed place, and its header and signature as they were read (None where it was not).
-    `until`: seconds since 1970."""
+    `until`: seconds since 1970. `agent`: of a finding about an agent, whose segment it must be; a refused one will do, a fork is one."""
 
     what: str
     place: Place
     header_raw: bytes | None
     sig: bytes | None
     until: float
+    agent: str = ""
 
 
 class Confirming:
@@ -63,10 +66,20 @@ class Confirming:
 
 
 def _is(entry: bytes, awaited: Awaited) -> bool:
-    """Whether an entry is the accepted segment that was read."""
+    """Whether an entry is the segment that was read: accepted, or where an agent is what the finding is about, signed by that agent."""
     try:
         parsed = parse_entry(entry)
+        if awaited.agent:
+            return _signed_by(parsed, awaited.agent)
     except ParseError:
         return False
     read = awaited.header_raw is None or (parsed.header, parsed.sig) == (awaited.header_raw, awaited.sig)
     return parsed.verdict.accepted and read
+
+
+def _signed_by(entry: Entry, agent: str) -> bool:
+    """Whether the fold found an agent's good signature on a segment, and took it, had it already, or called it a fork."""
+    if entry.kind != Kind.SEGMENT or entry.verdict > Verdict.FORK:
+        return False
+    header = parse_header(Kind.SEGMENT, entry.header)
+    return isinstance(header, SegmentHeader) and header.agent == agent

@@ -50,8 +50,9 @@ class Proving:
 
     def expect_evidence(self, finding: Finding, now: float) -> None:
         """The rest of a finding's evidence must be in the ledger soon."""
+        agent = finding.principal if finding.subject == "agent" else ""
         for place in finding.evidence[-MAX_EVIDENCE:]:
-            self.confirming.expect(Awaited(f"finding {finding.id}", place, None, None, now + EVIDENCE_S), now)
+            self.confirming.expect(Awaited(f"finding {finding.id}", place, None, None, now + EVIDENCE_S, agent), now)
 
     def orders(self, shard: int, segment: VerifiedSegment, now: float) -> list[Order]:
         """The orders in the record that a segment of `acts` points at; none, and an error in the log, when it is not what a commander signed."""

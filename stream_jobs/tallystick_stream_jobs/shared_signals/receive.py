@@ -14,6 +14,7 @@ from tallystick_producers.gateway.counting import Counting
 from tallystick_producers.gateway.strangers import Refused
 from tallystick_producers.gateway.token_file import TokenFile
 from tallystick_producers.instants import Instant
+from tallystick_producers.seldom import Seldom
 from tallystick_schemas.names import same_principal
 
 from .errors import KeysUnavailable, SetRefused, StateBroken
@@ -30,6 +31,7 @@ class ReceiverApi:
 
     def __init__(self, inboxes: Mapping[str, Inbox], tokens: TokenFile, recorder: Recorded, clock: Callable[[], float] = time.time) -> None:
         self._inboxes, self._tokens, self._recorder, self._clock = inboxes, tokens, recorder, clock
+        self._not_now = {inbox.issuer.name: Seldom() for inbox in inboxes.values()}
         self._counting = Counting(self._tell, clock=lambda: Instant(clock(), clock()))
 
     def routes(self) -> list[Route]:
@@ -52,7 +54,10 @@ class ReceiverApi:
             await self._note(inbox, token, error)
             return _refusal(error)
         except (KeysUnavailable, ProducerError, StateBroken) as error:
-            log.error("a token of %s is not taken now: %s", inbox.issuer.iss, error)
+            # A made-up key id is enough for this one, so whoever reaches the door may ask for it as often as he likes.
+            others = self._not_now[inbox.issuer.name].ask(self._clock())
+            if others is not None:
+                log.error("a token for %s is not taken now: %s%s", inbox.issuer.iss, error, others)
             return JSONResponse({"error": "not now; send it again"}, 503, {"retry-after": "5"})
         return empty(202)
 
@@ -74,6 +79,9 @@ class ReceiverApi:
     def end(self) -> None:
         """Tell what was counted."""
         self._counting.flush()
+        for name, seldom in self._not_now.items():
+            if others := seldom.rest():
+                log.error("tokens for issuer %s were not taken%s", name, others)
 
 
 def _refusal(error: SetRefused) -> Response:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from tallystick_producers.gateway.token_file import TokenFile
+from tallystick_producers.seldom import Seldom
 from tallystick_schemas.errors import ParseError, TallystickError
 from tallystick_schemas.strict_json import check_json
 
@@ -75,6 +76,7 @@ def principal_of_token(request: Request, tokens: TokenFile) -> str:
 
 def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """Refusals as answers."""
+    seldom = Seldom()
 
     async def answering(request: Request) -> Response:
         try:
@@ -90,7 +92,9 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
 
         except TallystickError as error:
             # Ours, not the caller's: the disk, the keys, the spool.
-            log.error("%s %s cannot be answered now: %s", request.method, request.url.path, error)
+            others = seldom.ask(time.monotonic())
+            if others is not None:
+                log.error("%s %s cannot be answered now: %s%s", request.method, request.url.path, error, others)
             return JSONResponse({"error": "not now; try again"}, 503, {**_NO_STORE, "retry-after": "5"})
 
     return answering

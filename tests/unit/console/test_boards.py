@@ -21,6 +21,7 @@ from tallystick_dashboard.grid import plain, table
 from tallystick_dashboard.health import Observed, Waiting, age_text, health_strip
 from tallystick_dashboard.hub import Hub
 from tallystick_dashboard.intake import Origin, take_message
+from tallystick_dashboard.pages.locks import _nobody
 from tallystick_dashboard.parts import act_button, badge, clock_time, finding_link, lift_button, plan_view
 from tallystick_dashboard.ports import Closing
 from tallystick_dashboard.sessions import Session
@@ -366,6 +367,8 @@ def test_health_grows_old() -> None:
         detection=Waiting(0, None),
         detection_read=NOW,
         unheard=0,
+        kafka_read=NOW,
+        locks_agree=True,
     )
     assert set(levels(fresh).values()) == {"good"}
     assert levels(replace(fresh, ledger_read=NOW - 11))["ingest"] == "bad"
@@ -394,7 +397,7 @@ def test_health_grows_old() -> None:
     ("waiting", "read", "value", "level", "jobs"),
     [
         (None, None, "not asked yet", "unknown", "unknown"),
-        (Waiting(0, None), NOW - 11, "stale, 11 s", "bad", "good"),
+        (Waiting(0, None), NOW - 11, "stale, 11 s", "bad", "unknown"),
         (Waiting(500, NOW - 2.0), NOW, "up to date", "good", "good"),
         (Waiting(500, NOW - 4.0), NOW, "4.0 s behind", "late", "good"),
         (Waiting(1500, NOW - 12.0), NOW, "12 s behind", "bad", "good"),
@@ -408,7 +411,50 @@ def test_detection_that_is_behind_says_so(waiting: Waiting | None, read: float |
     seen = Observed(newest_entry=NOW, checkpoint_time=NOW, locks_heartbeat=NOW, detection=waiting, detection_read=read)
     cell = next(item for item in health_strip(seen, NOW) if item.key == "detection")
     assert (cell.value, cell.level) == (value, level)
-    assert levels(seen)["jobs"] == ("bad" if jobs == "unknown" else jobs), "of whom nothing is known, the strip does not say that they live"
+    assert levels(seen)["jobs"] == jobs, "of whom nothing is known, the strip does not say that they live"
+
+
+@pytest.mark.parametrize(
+    ("agrees", "said"),
+    [(True, "Nobody is locked"), (None, "Who is locked is not known"), (False, "is not what the responder wrote")],
+)
+def test_an_empty_list_of_locks_is_good_news_only_when_it_was_compared(agrees: bool | None, said: str) -> None:
+    assert said in str(_nobody(agrees))
+
+
+@pytest.mark.parametrize(
+    ("changed", "cell", "value"),
+    [
+        ({"kafka_read": None}, "ingest", "newest 0.0 s ago; waiting: not known"),
+        ({"kafka_read": NOW - 11}, "ingest", "newest 0.0 s ago; waiting: not known"),
+        ({"kafka_read": NOW - 11}, "unheard", "not known"),
+        ({"unheard": None}, "unheard", "not known"),
+        ({"locks_agree": None}, "locks", "not compared"),
+        ({"detection_read": NOW - 11}, "jobs", "3 of 4 alive"),
+        ({"detection": None}, "jobs", "3 of 4 alive"),
+        ({"points": {}}, "points", "none"),
+    ],
+    ids=str,
+)
+def test_a_check_that_was_not_done_is_not_green(changed: dict[str, Any], cell: str, value: str) -> None:
+    seen = replace(
+        Observed(
+            ledger_read=NOW,
+            newest_entry=NOW,
+            checkpoint_time=NOW,
+            locks_heartbeat=NOW,
+            locks_agree=True,
+            points={"gateway": NOW},
+            detection=Waiting(0, None),
+            detection_read=NOW,
+            unheard=0,
+            kafka_read=NOW,
+        ),
+        **changed,
+    )
+    found = next(item for item in health_strip(seen, NOW) if item.key == cell)
+    assert (found.value, found.level) == (value, "unknown")
+    assert {level for key, level in levels(seen).items() if key not in (cell, "detection", "unheard", "ingest")} == {"good"}
 
 
 def test_one_is_not_many() -> None:

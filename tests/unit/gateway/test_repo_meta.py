@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from tests.support.logs import ours
 
-from tallystick_infra.cli.doctor import _repositories
+from tallystick_infra.cli.doctor_here import repositories
 from tallystick_infra.deployment import Deployment
 from tallystick_producers.gateway.catalog import Catalog
 from tallystick_producers.gateway.errors import RepoMetaError
@@ -133,10 +133,10 @@ def test_doctor_names_each_file_with_a_mistake(tmp_path: Path) -> None:
     for name in ("models/good", "models/acme/bad", "datasets/worse"):
         (artifacts / name).mkdir(parents=True)
         (artifacts / name / "tallystick.json").write_bytes(GOOD)
-    assert [(check.ok, check.seen) for check in _repositories(deployment)] == [(True, "3 in artifacts")]
+    assert [(check.ok, check.seen) for check in repositories(deployment)] == [(True, "3 in artifacts")]
     (artifacts / "models/acme/bad/tallystick.json").write_bytes(b'{"role":["deploy"]}')
     (artifacts / "datasets/worse/tallystick.json").write_bytes(b"{")
-    (check,) = _repositories(deployment)
+    (check,) = repositories(deployment)
     assert not check.ok
     assert check.seen.startswith("2 of 3 repositories are closed for everybody: ")
     assert str(artifacts / "models/acme/bad/tallystick.json") in check.seen

@@ -4,20 +4,20 @@ from pathlib import Path
 
 from tests.support.sigma import SHIPPED
 
-from tallystick_infra.cli.doctor import _rules
+from tallystick_infra.cli.doctor_here import rules
 from tallystick_infra.deployment import Deployment
 
 
 def test_a_rule_that_is_left_out_is_not_well(tmp_path: Path) -> None:
     deployment = Deployment.create(tmp_path / "data", {})
-    assert _rules(deployment) == [], "without rules there is nothing to say"
+    assert rules(deployment) == [], "without rules there is nothing to say"
     folder = deployment.path / "rules"
     folder.mkdir()
     (folder / "one.yml").write_text((SHIPPED / "self_grant.yml").read_text())
-    [well] = _rules(deployment)
+    [well] = rules(deployment)
     assert (well.ok, well.seen) == (True, "1 rule of rules/")
     (folder / "two.yml").write_text("title: [")
-    [broken] = _rules(deployment)
+    [broken] = rules(deployment)
     assert not broken.ok
     assert "1 left out" in broken.seen
     assert "two.yml" in broken.seen

@@ -37,7 +37,7 @@ from tallystick_infra.cli import (
 )
 from tallystick_infra.cli.audit_view import show_report
 from tallystick_infra.cli.collect import _show as show_collected
-from tallystick_infra.cli.doctor import Check
+from tallystick_infra.cli.doctor_check import Check
 from tallystick_infra.cli.drill import _show as show_drill
 from tallystick_infra.cli.tables import Listing
 from tallystick_infra.demo.story import Story
@@ -106,6 +106,11 @@ class Planted:
     def delivery(self) -> Delivery:
         return Delivery(id=self.name, decision=self.decision, connector=self.name, state="given-up", created_at=AT, error=self.name)
 
+    @property
+    def denial(self) -> Denial:
+        name = self.name
+        return Denial(command=name, subject=name, point=name, state="refused", locked_at=AT, tried_at=AT, how=name)
+
     def world(self) -> None:
         """What every reader gives."""
         one = finding(principal=self.name, at=0, id=ID, title=self.name, text=self.name, resource=self.name, credential=self.name)
@@ -122,21 +127,7 @@ class Planted:
             (points, "read_enforcement", lambda *_: None),
             (points, "standing", lambda *_: [told]),
             (orders, "read_outbox", lambda *_: [self.delivery]),
-            (
-                orders,
-                "read_proofs",
-                lambda *_: [
-                    Denial(
-                        command=self.name,
-                        subject=self.name,
-                        point=self.name,
-                        state="refused",
-                        locked_at=AT,
-                        tried_at=AT,
-                        how=self.name,
-                    )
-                ],
-            ),
+            (orders, "read_proofs", lambda *_: [self.denial]),
             (orders, "wait_changed", lambda *_: self.delivery),
             (orders, "order", lambda *_: None),
             (enrolment, "ledger_keyring", lambda *_: None),

@@ -89,8 +89,8 @@ def test_doctor_does_not_look_at_what_depends_on_a_dead_part(still: Deployment) 
     assert done.return_value == 1
     assert "nothing answers at" in checks["kafka"]["seen"]
     assert "nothing answers at" in checks["clickhouse"]["seen"]
-    assert checks["behind"]["seen"] == "not looked at: no answer from kafka and clickhouse"
-    assert checks["sealed"]["seen"] == "not looked at: no answer from clickhouse"
+    assert checks["notary"]["seen"] == "not looked at: no answer from kafka and clickhouse"
+    assert checks["sealer"]["seen"] == "not looked at: no answer from clickhouse"
     for name in ("responder", "points", "outbox"):
         assert checks[name]["seen"] == "not looked at: no answer from kafka"
 

@@ -224,7 +224,7 @@ def test_doctor_tells_both(stopped: Deployment, capsys: pytest.CaptureFixture[st
     checks = {one["name"]: one for one in json.loads(stdout.splitlines()[-1])["checks"]}
     assert tells(checks["kafka"]["seen"], "Kafka", stopped.embedded().kafka_port)
     assert tells(checks["clickhouse"]["seen"], "ClickHouse", stopped.embedded().clickhouse_port)
-    assert checks["behind"]["seen"] == "not looked at: no answer from kafka and clickhouse"
+    assert checks["notary"]["seen"] == "not looked at: no answer from kafka and clickhouse"
     stdout, _ = ended("doctor", [], stopped, capsys)
     assert "not looked at: no answer from kafka" in " ".join(stdout.split())
 

@@ -160,7 +160,9 @@ def test_advisories_on_disk_need_no_network(tmp_path: Path, monkeypatch: pytest.
     done, said = run(tmp_path, "--advisories", written(tmp_path / "osv", [BAD, *QUIET]))
     assert (done.exit_code, said["verdict"]) == (1, "known")
     assert [(one["name"], one["version"], one["id"], one["fixed"]) for one in said["found"]] == [("a-b", "1.5", "GHSA-1", ["1.6"])]
-    assert "a-b 1.5: GHSA-1 (CVE-2026-1); fixed in 1.6" in done.stderr
+    shown = [" ".join(line.split()) for line in done.stderr.splitlines()]
+    assert "a-b 1.5 GHSA-1 (CVE-2026-1) 1.6 reads \\x1b[2J all" in shown, "what it is stands beside its name, as in the JSON"
+    assert shown[-1].endswith(": 1 known vulnerability")
     assert "\x1b" not in done.output
     monkeypatch.setattr(asking, "_MAX_RECORD", 1000)
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as packed:

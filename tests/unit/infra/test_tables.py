@@ -212,3 +212,13 @@ def test_a_line_of_a_log_hangs_on_a_screen_and_is_one_line_in_a_pipe(monkeypatch
     assert first[:2].isdigit()
     assert second.startswith(" " * 9)
     assert not second.startswith(" " * 10)
+
+
+@pytest.mark.parametrize(("width", "indent"), [(80, 18), (73, 2)])
+def test_a_sentence_stands_under_what_it_is_about_where_it_has_room(width: int, indent: int) -> None:
+    """As doctor's: the state, the part, what was seen, and what to do."""
+    table = Listing("", "part", "seen", "what to do", whole=("part",), below="what to do")
+    table.add_row("!!", "shown roots!", "x " * 40, "see the operator's page, where it says what to do about it, and when")
+    lines = printed(table, width).splitlines()
+    [note] = [line for line in lines if "see the" in line]
+    assert len(note) - len(note.lstrip()) == indent

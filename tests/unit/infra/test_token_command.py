@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tallystick_infra.cli import main
-from tallystick_infra.cli.doctor import _tokens
+from tallystick_infra.cli.doctor_here import tokens
 from tallystick_infra.deployment import Deployment
 
 
@@ -48,7 +48,7 @@ def test_revoke_works_beside_a_bad_line_and_says_which(deployment: Deployment, c
     assert run(deployment, "add", "ann@example.org") == 0
     credential = capsys.readouterr().out.split("credential ")[1].split(",")[0]
     path.write_bytes(b"half a li\n" + path.read_bytes())
-    assert [(check.ok, "tokens.jsonl, line 1" in check.seen) for check in _tokens(deployment)] == [(False, True)]
+    assert [(check.ok, "tokens.jsonl, line 1" in check.seen) for check in tokens(deployment)] == [(False, True)]
     assert run(deployment, "list") == 0
     assert "tokens.jsonl, line 1" in capsys.readouterr().err
     assert run(deployment, "revoke", credential) == 0
@@ -59,8 +59,8 @@ def test_revoke_works_beside_a_bad_line_and_says_which(deployment: Deployment, c
 def test_doctor_says_how_many_tokens_and_what_is_wrong_with_the_file(deployment: Deployment) -> None:
     path = Path(deployment.gateway().tokens_file)
     path.unlink(missing_ok=True)
-    assert [(check.ok, "nobody is let in" in check.seen) for check in _tokens(deployment)] == [(True, True)]
+    assert [(check.ok, "nobody is let in" in check.seen) for check in tokens(deployment)] == [(True, True)]
     run(deployment, "add", "ann@example.org")
-    assert [(check.ok, check.seen) for check in _tokens(deployment)] == [(True, "1 in tokens.jsonl")]
+    assert [(check.ok, check.seen) for check in tokens(deployment)] == [(True, "1 in tokens.jsonl")]
     path.chmod(0o644)
-    assert [(check.ok, "chmod 600" in check.seen) for check in _tokens(deployment)] == [(False, True)]
+    assert [(check.ok, "chmod 600" in check.seen) for check in tokens(deployment)] == [(False, True)]

@@ -80,3 +80,9 @@ def test_a_revoked_commander_orders_nothing() -> None:
 def test_a_mandate_that_names_another_key_gives_no_role() -> None:
     about, subject, value = mandate("cli", "commander")
     assert acted("cli", ORDERS, LEVEL, (about, subject, value | {"public_key": to_base64(public_bytes(private_key("mallory")))})) == []
+
+
+def test_a_mandate_that_no_keyring_takes_gives_no_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At level 2 the fold has a directive of the 31st of February; whoever acts on directives does not, so the notary does not either."""
+    monkeypatch.setattr(f"{__name__}.wire_time", lambda _: "2026-02-31T04:00:00.000000Z")
+    assert acted("cli", ORDERS, LEVEL, mandate("cli", "commander")) == []

@@ -7,24 +7,26 @@ from typing import Any
 import pytest
 from tests.support.history import make_history
 from tests.support.signing import SNAPSHOTS
-from tests.support.world import Faults, MemoryLedger
+from tests.support.world import Faults, MemoryLedger, MemoryTopic
 
 from tallystick_stream_jobs.errors import StoreWentBack
 from tallystick_stream_jobs.notary.core import Batch
+from tallystick_stream_jobs.notary.events_topic import Bounds
 from tallystick_stream_jobs.notary.job import NotaryJob
 from tallystick_stream_jobs.notary.ledger import Rows, StoredEntry
 from tallystick_stream_jobs.notary.shards import Shards
 
 HISTORY = make_history()
-TOPIC_ID = "topic-0"
 LAST = {shard: len(HISTORY.records[shard]) - 1 for shard in (0, 1)}
 
 
-def shards_on(ledger: MemoryLedger, ends: Mapping[int, int] | None = None, topic_id: str = "") -> Shards:
-    name = topic_id or TOPIC_ID
-    return Shards(
-        HISTORY.log, ledger, SNAPSHOTS, lambda: name, lambda: {shard: last + 1 for shard, last in LAST.items()} if ends is None else ends
-    )
+def whole() -> MemoryTopic:
+    """Kafka, with all that the history is made of."""
+    return MemoryTopic(HISTORY.records)
+
+
+def shards_on(ledger: MemoryLedger, topic: MemoryTopic | None = None) -> Shards:
+    return Shards(HISTORY.log, ledger, SNAPSHOTS, whole() if topic is None else topic)
 
 
 def feed(shards: Shards, ledger: MemoryLedger, wanted: Mapping[int, int]) -> list[Batch]:
@@ -98,7 +100,7 @@ def test_a_shard_that_cannot_be_folded_stops_alone(ledger: MemoryLedger, caplog:
 
 def test_a_gap_whose_records_kafka_lost_is_named_and_stops_its_shard_alone(ledger: MemoryLedger, caplog: pytest.LogCaptureFixture) -> None:
     nothing: Any = None
-    job = NotaryJob(nothing_but(HISTORY.log), ledger, nothing, lambda: TOPIC_ID, nothing, SNAPSHOTS)
+    job = NotaryJob(nothing_but(HISTORY.log), ledger, nothing, whole(), nothing, SNAPSHOTS)
     lose(ledger, 0, 3, 4)
     assert job.start([0, 1])[0] == 3
     job.gone(0, 3, 9)
@@ -108,23 +110,61 @@ def test_a_gap_whose_records_kafka_lost_is_named_and_stops_its_shard_alone(ledge
 
 def test_a_gap_of_a_topic_that_was_made_anew_is_named(ledger: MemoryLedger, caplog: pytest.LogCaptureFixture) -> None:
     lose(ledger, 0, 3)
-    assert shards_on(ledger, topic_id="another").start([0, 1]) == {1: 0}
+    assert shards_on(ledger, MemoryTopic(HISTORY.records, "another")).start([0, 1]) == {1: 0}
     assert "shard 0, index 3: entries are missing here" in caplog.text
 
 
 def test_a_kafka_of_before_stops_the_shards_that_it_lacks(
     ledger: MemoryLedger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick_stream_jobs.notary.shards._PATIENCE_S", 0.0)
-    assert shards_on(ledger, {0: LAST[0], 1: LAST[1] + 1}).start([0, 1]) == {1: LAST[1] + 1}
+    monkeypatch.setattr("tallystick_stream_jobs.notary.shards.PATIENCE_S", 0.0)
+    topic = whole()
+    del topic.records[0][-1]
+    assert shards_on(ledger, topic).start([0, 1]) == {1: LAST[1] + 1}
     assert f"partition 0 of topic events ends at offset {LAST[0]}" in caplog.text
 
 
 def test_a_broker_that_says_less_for_a_moment_stops_nothing(ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick_stream_jobs.notary.shards._ENDS_WAIT_S", 0.0)
-    said = iter([{0: 1}, {0: 2}, {0: LAST[0] + 1}])
-    shards = Shards(HISTORY.log, ledger, SNAPSHOTS, lambda: TOPIC_ID, lambda: next(said))
-    assert shards.start([0]) == {0: LAST[0] + 1}
+    monkeypatch.setattr("tallystick_stream_jobs.notary.continuity._ENDS_WAIT_S", 0.0)
+    said, topic = iter([1, 2, LAST[0] + 1]), whole()
+    topic.bounds = lambda: {0: Bounds(0, next(said))}  # type: ignore[method-assign]
+    assert shards_on(ledger, topic).start([0]) == {0: LAST[0] + 1}
+
+
+def older(shard: int, since: int) -> MemoryTopic:
+    """Kafka as a copy had it, without the newest records, and what was written to it since."""
+    topic = whole()
+    raw, append_ms = topic.records[shard][-1]
+    del topic.records[shard][-since:]
+    topic.records[shard] += [(raw, append_ms + 1_000 + n) for n in range(since + 2)]
+    return topic
+
+
+@pytest.mark.parametrize("since", [1, 2, 7])
+def test_a_kafka_of_before_that_was_written_to_since_is_told_from_the_one_that_the_ledger_knows(
+    ledger: MemoryLedger, caplog: pytest.LogCaptureFixture, since: int
+) -> None:
+    """It is as long as the ledger knew it, or longer, and other records stand there: the very same one too, taken at another time."""
+    assert shards_on(ledger, older(0, since)).start([0, 1]) == {1: LAST[1] + 1}
+    assert f"offset {LAST[0]} of topic events holds another record than the one that entry {LAST[0]} was made of" in caplog.text
+
+
+def test_another_record_of_the_same_time_is_told_apart(ledger: MemoryLedger) -> None:
+    topic = whole()
+    topic.records[0][-1] = (topic.records[0][-2][0], topic.records[0][-1][1])
+    assert shards_on(ledger, topic).start([0, 1]) == {1: LAST[1] + 1}
+
+
+def test_what_kafka_no_longer_holds_is_said_to_be_compared_with_nothing(ledger: MemoryLedger, caplog: pytest.LogCaptureFixture) -> None:
+    topic = whole()
+    topic.first[0] = LAST[0] + 1
+    assert shards_on(ledger, topic).start([0, 1]) == {0: LAST[0] + 1, 1: LAST[1] + 1}
+    assert f"shard 0: Kafka holds it from offset {LAST[0] + 1} on, so what the ledger has last cannot be compared" in caplog.text
+
+
+def test_a_ledger_without_entries_has_nothing_to_compare() -> None:
+    empty = MemoryLedger(Faults())
+    assert shards_on(empty).start([0, 1]) == {0: 0, 1: 0}
 
 
 def nothing_but(log: Any) -> Any:
@@ -136,7 +176,7 @@ def nothing_but(log: Any) -> Any:
 def test_a_store_that_was_restored_under_the_notary_is_seen_before_the_next_insert(ledger: MemoryLedger) -> None:
     """An insert fails while it is away; what is there after it has to reach up to what is inserted."""
     nothing: Any = None
-    job = NotaryJob(nothing_but(HISTORY.log), ledger, nothing, lambda: TOPIC_ID, nothing, SNAPSHOTS)
+    job = NotaryJob(nothing_but(HISTORY.log), ledger, nothing, whole(), nothing, SNAPSHOTS)
     lose(ledger, 0, LAST[0])
     shards = shards_on(ledger)
     [batch] = feed(shards, MemoryLedger(Faults()), {0: shards.start([0])[0]})

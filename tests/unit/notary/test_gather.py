@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.signing import SNAPSHOTS, Speaker
+from tests.support.world import MemoryTopic
 
 from tallystick_schemas.settings import ClickHouseSettings, JobSettings, KafkaSettings, LogSettings
 from tallystick_schemas.verdicts import Verdict
@@ -37,7 +38,7 @@ def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tu
     monkeypatch.setattr(module, "_INSERT_EVERY_S", every_s)
     inserts: Any = Inserts()
     outlet: Any = None
-    job = NotaryJob(SETTINGS, inserts, outlet, lambda: "topic", Speaker("notary").voice(), SNAPSHOTS)
+    job = NotaryJob(SETTINGS, inserts, outlet, MemoryTopic({0: []}), Speaker("notary").voice(), SNAPSHOTS)
     outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
     shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS))
     job._shards.running[0] = shard

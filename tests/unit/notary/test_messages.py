@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.support.history import HistoryBuilder, make_event
 from tests.support.signing import SNAPSHOTS, Speaker, opener
-from tests.support.world import Faults, MemoryLedger
+from tests.support.world import Faults, MemoryLedger, MemoryTopic
 
 from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.errors import ParseError
@@ -52,7 +52,7 @@ def notarised(*lives: int) -> Outbox:
 
     async def live(life: int, batches: int) -> None:
         outlet: Any = outbox
-        job = NotaryJob(settings, MemoryLedger(Faults()), outlet, lambda: "topic-0", Speaker("notary", fence=life).voice(), SNAPSHOTS)
+        job = NotaryJob(settings, MemoryLedger(Faults()), outlet, MemoryTopic({0: []}), Speaker("notary", fence=life).voice(), SNAPSHOTS)
         job.start([0])
         size = -(-len(records) // batches)
         for first in range(0, len(records), size):

@@ -11,11 +11,13 @@ from tests.support.signing import Speaker, directive, role_key
 from tallystick_schemas.errors import ParseError
 from tallystick_schemas.events import Actor, Resource
 from tallystick_schemas.locks import in_force
-from tallystick_schemas.messages import encode_json
+from tallystick_schemas.messages import Signal, encode_json
 from tallystick_schemas.orders import Order
 from tallystick_schemas.roles import Scope
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.topics import ACTS, FINDINGS, LOCKS
+from tallystick_schemas.verdicts import Verdict
+from tallystick_stream_jobs.detectors.d07a_key_fork import KeyFork
 from tallystick_stream_jobs.errors import NotTheOwner
 from tallystick_stream_jobs.responder.job import Lane, Responder, _handle_acts, _handle_finding
 from tallystick_stream_jobs.responder.mirror import Seen
@@ -253,6 +255,50 @@ def test_evidence_that_does_not_reach_the_ledger_in_ten_seconds_pages(site: Site
     gone = (0, at + 7, 0)
     finds(made, finding_message(finding(proof=(0, at, 0), evidence=[(0, at, 0), gone], time=wire_time(site.clock))))
     watch(made, site, 11)
+    assert [one.detector for one in site.findings()] == ["R06"]
+
+
+def forked(site: Site, verdict: Verdict, agent: str = "gateway") -> Responder:
+    """An owner who locked agent `gateway` because of a fork, whose entry in the ledger has this verdict and is of this agent's segment."""
+    made = owner(site)
+    at = evidence(site)
+    signal = Signal(at, Verdict.FORK, "gateway", "", "", 0, int(site.clock * 1000), "two segments 0", at)
+    told = KeyFork().notice({}, 0, signal)
+    assert told is not None
+    if agent != "gateway":
+        site.ledger[at] = site.log[evidence(site, agent)]
+    site.verdicts[at] = verdict
+    finds(made, finding_message(told))
+    assert set(locked(site)) == {"principal:gateway"}
+    return made
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FORK, Verdict.SEEN, Verdict.ACCEPTED, Verdict.OUT_OF_ORDER])
+def test_a_fork_in_the_ledger_pages_nobody_a_second_time(site: Site, verdict: Verdict) -> None:
+    """The fold refuses one side of a fork, and has it: with verdict 3, or 2 where the number is an old one."""
+    made = forked(site, verdict)
+    watch(made, site)
+    watch(made, site, 61)
+    assert site.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "agent"), [(Verdict.BAD_SIGNATURE, "gateway"), (Verdict.REVOKED_KEY, "gateway"), (Verdict.FORK, "collector")]
+)
+def test_a_fork_that_the_ledger_has_otherwise_pages(site: Site, verdict: Verdict, agent: str) -> None:
+    made = forked(site, verdict, agent)
+    watch(made, site)
+    assert ["the ledger has another record in its place" in one.text for one in site.findings()] == [True]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FORK, Verdict.SEEN])
+def test_evidence_about_a_person_that_was_refused_pages(site: Site, verdict: Verdict) -> None:
+    """Refused events are no part of the history: nobody may be locked by them unseen."""
+    made = owner(site)
+    at = evidence(site)
+    site.verdicts[at] = verdict
+    finds(made, finding_message(finding(proof=(0, at, 0), evidence=[(0, at, 0)], time=wire_time(site.clock))))
+    watch(made, site)
     assert [one.detector for one in site.findings()] == ["R06"]
 
 

@@ -44,7 +44,7 @@ def test_a_shard_without_rules_has_no_directive_and_one_with_them_keeps_the_newe
     assert second.state.directives == {}
     said = {place: known.n for place, known in first.state.directives.items()}
     trainer = HISTORY["agents"][0]["id"]
-    assert said == {"rules ": 1, f"agent trainer {trainer}": 5, "adopt detectors": 0, "weather ": 0}
+    assert said == {"rules ": 1, f"agent trainer {trainer}": 5, "adopt detectors": 0, "weather ": 0, "weather nested to level 8": 0}
 
 
 def test_every_verdict_that_a_directive_can_have_occurs() -> None:
