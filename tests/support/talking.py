@@ -77,5 +77,9 @@ async def talk(pieces: Iterable[bytes], limits: Limits = Limits()) -> Heard:  # 
         await asyncio.sleep(0)
     for _ in range(5):
         await asyncio.sleep(0)
-    # Now: when the loop ends, what waits for more of a body fails, and closes as well.
-    return Heard(bytes(transport.written), transport.is_closing(), list(protocol.headers))
+    heard = Heard(bytes(transport.written), transport.is_closing(), list(protocol.headers))
+    # What waits for more of a body waits no longer.
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return heard
