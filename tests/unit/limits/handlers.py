@@ -37,7 +37,7 @@ from tallystick_stream_jobs.shared_signals.verify import MAX_SET_BYTES
 from tallystick_stream_jobs.sigma import source
 
 from .shapes import AMZ, COMBINED, FORM, HEADERS, JSON, LINES, NOTES, PATHS, RANGES, RECORDS, SQL, TOKENS, YAML, Shapes
-from .shapes_libraries import BATCHES, CALLBACKS, CELLS, DATES, HEADS, ITEMS, MESSAGES, REQUESTS, ROWS, RULES, TOML, XML
+from .shapes_libraries import BATCHES, CALLBACKS, CELLS, CHECKPOINTS, DATES, HEADS, ITEMS, MESSAGES, REQUESTS, ROWS, RULES, TOML, XML
 from .work import BY_NAME
 
 
@@ -92,6 +92,9 @@ HANDLERS = (
     Handler("detectors' kept state", PART, _MESSAGE, MESSAGES, 16 << 10),
     Handler("an operator's directive", HAS_PASSWORD, f"header {MAX_HEADER_BYTES:,} bytes, body {MAX_BODY_BYTES:,}", RECORDS, 512),
     Handler("events of a segment", AGENT, f"{MAX_BODY_BYTES:,} bytes, {MAX_SEGMENT_EVENTS} events", ITEMS, 16 << 10),
+    Handler("an event, as detectors read it", AGENT, f"{MAX_EVENT_BYTES:,} bytes, once the notary accepted it", JSON, 2048),
+    Handler("facts of a seal", STORE, f"{MAX_ENTRY_BYTES:,} bytes", JSON, 8192),
+    Handler("a checkpoint's text, a topology", STORE, f"{MAX_NOTE_BYTES:,} bytes", CHECKPOINTS, 8192),
     Handler("an entry of the ledger", STORE, f"{MAX_ENTRY_BYTES:,} bytes", RECORDS),
     Handler("a snapshot's state", "the notary", "the row, once a notary's signature fits", JSON, 16 << 10),
     Handler("a connection's bytes in one piece", STRANGER, _FRAMING, HEADS),

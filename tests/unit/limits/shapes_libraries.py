@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 from tests.support.batches import make_batch, payload_batch
 
+from tallystick_schemas.checkpoints import TOPOLOGY_PREFIX
 from tallystick_schemas.messages import VerifiedBatch, VerifiedSegment, encode_batch
 from tallystick_schemas.records import pack_items
 
@@ -124,6 +125,13 @@ CELLS: Shapes = {
     "spaces in a time": lambda n: b"1" + b" " * n + b"x,a,b,1",
     "a count": lambda n: b"2026-01-01 00:00:00,a,b," + b"1" * n,
     "columns": lambda n: b"2026-01-01 00:00:00,a,b,1" + b",a" * (n // 2),
+}
+CHECKPOINTS: Shapes = {
+    "lines": lambda n: b"a\n" * (n // 2),
+    "digits": lambda n: b"a\n" + b"1" * n + b"\nAAAA\n",
+    "a root": lambda n: b"a\n1\n" + b"A" * n + b"\n",
+    "logs": lambda n: TOPOLOGY_PREFIX + b'{"v":1,"from":0,"logs":[' + b'"a",' * (n // 4) + b'"a"]}',
+    "brackets": lambda n: TOPOLOGY_PREFIX + b"[" * n,
 }
 MESSAGES: Shapes = {
     "nothing": bytes,

@@ -24,11 +24,13 @@ from tallystick_producers.gateway.routes import parse_route
 from tallystick_producers.gateway.tokens import parse_tokens
 from tallystick_producers.toml_text import parse_toml
 from tallystick_schemas.bulk import parse_each
+from tallystick_schemas.checkpoints import parse_checkpoint, parse_topology
 from tallystick_schemas.directives import open_directive
 from tallystick_schemas.entries import parse_entry
 from tallystick_schemas.envelope import parse_claim
 from tallystick_schemas.errors import TallystickError
 from tallystick_schemas.events import parse_event
+from tallystick_schemas.facts import parse_facts
 from tallystick_schemas.fold import Fold, Parameters
 from tallystick_schemas.messages import Decision, Delivery, Denial, LockAck, Point, parse_batch, parse_finding, parse_lock, parse_message
 from tallystick_schemas.names import _canonical
@@ -40,6 +42,7 @@ from tallystick_schemas.state import parse_state
 from tallystick_schemas.strict_json import check_json
 from tallystick_stream_jobs.connectors.http import Answer, _after_s
 from tallystick_stream_jobs.detectors.kept import decode_kept
+from tallystick_stream_jobs.detectors.reading import decode_event
 from tallystick_stream_jobs.policy.parse import parse as parse_policy
 from tallystick_stream_jobs.shared_signals.jwks import parse_jwks
 from tallystick_stream_jobs.shared_signals.polling import _wish
@@ -135,7 +138,10 @@ BY_NAME: dict[str, Callable[[bytes], object]] = {
     "detectors' kept state": lambda raw: decode_kept(raw, "it"),
     "an operator's directive": lambda raw: open_directive(raw, {}),
     "events of a segment": lambda raw: parse_each(split_items(raw)),
+    "an event, as detectors read it": decode_event,
     "an entry of the ledger": parse_entry,
+    "facts of a seal": parse_facts,
+    "a checkpoint's text, a topology": _each(parse_topology, lambda raw: parse_checkpoint(raw.decode())),
     "a snapshot's state": parse_state,
     "a connection's bytes in one piece": head,
     "a connection's bytes, a few at a time": drip,
