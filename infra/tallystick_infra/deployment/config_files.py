@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tallystick_producers.toml_text import MAX_BYTES, parse_toml
 from tallystick_schemas.errors import SettingsError
 
 _SECRET: Final = re.compile(r"(^|_)(password|passphrase|secret|token)$")
@@ -20,7 +21,7 @@ def read_tables(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            tables = tomllib.loads(file.read().decode())
+            tables = parse_toml(file.read(MAX_BYTES + 1))
         folder_mode = stat.S_IMODE(path.parent.stat().st_mode)
     except FileNotFoundError:
         raise

@@ -11,7 +11,6 @@ outcome = {value = "{status}", allowed = "[23]..", denied = "401|403|429"}      
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +21,7 @@ from tallystick_schemas.events import Actor, Resource, Source, Usage
 from tallystick_schemas.vocabulary import ACTIONS
 
 from ..errors import LineRefused, MappingUnusable
+from ..toml_text import parse_toml
 from .fields import LogEvent, count_of, time_of
 
 Row = Callable[[str], str]
@@ -144,8 +144,8 @@ def load_mapping(name: str) -> RowMapping:
     """A mapping that ships with us by its name, or a TOML file by its path; MappingUnusable."""
     shipped = files(__package__) / "mappings" / f"{name}.toml"
     try:
-        text = shipped.read_text() if re.fullmatch(r"[a-z0-9_]+", name) and shipped.is_file() else Path(name).read_text()
-        return RowMapping(tomllib.loads(text))
+        raw = shipped.read_bytes() if re.fullmatch(r"[a-z0-9_]+", name) and shipped.is_file() else Path(name).read_bytes()
+        return RowMapping(parse_toml(raw))
     except FileNotFoundError as error:
         raise MappingUnusable(name, "there is no such file, and none of that name ships with us") from error
     except OSError as error:

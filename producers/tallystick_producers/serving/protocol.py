@@ -1,7 +1,7 @@
 """The server's side of a connection: uvicorn's HTTP/1.1 protocol with limits on what strangers may cost.
 
 What is over a limit is answered or cut here, before there is a request to decide about, and so before anything could be recorded: a head that is too
-large (431) or too slow, one connection too many (503), a body that does not come, an answer that nobody takes.
+large (431) or too slow, one connection too many (503), a body that does not come or is all framing, an answer that nobody takes.
 """
 
 import asyncio
@@ -50,6 +50,7 @@ class GuardedProtocol(HttpToolsProtocol, Guarded):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head, self._in_body, self._head_bytes, self._oversize = True, False, 0, False
+        self._framing = 0
         self._timer, self._taking = Timer(self.loop), Timer(self.loop)
         self._socket: asyncio.Transport | None = None
         self._guest: Guest | None = None
@@ -92,7 +93,11 @@ class GuardedProtocol(HttpToolsProtocol, Guarded):
             self._head_bytes += len(data)
             if not self._timer.runs:
                 self._timer.start(self.limits.head_s, self.abort)
+        self._framing += len(data)
         super().data_received(data)
+        if self._in_body and self._framing > self.limits.head_bytes:
+            # Extensions of chunks, or headers behind the last one: of neither does anybody here read a byte, and they need have no end.
+            self.abort()
         if self._in_head and self._head_bytes > self.limits.head_bytes and not self.transport.is_closing():
             self._too_large()
 
@@ -101,18 +106,24 @@ class GuardedProtocol(HttpToolsProtocol, Guarded):
         self._in_head = True
         self.scope["extensions"] = {EXTENSION: self}  # type: ignore[dict-item]  # uvicorn's type wants a dict; ASGI wants nothing of the kind
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # One that stands behind a body in chunks (RFC 9112, 7.1.2) is no part of the head, and there may be any number.
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.head_bytes:
             self._oversize = True
             raise _TooLarge
-        self._in_head, self._in_body, self._head_bytes = False, True, 0
+        self._in_head, self._in_body, self._head_bytes, self._framing = False, True, 0, 0
         if self._guest is not None:
             self._guest.asked = self._guest.busy = True
         super().on_headers_complete()
         self._timer.start(self.limits.silent_s, self._body_late)
 
     def on_body(self, body: bytes) -> None:
+        self._framing = 0
         if not self._is_answered():
             self._timer.start(self.limits.silent_s, self._body_late)
         super().on_body(body)

@@ -15,7 +15,7 @@ from .transmitter import Told
 
 log: Final = logging.getLogger(__name__)
 MAX_EVENTS: Final = 100
-_MAX_ACKS: Final = 1_000
+MAX_ACKS: Final = 1_000
 _HOLD_S: Final = 25.0
 """How long an answer is held back for; proxies give up after 30 s."""
 _LOOK_S: Final = 0.2
@@ -29,10 +29,10 @@ def _wish(request: dict[str, Any]) -> tuple[int, bool, list[str], dict[str, Any]
         raise StreamRefused(400, "maxEvents must be a number, 0 or more")
     if not isinstance(at_once, bool):
         raise StreamRefused(400, "returnImmediately must be true or false")
-    if not isinstance(acks, list) or len(acks) > _MAX_ACKS or not all(isinstance(jti, str) for jti in acks):
-        raise StreamRefused(400, f"ack must be a list of at most {_MAX_ACKS} jti")
-    if not isinstance(errors, dict) or len(errors) > _MAX_ACKS or not all(isinstance(error, dict) for error in errors.values()):
-        raise StreamRefused(400, f"setErrs must be an object of at most {_MAX_ACKS} errors")
+    if not isinstance(acks, list) or len(acks) > MAX_ACKS or not all(isinstance(jti, str) for jti in acks):
+        raise StreamRefused(400, f"ack must be a list of at most {MAX_ACKS} jti")
+    if not isinstance(errors, dict) or len(errors) > MAX_ACKS or not all(isinstance(error, dict) for error in errors.values()):
+        raise StreamRefused(400, f"setErrs must be an object of at most {MAX_ACKS} errors")
     return min(most, MAX_EVENTS), at_once, acks, errors
 
 

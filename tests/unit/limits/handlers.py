@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tallystick_dashboard.guard import MAX_BODY_BYTES as MAX_CALLBACK
 from tallystick_dashboard.tokens import MAX_TOKEN
 from tallystick_infra.clickhouse import form
 from tallystick_infra.clickhouse.bodies import MAX_INSERT
 from tallystick_infra.clickhouse.statements import MAX_QUERY
+from tallystick_producers.batch_form import MOST_PARTS
 from tallystick_producers.gateway.app import MAX_BODY
 from tallystick_producers.gateway.exchange import MAX_FIELDS
 from tallystick_producers.gateway.ranges import MAX_RANGES, MAX_SPECS
@@ -15,18 +17,27 @@ from tallystick_producers.gateway.repo_meta import MAX_META_BYTES
 from tallystick_producers.gateway.routes import MAX_PATH
 from tallystick_producers.gateway.tokens import MAX_LINE
 from tallystick_producers.serving import Limits
+from tallystick_producers.toml_text import MAX_BYTES as MAX_TOML
+from tallystick_producers.toml_text import MAX_PARTS
+from tallystick_producers.unpacking import MOST_BYTES
+from tallystick_schemas.entries import MAX_ENTRY_BYTES
 from tallystick_schemas.envelope import MAX_MESSAGE_BYTES
 from tallystick_schemas.events import MAX_EVENT_BYTES
 from tallystick_schemas.headers import MAX_HEADER_BYTES
 from tallystick_schemas.names import MAX_CANONICAL
 from tallystick_schemas.notes import MAX_NOTE_BYTES, MAX_SIGNATURES
 from tallystick_schemas.records import MAX_BODY_BYTES
+from tallystick_schemas.segments import MAX_SEGMENT_EVENTS
 from tallystick_stream_jobs.policy import yaml_text
 from tallystick_stream_jobs.shared_signals.jwks import MAX_BYTES, MAX_KEYS
+from tallystick_stream_jobs.shared_signals.polling import MAX_ACKS
 from tallystick_stream_jobs.shared_signals.requests import BODY_S
+from tallystick_stream_jobs.shared_signals.requests import MAX_BODY as MAX_REQUEST
 from tallystick_stream_jobs.shared_signals.verify import MAX_SET_BYTES
+from tallystick_stream_jobs.sigma import source
 
 from .shapes import AMZ, COMBINED, FORM, HEADERS, JSON, LINES, NOTES, PATHS, RANGES, RECORDS, SQL, TOKENS, YAML, Shapes
+from .shapes_libraries import BATCHES, CALLBACKS, CELLS, CHECKPOINTS, DATES, HEADS, ITEMS, MESSAGES, REQUESTS, ROWS, RULES, TOML, XML
 from .work import BY_NAME
 
 
@@ -52,7 +63,12 @@ def _kib(size: int) -> str:
 
 _HEAD = _kib(Limits().head_bytes)
 _FIELDS = f"{form.MAX_FIELDS:,} fields of {_kib(form.MAX_VALUE)}, {form.MAX_HEAD:,} bytes of headers each"
+_FRAMING = f"a head {_HEAD}, what stands beside a body {_HEAD} since its last byte"
+_MESSAGE = f"{MAX_MESSAGE_BYTES:,} bytes, once a signature fits"
+_FETCH = f"{_kib(MOST_BYTES)} a batch, {MOST_PARTS:,} records and headers in it"
+PART, ANSWERS, RECEIVER, SIGNED_IN = "a part of ours", "another system that is told of locks", "who receives signals", "who is signed in"
 STRANGER, HAS_PASSWORD, AGENT, AUDITOR = "a stranger", "who has a Kafka password", "an agent", "any user of the store"
+STORE = "the store"
 TOKEN, ISSUER, OPERATOR, LOGS = "who has a token", "who pushes signals", "who writes the file", "who writes lines of a log"
 
 HANDLERS = (
@@ -67,8 +83,31 @@ HANDLERS = (
         f"{MAX_MESSAGE_BYTES:,} bytes; its body is not looked at before its signature fits",
         RECORDS,
     ),
-    Handler("a signed note", "the store, a witness", f"{MAX_NOTE_BYTES:,} bytes, {MAX_SIGNATURES} signatures", NOTES),
+    Handler("a signed note", f"{STORE}, a witness", f"{MAX_NOTE_BYTES:,} bytes, {MAX_SIGNATURES} signatures", NOTES),
     Handler("receipts", HAS_PASSWORD, f"{MAX_MESSAGE_BYTES:,} bytes, once the notary's signature fits", JSON, 16 << 10),
+    Handler("bodies on `verified` and `acts`", PART, _MESSAGE, MESSAGES, 16 << 10),
+    Handler("bodies of findings", PART, _MESSAGE, JSON, 16 << 10),
+    Handler("bodies on `locks`", PART, _MESSAGE, JSON, 16 << 10),
+    Handler("bodies of decisions, deliveries, points, proofs", PART, _MESSAGE, JSON, 16 << 10),
+    Handler("detectors' kept state", PART, _MESSAGE, MESSAGES, 16 << 10),
+    Handler("an operator's directive", HAS_PASSWORD, f"header {MAX_HEADER_BYTES:,} bytes, body {MAX_BODY_BYTES:,}", RECORDS, 512),
+    Handler("events of a segment", AGENT, f"{MAX_BODY_BYTES:,} bytes, {MAX_SEGMENT_EVENTS} events", ITEMS, 16 << 10),
+    Handler("an event, as detectors read it", AGENT, f"{MAX_EVENT_BYTES:,} bytes, once the notary accepted it", JSON, 2048),
+    Handler("facts of a seal", STORE, f"{MAX_ENTRY_BYTES:,} bytes", JSON, 8192),
+    Handler("a checkpoint's text, a topology", STORE, f"{MAX_NOTE_BYTES:,} bytes", CHECKPOINTS, 8192),
+    Handler("an entry of the ledger", STORE, f"{MAX_ENTRY_BYTES:,} bytes", RECORDS),
+    Handler("a snapshot's state", "the notary", "the row, once a notary's signature fits", JSON, 16 << 10),
+    Handler("a connection's bytes in one piece", STRANGER, _FRAMING, HEADS),
+    Handler("a connection's bytes, a few at a time", STRANGER, f"{_FRAMING}; {Limits().head_s:.0f} s", HEADS, 1024),
+    Handler("a fetch of Kafka, with kafka-python", HAS_PASSWORD, _FETCH, BATCHES, 8192),
+    Handler("a fetch of Kafka, with aiokafka", HAS_PASSWORD, _FETCH, BATCHES, 8192),
+    Handler("a callback of the console", SIGNED_IN, _kib(MAX_CALLBACK), CALLBACKS, 64 << 10),
+    Handler(
+        "a request about signals' streams", RECEIVER, f"{_kib(MAX_REQUEST)}; to poll 256 KiB, {MAX_ACKS:,} acknowledgements", REQUESTS, 8192
+    ),
+    Handler("an answer in JSON", ANSWERS, "1 MiB, to a poll of signals 4 MiB", JSON, 64 << 10),
+    Handler("an answer in XML", ANSWERS, "1 MiB", XML, 64 << 10),
+    Handler("`Retry-After`, `Date`", ANSWERS, "what the library takes of a head", DATES, 16 << 10),
     Handler("a request's path", STRANGER, f"{MAX_PATH:,} bytes", PATHS, 512),
     Handler("a request's headers", STRANGER, _HEAD, HEADERS, 4096),
     Handler("a request's query", STRANGER, f"{_HEAD}, {MAX_FIELDS} fields", HEADERS, 4096),
@@ -88,6 +127,10 @@ HANDLERS = (
     Handler("a line of a web server's log", LOGS, "1 MiB", COMBINED),
     Handler("a CloudTrail document", LOGS, "the document", JSON, 16 << 10),
     Handler("a row of CSV", LOGS, "1 MiB", COMBINED),
+    Handler("a line of JSON, by a mapping", LOGS, "1 MiB", ROWS, 8192),
+    Handler("a line of CSV, by a mapping", LOGS, "1 MiB", CELLS, 8192),
+    Handler("rules in Sigma", OPERATOR, f"{_kib(source.MAX_BYTES)}, {source.MAX_DOCUMENTS} rules a file", RULES, 4096),
+    Handler("settings and mappings", OPERATOR, f"{_kib(MAX_TOML)}, {MAX_PARTS} parts a key", TOML, 8192),
     Handler(
         "the policy file",
         OPERATOR,

@@ -18,9 +18,9 @@ as far as a square would. Change it with `python -m tests.unit.limits.page`. Wha
 |---|---|---|---|
 """
 _NOT: Final = """
-Not tried by this test: what the store's engine does with a statement that it was given; messages' bodies once the signature of a part of ours fits; bodies of
-signals' management requests and of the console's callbacks; Sigma rules, mappings of collectors and settings, which their owner writes; and libraries that read
-before us (a request's head, a batch of Kafka), whose bounds stand on the operator's page.
+Not tried by this test: what the store's engine does with a statement that it was given, which the engine alone can bound; what becomes of a message once it is
+read (a finding's evidence is asked for, a policy compared); the console's sockets, whose messages go the way of its callbacks; answers of Vault and Keycloak
+beyond their JSON; and heads of other systems' answers, which the HTTP library reads up to 100 KB.
 """
 
 

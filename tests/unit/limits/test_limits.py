@@ -10,10 +10,28 @@ from .page import PATH, build
 from .shapes import FORM, JSON
 from .work import BY_NAME
 
+MISTAKES = (TypeError, AttributeError, NameError, LookupError, ImportError, AssertionError)
+"""These come of code, never of bytes."""
+
 
 @pytest.mark.parametrize(("handler", "shape"), [pytest.param(one, shape, id=f"{one.name}-{shape}") for one, shape in cases()])
 def test_its_cost_grows_with_its_size(handler: Handler, shape: str) -> None:
     assert growth(handler.work, handler.shapes[shape], handler.size) < QUADRATIC / 2
+
+
+def refusal(handler: Handler, given: bytes) -> Exception | None:
+    """What the handler raises, if anything."""
+    try:
+        handler.work(given)
+    except Exception as error:  # noqa: BLE001 - each library refuses with errors of its own
+        return error
+    return None
+
+
+@pytest.mark.parametrize(("handler", "shape"), [pytest.param(one, shape, id=f"{one.name}-{shape}") for one, shape in cases()])
+def test_what_is_measured_is_the_parser_and_no_mistake_of_the_test(handler: Handler, shape: str) -> None:
+    """Whatever it refuses counts as done, so it must be the input that is refused."""
+    assert not isinstance(refusal(handler, handler.shapes[shape](64)), MISTAKES)
 
 
 @pytest.mark.parametrize("shape", FORM)
