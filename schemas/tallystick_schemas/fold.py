@@ -83,11 +83,6 @@ def fold(parameters: Parameters, state: State, raw: bytes, offset: int, append_m
 _MALFORMED: Final = re.compile(rb'\{"length":(?:0|[1-9][0-9]{0,18}),"sha256":"[0-9a-f]{64}"\}')
 
 
-def malformed_header(raw: bytes) -> bytes:
-    """What the entry of bytes that are no record says of them in place of a header."""
-    return b'{"length":%d,"sha256":"%b"}' % (len(raw), digest(raw).hex().encode())
-
-
 def _known_kind(kind: int) -> Kind:
     try:
         return Kind(kind)

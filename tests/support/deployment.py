@@ -37,11 +37,12 @@ def running(
     agents: Sequence[str] = ("one", "two"),
     tables: Mapping[str, Mapping[str, Any]] = TABLES,
     prepare: Callable[[Deployment], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Supervisor]:
-    """A deployment with these parts, on free ports, and these agents enrolled. `prepare` is called before anything starts."""
+    """A deployment with these parts, on free ports, and these agents enrolled. `prepare` is called before anything starts; `say` is the supervisor's."""
     deployment = Deployment.create(directory, tables)
     prepare(deployment)
-    with Supervisor(deployment, list(parts)) as supervisor:
+    with Supervisor(deployment, list(parts), say) as supervisor:
         admit(deployment, agents)
         enrol_agents(deployment, {name: mandate_of(make_key(deployment.agent_key(name)), scope=ANYTHING) for name in agents}, "test", 60)
         yield supervisor

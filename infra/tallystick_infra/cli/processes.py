@@ -6,9 +6,33 @@ from pathlib import Path
 
 import click
 
+from tallystick_producers.kafka_password import with_password
+from tallystick_producers.keyfile import load_key
+from tallystick_schemas.settings import AgentSettings, JobSettings
+
 from ..built_in import agent_of
+from ..clickhouse.grants import Role
 from ..terminal import echo
 from .common import begin_part, data_option, open_deployment
+from .readable import once_readable
+
+
+def _agent(data: Path, name: str) -> AgentSettings:
+    """A part's settings as an agent, once its key and its password can be read."""
+
+    def read() -> AgentSettings:
+        agent = open_deployment(data).agent(name)
+        load_key(Path(agent.key_file))
+        with_password(agent.kafka)
+        return agent
+
+    return once_readable(read)
+
+
+def _job(data: Path, part: Role, instance: str = "") -> tuple[JobSettings, AgentSettings]:
+    """A job's settings, once what it signs and signs in with can be read."""
+    agent = _agent(data, agent_of(part, instance))
+    return once_readable(lambda: dataclasses.replace(open_deployment(data).jobs(part), instance=instance)), agent
 
 
 @click.command()
@@ -28,8 +52,9 @@ def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
         changes["port"] = port
     if artifacts is not None:
         changes["root"] = str(artifacts.absolute())
+    agent = _agent(data, "gateway")
     ensure_canary(Path(settings.tokens_file), deployment.probe_secret(), time.time())
-    run_gateway(dataclasses.replace(settings, **changes), deployment.agent("gateway"))  # type: ignore[arg-type]  # names are fields
+    run_gateway(dataclasses.replace(settings, **changes), agent)  # type: ignore[arg-type]  # names are fields
 
 
 @click.group(invoke_without_command=True)
@@ -46,11 +71,11 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     from .console_settings import console_settings
 
     begin_part("console")
-    deployment = open_deployment(data)
-    settings = console_settings(deployment)
+    deployment, agent = open_deployment(data), _agent(data, "console")
+    settings, clickhouse = console_settings(deployment), once_readable(lambda: deployment.clickhouse("console"))
     if port is not None:
         settings = dataclasses.replace(settings, port=port)
-    run_console(settings, deployment.kafka("console"), deployment.clickhouse("console"), deployment.log(), deployment.agent("console"))
+    run_console(settings, agent.kafka, clickhouse, deployment.log(), agent)
 
 
 @console.command()
@@ -91,8 +116,7 @@ def notary(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.notary.job import run_notary
 
     begin_part("notary")
-    deployment = open_deployment(data)
-    run_notary(dataclasses.replace(deployment.jobs("notary"), instance=instance), deployment.agent(agent_of("notary", instance)))
+    run_notary(*_job(data, "notary", instance))
 
 
 @jobs.command()
@@ -103,8 +127,7 @@ def detectors(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.detectors.job import run_detectors
 
     begin_part("detectors")
-    deployment = open_deployment(data)
-    run_detectors(dataclasses.replace(deployment.jobs("detectors"), instance=instance), deployment.agent(agent_of("detectors", instance)))
+    run_detectors(*_job(data, "detectors", instance))
 
 
 @jobs.command()
@@ -115,8 +138,7 @@ def responder(data: Path, instance: str) -> None:
     from tallystick_stream_jobs.responder.job import run_responder
 
     begin_part("responder")
-    deployment = open_deployment(data)
-    run_responder(dataclasses.replace(deployment.jobs("responder"), instance=instance), deployment.agent(agent_of("responder", instance)))
+    run_responder(*_job(data, "responder", instance))
 
 
 @jobs.command()
@@ -131,11 +153,11 @@ def outbox(data: Path) -> None:
     from tallystick_stream_jobs.responder.protected import Protected
 
     begin_part("outbox")
-    deployment = open_deployment(data)
+    deployment, (settings, agent) = open_deployment(data), _job(data, "outbox")
     own = build(OutboxSettings, "outbox", deployment.outbox_table(), deployment.env)
     protected = Protected(deployment.jobs("outbox"))
     connectors = load(deployment.connectors(), deployment.secret, deployment.log().deployment, lambda: protected.names(time.time()))
-    run_outbox(deployment.jobs("outbox"), deployment.agent("outbox"), own, connectors, canary_token(deployment.probe_secret()))
+    run_outbox(settings, agent, own, connectors, canary_token(deployment.probe_secret()))
 
 
 @jobs.command()
@@ -148,5 +170,6 @@ def signals(data: Path, port: int | None) -> None:
     from ..signals import signals_settings
 
     begin_part("signals")
+    _agent(data, "signals")
     settings = signals_settings(open_deployment(data))
     run_signals(settings if port is None else dataclasses.replace(settings, port=port))

@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tallystick_producers.kafka_password import with_password
+from tallystick_schemas.settings import JobSettings
 
 from ..deployment.keyfiles import read_key
 from .common import begin_part, data_option, emit_json, json_option, open_deployment, open_running, out
+from .readable import once_readable
 
 
 @click.group(invoke_without_command=True)
@@ -16,10 +21,18 @@ def sealer(context: click.Context, data: Path) -> None:
     if context.invoked_subcommand is not None:
         return
     from tallystick_stream_jobs.sealer.job import run_sealer
+    from tallystick_stream_jobs.sealer.refusal import Refusal
 
     begin_part("sealer")
     deployment = open_deployment(data)
-    run_sealer(deployment.jobs("sealer"), read_key(deployment.keys / "sealer.key"), deployment.path / "sealer")
+    refusal = Refusal(deployment.path / "sealer")
+
+    def read() -> tuple[JobSettings, Ed25519PrivateKey]:
+        settings = open_deployment(data).jobs("sealer")
+        with_password(settings.kafka)
+        return settings, read_key(deployment.keys / "sealer.key")
+
+    run_sealer(*once_readable(read, lambda why: refusal.tell(f"not signed: {why}")), deployment.path / "sealer")
 
 
 @sealer.command()
