@@ -15,7 +15,7 @@ from subprocess import PIPE
 from typing import Any
 
 import clickhouse_connect
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from tests.support.attacking import FILE, until
 from tests.support.deployment import TABLES, check_history, cli, doctor, running, watched
 
@@ -168,20 +168,16 @@ class Restoring:
     def owner(self) -> clickhouse_connect.driver.client.Client:
         return clickhouse_connect.get_client(**self.supervisor.deployment.clickhouse(OWNER).client_kwargs())
 
-    def events_end(self) -> dict[int, int]:
-        """Of each partition of `events`, the offset after its newest record."""
-        consumer = KafkaConsumer(**self.supervisor.deployment.kafka_admin().client_kwargs(), group_id=None)
-        try:
-            ends = consumer.end_offsets([TopicPartition(EVENTS, shard) for shard in range(self.supervisor.deployment.log().shards)])
-        finally:
-            consumer.close()
-        return {place.partition: int(end) for place, end in ends.items()}
+    def ledger_ends(self) -> dict[int, tuple[int, int]]:
+        """Of each shard, index and offset of its newest entry."""
+        query = "SELECT shard, max(index), argMax(offset, index) FROM ledger_entries GROUP BY shard"
+        return {shard: (index, offset) for shard, index, offset in self.owner().query(query).result_rows}
 
     def expire_events(self) -> None:
-        """Kafka deletes what it holds of `events`, as after `retention.ms`."""
+        """Kafka deletes what the ledger has of `events`, as after `retention.ms`."""
         admin = KafkaAdminClient(**self.supervisor.deployment.kafka_admin().client_kwargs())
         try:
-            admin.delete_records({TopicPartition(EVENTS, shard): end for shard, end in self.events_end().items()})
+            admin.delete_records({TopicPartition(EVENTS, shard): offset + 1 for shard, (_, offset) in self.ledger_ends().items()})
         finally:
             admin.close()
 

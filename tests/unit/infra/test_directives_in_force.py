@@ -14,7 +14,7 @@ from tallystick_schemas.entries import parse_entry
 def test_rules_about_a_subject_of_their_own_put_no_level_in_force() -> None:
     builder = rotating(level=2)
     builder.directive(0, "rules", "of the house", {"level": 3}, 9)
-    rows: list[Any] = [(shard, entry.hex()) for shard, _, entry, *_ in builder.history.entries if parse_entry(entry).kind == 7]
+    rows: list[Any] = [(shard, index, entry.hex()) for shard, index, entry, *_ in builder.history.entries if parse_entry(entry).kind == 7]
     assert len(rows) == 2
     client = cast(Client, SimpleNamespace(query=lambda _: SimpleNamespace(result_rows=rows)))
     assert read_directives(client, builder.history.log).rules == {0: RulesSaid(0, 2)}

@@ -40,7 +40,9 @@ def make(monkeypatch: pytest.MonkeyPatch, every_s: float, events: int = 1) -> tu
     outlet: Any = None
     job = NotaryJob(SETTINGS, inserts, outlet, MemoryTopic({0: []}), Speaker("notary").voice(), SNAPSHOTS)
     outbound = SimpleNamespace(messages=lambda _: [], act_message=lambda _: None)
-    shard: Any = SimpleNamespace(process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS))
+    shard: Any = SimpleNamespace(
+        stopped=None, process=lambda _: SimpleNamespace(shard=0, event_count=events, receipts=[], outbound=outbound, **NO_ROWS)
+    )
     job._shards.running[0] = shard
     return job, inserts
 
