@@ -17,7 +17,17 @@ _BETWEEN: Final = "`index` > arrayElement({marks:Array(Int64)}, shard + 1) AND `
 _SIGNED_BY: Final = f"(shard, `index`) IN (SELECT shard, `index` FROM ledger_entries WHERE {_BETWEEN} AND %s IN {{agents:Array(String)}})"  # noqa: S608
 """A condition for questions with a limit: any agent may write events that look like another's, and must not push those out of what is looked at."""
 _END: Final = (1 << 63) - 1
-_TIPS: Final = "SELECT shard, max(`index`) FROM ledger_entries GROUP BY shard"
+_MOST_SHARDS: Final = 4_096
+"""A row of another shard is nobody's, and lists are as long as the highest one."""
+_ENDS: Final = f"SELECT shard, max(toInt64(`index`)), count() FROM ledger_entries WHERE shard < {_MOST_SHARDS} GROUP BY shard"  # noqa: S608
+_WHOLE: Final = f"""
+SELECT shard, maxIf(at, at = arrayElement({{low:Array(Int64)}}, shard + 1) + number) FROM
+(
+    SELECT shard, toInt64(`index`) AS at, row_number() OVER (PARTITION BY shard ORDER BY `index`) AS number FROM
+    (SELECT DISTINCT shard, `index` FROM ledger_entries WHERE shard < {_MOST_SHARDS} AND toInt64(`index`) > arrayElement({{low:Array(Int64)}}, shard + 1))
+)
+GROUP BY shard HAVING countIf(at = arrayElement({{low:Array(Int64)}}, shard + 1) + number) > 0
+"""  # noqa: S608 - a number of ours
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,16 @@ class Question:
         )
 
 
-def read_tips(ask: Ask) -> dict[int, int]:
-    """Shard -> the highest index that the ledger has of it. Ask before what stands below: a notary writes events first, and their entries commit them."""
-    return {int(shard): int(index) for shard, index in ask(_TIPS, {})}
+def read_tips(ask: Ask, marks: Mapping[int, int] | None = None) -> dict[int, int]:
+    """Shard -> the highest index up to which the ledger has every entry above the marks. Ask before what stands below: a notary writes events first, and
+    their entries commit them.
+
+    A row that somebody inserts far above would otherwise be the end of what is ever looked at. Without marks, the newest part alone is looked through.
+    """
+    ends = {int(shard): min(int(top), int(rows) - 1) for shard, top, rows in ask(_ENDS, {})}
+    low = newest(ends, marks or {}, range(max(ends, default=-1) + 1))
+    whole = {int(shard): int(index) for shard, index in ask(_WHOLE, {"low": [low[shard] for shard in sorted(low)]})} if ends else {}
+    return {shard: whole.get(shard, low[shard]) for shard in ends}
 
 
 @dataclass(frozen=True)

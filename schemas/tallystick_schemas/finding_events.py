@@ -70,7 +70,7 @@ class Recorded:
 
 def read_dispositions(ask: Ask, keyring: Keyring, agents: Collection[str], marks: Mapping[int, int]) -> Dispositions:
     """What people said above the marks by `agents`, whose word counts."""
-    tips = read_tips(ask)
+    tips = read_tips(ask, marks)
     found = find(ask, _CLOSED, tips, marks, {"agents": sorted(agents)})
     read = read_signed(ask, keyring, found.places)
     said = sorted((_said(one) for one in read.held if one.holder.agent in agents and _is(_CLOSED, one)), key=lambda one: one.order)

@@ -90,6 +90,11 @@ def test_from_the_first_evidence_to_the_lock(history):
     ]
 
 
+def test_no_number_of_earlier_credentials_hides_a_new_one(history, monkeypatch):
+    monkeypatch.setattr("tallystick_stream_jobs.outbox.minted._ROWS", 4)
+    assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 1)], "credential:tok-1"))] == ["tok-2", "tok-3"]
+
+
 def test_the_evidence_of_an_order_is_the_order_so_an_hour_is_looked_through(history):
     assert [one.credential for one in minted_meanwhile(history, locked([(0, 0, 15)]))] == ["tok-1", "tok-2", "tok-3"]
     assert [one.credential for one in minted_meanwhile(history, locked([]))] == ["tok-1", "tok-2", "tok-3"]

@@ -64,7 +64,7 @@ class RealStore:
     def __init__(self, server: object, site: Site, *, lies: bool = False) -> None:
         self.lies = lies
         self._client = server.client(role="responder")  # type: ignore[attr-defined]
-        owner = server.client()  # type: ignore[attr-defined]
+        owner = self._owner = server.client()  # type: ignore[attr-defined]
         events, entries = [], []
         for index, record in site.ledger.items():
             entry = entry_of(record, index)
@@ -73,6 +73,11 @@ class RealStore:
         for _ in range(2):  # twice, as after a crash
             insert_rows(owner, "events", events)
             insert_rows(owner, "ledger_entries", entries)
+
+    def insert_far_above(self) -> None:
+        """Entries that are nobody's, as whoever has the store's password inserts them: in this shard, and in one that is none."""
+        rows = [(shard, index, b"", bytes(32), bytes(32)) for shard, index in ((0, 10**15), (0, 1 << 63), (4_000_000_000, 7))]
+        insert_rows(self._owner, "ledger_entries", rows)
 
     def orders(self, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
         return read_orders(asking(self._client), keyring, marks, since)
@@ -155,3 +160,14 @@ def test_what_is_older_than_the_newest_entries_is_found_by_columns(
     found = commands(sources.orders(SITE.keyring(), {}, 0.0))
     lying = isinstance(sources, RealStore) and sources.lies
     assert found == ([] if lying else ["old", "c0", "c1"])
+
+
+def test_a_row_far_above_ends_nobodys_looking(sources: SiteSources | RealStore) -> None:
+    """Last, since it stays. One such row was the highest that had been looked at, and no order after it was found. In memory there is no such row."""
+    if isinstance(sources, RealStore):
+        sources.insert_far_above()
+    for marks in ({}, {0: 1}):
+        read = sources.orders(SITE.keyring(), marks, SITE.clock - 3600)
+        assert (commands(read)[-1], read.marks) == ("c1", {0: len(SITE.log) - 1})
+        assert sources.words(SITE.keyring(), marks).marks == {0: len(SITE.log) - 1}
+    assert sources.decided(SITE.keyring(), ["responder-decided"]) == {"responder-decided"}

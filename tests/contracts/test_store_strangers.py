@@ -24,6 +24,7 @@ from tallystick_dashboard.store import ClickHouseSources
 from tallystick_infra.clickhouse.grants import ROLES
 from tallystick_infra.deployment.certificate import make_certificate
 from tallystick_infra.deployment.store_secrets import make_store_secrets, store_settings
+from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings, LogSettings
 from tallystick_stream_jobs.connectors.errors import Retry
 from tallystick_stream_jobs.outbox.minted import History
@@ -83,7 +84,7 @@ CLIENTS: dict[str, Callable[[ClickHouseSettings], object]] = {
     "outbox": lambda settings: History(settings).rows("SELECT 1"),
     "console": _console,
     "auditor": open_source,
-    "triage": lambda settings: read_ids(settings, "x"),
+    "triage": lambda settings: read_ids(settings, Keyring.of(()), "x"),
 }
 
 

@@ -2,7 +2,8 @@
 interface; what agents signed says what they are."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -41,25 +42,30 @@ NEWEST: Final = 100_000
 _FEW: Final = 3
 """Events of each credential that are read, the earliest: one that nobody signed must not hide the next."""
 _CANDIDATES: Final = """
-SELECT shard, index, pos FROM events
-WHERE {place} AND {who} AND {when} <= {{until:{kind}}} AND ({credential} != '' OR {issued} != '')
-ORDER BY {when} LIMIT {few} BY {by}, {when} >= {{since:{kind}}} LIMIT {most}
+SELECT shard, index, pos FROM events WHERE {place} AND {who} AND {which}
+ORDER BY {when} LIMIT {few} BY {by} LIMIT {most}
 """
+_CAME: Final = "{when} >= {{since:{kind}}} AND {when} <= {{until:{kind}}} AND ({credential} != '' OR {issued} != '')"
+_BEFORE: Final = (
+    "{when} < {{since:{kind}}} AND ({credential} IN {{credentials:Array(String)}} OR {issued} IN {{credentials:Array(String)}})"
+)
+_PRINCIPAL: Final = "JSONExtractString(raw, 'actor', 'principal')"
 _BY_BYTES: Final = {
     "when": "JSONExtractString(raw, 'time')",
     "kind": "String",
     "credential": "JSONExtractString(raw, 'actor', 'credential')",
     "issued": f"if({ACTION} = 'credential.issue', JSONExtractString(raw, 'resource', 'id'), '')",
+    "by": f"{_PRINCIPAL}, JSONExtractString(raw, 'actor', 'credential'), if({ACTION} = 'credential.issue', JSONExtractString(raw, 'resource', 'id'), '')",
 }
 _BY_COLUMNS: Final = {
     "when": "time",
     "kind": "DateTime64(6, 'UTC')",
     "credential": "credential",
     "issued": "if(action = 'credential.issue', toString(resource_id), '')",
+    "by": "principal, credential, if(action = 'credential.issue', resource_id, '')",
 }
 """A credential counts from the first time that anything speaks of it: its issue, a logon with it, or any use. All principals in one pass: it reads
 columns of the whole history."""
-_PRINCIPAL: Final = "JSONExtractString(raw, 'actor', 'principal')"
 _LIKE: Final = "lowerUTF8({form}) IN (SELECT arrayJoin(arrayMap(x -> lowerUTF8(x), {{names:Array(String)}})))"
 SPELLINGS: Final = "SELECT DISTINCT principal FROM events WHERE {like}"
 """Who may be one of the principals under another spelling; which it is, Python says. Normal forms cost ten times as much."""
@@ -141,15 +147,21 @@ class _Look:
         return {who: minted[:_MOST] for who, minted in came.items()}
 
     def _firsts(self, since: Mapping[str, str], until: Mapping[str, str]) -> dict[tuple[str, str], Stored]:
-        """(principal, credential) -> the earliest signed event of his own that speaks of it."""
+        """(principal, credential) -> the earliest signed event of his own that speaks of it, for those of which one speaks in the time."""
+        begin, end = min(since.values()), max(until.values())
         firsts: dict[tuple[str, str], Stored] = {}
-        for one in self._read(self._places(min(since.values()), max(until.values()))):
+        self._fold(firsts, self._places(_CAME, begin, until=end))
+        for some in _pieces(sorted({name for _, name in firsts})):
+            self._fold(firsts, self._places(_BEFORE, begin, credentials=some))
+        return firsts
+
+    def _fold(self, firsts: dict[tuple[str, str], Stored], places: Sequence[Place]) -> None:
+        for one in self._read(places):
             who = canonical(one.event.actor.principal)
             for name in _names(one.event):
                 known = firsts.get((who, name))
                 if who in self._about and (known is None or one.event.time < known.event.time):
                     firsts[who, name] = one
-        return firsts
 
     def _since(self) -> dict[str, str]:
         """From his own first evidence on: the evidence of a person's order is the order. An hour where there is none."""
@@ -163,27 +175,25 @@ class _Look:
         at = decision.lock.at if decision.lock is not None else decision.at
         return min(own, default=wire_time(seconds_of(at) - _BACK_S))
 
-    def _places(self, since: str, until: str) -> list[Place]:
-        spelled = _spellings(self._history, list(self._about))
+    def _places(self, which: str, since: str, until: str = "", credentials: Sequence[str] = ()) -> list[Place]:
+        """Candidates: by bytes in the newest entries, by columns in all."""
         tips = read_tips(self._ask)
         shards = range(max(tips, default=-1) + 1)
         marks = [tips.get(shard, -1) - NEWEST // len(shards) for shard in shards]
         plain = all(name.isascii() for name in self._about)
         who = _LIKE.format(form=_PRINCIPAL if plain else f"normalizeUTF8NFC({_PRINCIPAL})")
-        by = ", ".join((_PRINCIPAL, _BY_BYTES["credential"], _BY_BYTES["issued"]))
-        place = "index > arrayElement({marks:Array(Int64)}, shard + 1)"
-        newest = _CANDIDATES.format(place=place, who=who, by=by, few=_FEW, most=_ROWS, **_BY_BYTES)
-        rows = self._history.rows(newest, names=list(self._about), marks=marks, since=since, until=until)
-        older = _CANDIDATES.format(
-            place="1",
-            who="principal IN {names:Array(String)}",
-            by="principal, credential, resource_id",
-            few=_FEW,
-            most=_ROWS,
-            **_BY_COLUMNS,
-        )
-        rows += self._history.rows(older, names=spelled, since=_plain(since), until=_plain(until))
+        given: dict[str, object] = {"credentials": list(credentials)} if credentials else {}
+        newest = _sql(which, _BY_BYTES, "index > arrayElement({marks:Array(Int64)}, shard + 1)", who)
+        times = {"since": since} | ({"until": until} if until else {})
+        rows = self._history.rows(newest, names=list(self._about), marks=marks, **times, **given)
+        older = _sql(which, _BY_COLUMNS, "1", "principal IN {names:Array(String)}")
+        times = {name: _plain(time) for name, time in times.items()}
+        rows += self._history.rows(older, names=self._spelled, **times, **given)
         return sorted({_place(row) for row in rows})
+
+    @cached_property
+    def _spelled(self) -> list[str]:
+        return _spellings(self._history, list(self._about))
 
     def _read(self, places: Sequence[Place]) -> list[Stored]:
         read = read_signed(self._ask, self._keyring, [(place[0], place[1], place[2]) for place in places])
@@ -193,6 +203,26 @@ class _Look:
 
     def _ask(self, query: str, parameters: Mapping[str, object]) -> list[list[Any]]:
         return self._history.rows(query, **parameters)
+
+
+def _sql(which: str, members: Mapping[str, str], place: str, who: str) -> str:
+    return _CANDIDATES.format(
+        place=place, who=who, which=which.format(**members), few=_FEW, most=_ROWS, when=members["when"], by=members["by"]
+    )
+
+
+def _pieces(names: Sequence[str]) -> Iterator[list[str]]:
+    """As many at once as have room in an address, at least one."""
+    some: list[str] = []
+    room = _ROOM // 2
+    for name in names:
+        room -= len(quote(name)) + 9
+        if some and room < 0:
+            yield some
+            some, room = [], _ROOM // 2 - len(quote(name)) - 9
+        some.append(name)
+    if some:
+        yield some
 
 
 def _names(event: Event) -> set[str]:

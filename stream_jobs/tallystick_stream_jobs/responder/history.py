@@ -34,7 +34,7 @@ class Words(NamedTuple):
 
 def read_words(ask: Ask, keyring: Keyring, marks: Mapping[int, int]) -> Words:
     """The newest words of each subject above the marks. What does not hold is logged and left out: the words before it stand."""
-    tips = read_tips(ask)
+    tips = read_tips(ask, marks)
     stored = look_for(ask, _WORDS, (keyring, "responder"), (tips, marks), {"agents": keyring.named("responder")})
     return Words(list(_words(stored)), tips)
 

@@ -51,14 +51,14 @@ class Found(NamedTuple):
 
 def read_orders(ask: Ask, keyring: Keyring, marks: Mapping[int, int], since: float) -> Ordered:
     """Orders above the marks that commanders gave at `since` or later (seconds since 1970, by the events' own times, which are signed)."""
-    tips = read_tips(ask)
+    tips = read_tips(ask, marks)
     stored = _newest(ask, keyring, "commander", _ORDERS, (tips, marks), since)
     return Ordered([order for one in stored if (order := order_of(one.event, one.place)) is not None], tips)
 
 
 def read_acting(ask: Ask, keyring: Keyring, marks: Mapping[int, int], since: float) -> Found:
     """As `read_orders`: what detection wrote down, and asks a lock for."""
-    tips = read_tips(ask)
+    tips = read_tips(ask, marks)
     stored = _newest(ask, keyring, "detectors", _FINDINGS, (tips, marks), since)
     return Found([found for one in stored if (found := acting_in(one.event)) is not None], tips)
 

@@ -62,7 +62,7 @@ class ShownSource(Protocol):
 
 def read_shown(ask: Ask, shards: int, marks: Mapping[int, int], since: float) -> Shown:
     """Different `seen` of segments above the marks, from `since` on (seconds since 1970): at most 1,000 of a shard, the mark then being the last of them."""
-    tips = read_tips(ask)
+    tips = read_tips(ask, marks)
     below = newest(tips, marks, range(shards))
     given = {"marks": [marks.get(shard, -1) for shard in range(shards)], "newest": [below[shard] for shard in range(shards)]}
     rows = ask(_SAID, {**given, "since": int(since * 1000)})
