@@ -10,10 +10,12 @@ from pathlib import Path
 import clickhouse_connect
 import httpx
 import pytest
-from tests.support.deployment import check_history, cli, record, wait_confirmed
+from tests.support.deployment import check_exactly_once, check_history, cli, wait_confirmed
+from tests.support.loading import Load, working
+from tests.support.restoring import quiet_ports
 
 from tallystick_audit.verify import Report, verify_history
-from tallystick_infra.built_in import BUILT_IN
+from tallystick_infra.built_in import BUILT_IN, BUILT_IN_AGENTS
 from tallystick_infra.clickhouse.command import clickhouse_command
 from tallystick_infra.control import read_roles
 from tallystick_infra.deployment import Deployment, read_run
@@ -24,7 +26,6 @@ from tallystick_infra.kafka.broker import free_port
 from tallystick_infra.processes import spawn
 from tallystick_infra.supervisor import Supervisor
 from tallystick_infra.supervisor.checks import listens
-from tallystick_producers import Recorder
 from tallystick_producers.gateway.tokens import add_token
 from tallystick_schemas.directives import LEVEL
 from tallystick_schemas.keys import key_id
@@ -39,6 +40,8 @@ class Migrated:
     supervisor: Supervisor
     before: Report
     """What an auditor said of the kept copy, before anything of today ran on it."""
+    on: Load
+    """The kept agent, which records all the time, from before the start."""
 
     @property
     def deployment(self) -> Deployment:
@@ -76,13 +79,19 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
         archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     for secret in (folder / "deployment" / "keys").rglob("*.*"):
         secret.chmod(0o600)
+    settings = folder / "deployment" / "tallystick.toml"
+    # The agent knocks at one place from before the start.
+    settings.write_text(settings.read_text().replace("\nkafka_port = 0\n", f"\nkafka_port = {quiet_ports(1)[0]}\n"))
     deployment = Deployment.open(folder / "deployment")
     repository = deployment.path / "artifacts" / "models" / "m"
     repository.mkdir(parents=True)
     (repository / "small.bin").write_bytes(b"small")
     before = audited(deployment)
-    with Supervisor(deployment, PARTS, adopt=("detectors",)) as supervisor:
-        yield Migrated(supervisor, before)
+    # As a first start makes it: the version before knew no users.
+    deployment.broker_users.ensure(BUILT_IN_AGENTS)
+    supervisor = Supervisor(deployment, PARTS, adopt=("detectors",))
+    with working(supervisor, "meanwhile") as on, supervisor:
+        yield Migrated(supervisor, before, on)
 
 
 def directives(deployment: Deployment) -> list[tuple[int, int]]:
@@ -135,10 +144,13 @@ def test_the_detectors_read_their_windows_on_as_the_operator_said(migrated: Migr
 
 
 def test_an_agent_of_before_records_on(migrated: Migrated) -> None:
-    with Recorder.open(migrated.deployment.agent("one")) as recorder:
-        record(recorder, 20, "after")
-        wait_confirmed(migrated.supervisor, recorder)
-        assert recorder.stats().aside == 0
+    """Before the start, during it and after it."""
+    on = migrated.on
+    on.goes_on()
+    on.end()
+    wait_confirmed(migrated.supervisor, on.recorder)
+    assert on.recorder.stats().aside == 0
+    check_exactly_once(migrated.supervisor, on.ids, on.principal)
     check_history(migrated.supervisor)
 
 
