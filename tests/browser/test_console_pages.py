@@ -1,5 +1,7 @@
 """What the console's pages say about locks and findings that are over, and what stays in sight on a narrow screen."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
@@ -253,3 +255,54 @@ def test_evidence_that_is_not_what_was_signed_is_no_evidence(console: RunningCon
     expect(rows.nth(0)).to_contain_text("changed")
     expect(rows.nth(1)).to_contain_text("sealed")
     expect(rows.nth(2)).to_contain_text("unproven")
+
+
+PHONE = 400
+_WIDER = """() => [['html', document.documentElement], ...['#page', '.header', '.drawer-content'].map(at => [at, document.querySelector(at)])]
+  .filter(([, at]) => at && at.scrollWidth > at.clientWidth).map(([name, at]) => name + ' ' + at.scrollWidth)"""
+"""What is wider than it is shown."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_telephone_shows_every_page_and_reaches_every_button(
+    console: RunningConsole, browser: Browser, theme: Literal["light", "dark"]
+) -> None:
+    """No page is wider than the screen; tables scroll inside their cards; buttons are in sight, and are pressed."""
+    watched, simulator = Watched(browser, PHONE, 800, theme), console.simulator
+    page = watched.page
+    page.goto(console.link())
+    expect(page.locator("#tail-empty")).to_be_visible()
+    simulator.everyday(8)
+    finding = simulator.theft()
+    simulator.quiet_findings()
+    simulator.refresh()
+    simulator.send_heartbeat()
+    for name, table in (
+        ("live", None),
+        ("findings", "#findings-list .scroll"),
+        ("history", "#history-view .scroll"),
+        ("locks", "#locks-list .scroll"),
+    ):
+        page.locator(f"#nav-{name}").click()
+        expect(page.locator(table or "#tail-body tr").first).to_be_visible()
+        assert page.evaluate(_WIDER) == [], name
+        for tool in ("Light or dark", "Sign out"):
+            expect(page.get_by_role("button", name=tool)).to_be_in_viewport(ratio=1)
+        if table is not None:
+            widths = page.locator(table).first.evaluate("at => [at.scrollWidth, at.clientWidth]")
+            assert widths[0] > widths[1], f"{name}: the table keeps its columns and scrolls by itself"
+    for cell in ("ingest", "sealed", "detection", "jobs", "locks", "points"):
+        expect(page.locator(f"#health-{cell} .health-label")).to_be_in_viewport(ratio=1)
+    unlock = page.get_by_role("button", name="Unlock")
+    expect(unlock).to_be_in_viewport(ratio=1)
+    unlock.click()
+    for button in ("#act-cancel", "#act-confirm"):
+        expect(page.locator(button)).to_be_in_viewport(ratio=1)
+    assert page.evaluate(_WIDER) == [], "the dialog"
+    page.locator("#act-cancel").click()
+    page.goto(f"{console.url}/findings?finding={finding.id}")
+    expect(page.locator("#drawer-evidence")).to_be_visible()
+    assert page.evaluate(_WIDER) == [], "a finding"
+    expect(page.locator(".drawer-content").get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
+    assert (watched.violations(), watched.errors) == ([], [])
+    watched.context.close()
