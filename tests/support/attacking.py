@@ -100,9 +100,10 @@ class Broker:
 class Door:
     """The gateway as one person finds it."""
 
-    def __init__(self, supervisor: Supervisor, principal: str) -> None:
+    def __init__(self, supervisor: Supervisor, principal: str, token: str = "") -> None:
+        """`token`: the person's; a new one where he has none."""
         self._url = f"http://127.0.0.1:{supervisor._ports['gateway']}/files/{FILE}"
-        self._token = str(cli(supervisor, "token", "add", principal)["token"])
+        self._token = token or str(cli(supervisor, "token", "add", principal)["token"])
 
     def status(self) -> int:
         """What the person is answered; 0 when nobody does."""
@@ -117,7 +118,7 @@ class Door:
         answers, ended = set[int](), threading.Event()
 
         def ask() -> None:
-            while not ended.is_set():
+            while not ended.wait(0.02):
                 answers.add(self.status())
 
         thread = threading.Thread(target=ask)
