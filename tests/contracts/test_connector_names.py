@@ -69,6 +69,9 @@ class KeycloakDoublePeer(Peer):
     def state(self) -> object:
         return json.dumps(self.double.users)
 
+    def is_locked(self) -> bool:
+        return not self.double.users[0]["enabled"]
+
 
 class VaultNames(VaultPeer):
     """With somebody else in it, whose entity has an id that can be guessed."""
