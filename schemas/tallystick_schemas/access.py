@@ -101,7 +101,7 @@ PARTS: Final = (
     ),
     Access(
         CLI,
-        reads=(VERIFIED, FINDINGS, DECISIONS, ENFORCEMENT, OUTBOX, PROOFS, *_RECORDER),
+        reads=(VERIFIED, FINDINGS, DECISIONS, ENFORCEMENT, OUTBOX, PROOFS, EVENTS, *_RECORDER),
         writes=(EVENTS,),
         describes=(ACTS, DETECTOR_STATE),
         watches=(group_of("detectors"),),

@@ -203,6 +203,18 @@ def test_the_tail_is_pushed_paused_and_filtered(console: RunningConsole, watched
     expect(page.locator("#tail-body tr")).to_have_count(2)
 
 
+def test_a_tail_that_is_read_anew_shows_no_row_twice(console: RunningConsole, watched: Watched) -> None:
+    """What came last comes again when somebody looks after a while in which nobody did."""
+    rows, now = watched.page.locator("#tail-body tr"), console.hub.clock()
+    before = make_event(now, "ana@example.org", "model.load")
+    console.simulator.send_events([before])
+    expect(rows).to_have_count(1)
+    console.hub.tail.begin(now)
+    console.simulator.send_events([before, make_event(now, "bo@example.org", "model.load")])
+    expect(rows.first).to_contain_text("bo@example.org")
+    expect(rows).to_have_count(2)
+
+
 def test_what_is_too_fast_for_the_page_is_counted(console: RunningConsole, watched: Watched) -> None:
     raw = make_event(console.hub.clock(), "ana@example.org", "model.infer")
     console.simulator.send_events([raw])

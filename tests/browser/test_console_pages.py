@@ -303,6 +303,6 @@ def test_a_telephone_shows_every_page_and_reaches_every_button(
     page.goto(f"{console.url}/findings?finding={finding.id}")
     expect(page.locator("#drawer-evidence")).to_be_visible()
     assert page.evaluate(_WIDER) == [], "a finding"
-    expect(page.locator(".drawer-content").get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
+    expect(page.locator(".drawer-content").get_by_role("button", name="Close", exact=True)).to_be_in_viewport(ratio=1)
     assert (watched.violations(), watched.errors) == ([], [])
     watched.context.close()

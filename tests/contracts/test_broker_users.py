@@ -44,6 +44,7 @@ from tallystick_infra.kafka.users import User, Users
 from tallystick_schemas.access import AGENT, CLI, PARTS, POINT, Access, access_of, access_table, agent_user, group_of
 from tallystick_schemas.settings import KafkaSettings
 from tallystick_schemas.topics import EVENTS, LOCKS, RECEIPTS, topic_table
+from tallystick_stream_jobs.notary.events_topic import KafkaEvents
 
 pytestmark = pytest.mark.embedded
 TOPICS = [spec.name for spec in topic_table(4)]
@@ -133,6 +134,11 @@ def test_each_reads_writes_and_asks_as_its_row_says(guarded: Guarded, row: Acces
     known = {*row.reads, *row.writes, *row.describes}
     assert found == {topic: (topic in row.reads, topic in row.writes, topic in known) for topic in TOPICS}
     assert by_id == {topic: topic in row.reads for topic in TOPICS}
+
+
+def test_commands_are_told_what_doctor_asks_of_the_topic_of_events(guarded: Guarded) -> None:
+    topic = KafkaEvents(guarded.settings(CLI), 4)
+    assert topic.record(0, topic.bounds()[0].first).raw == b"value"
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -161,15 +161,16 @@
 
   function arrived(push) {
     if (!push) return;
-    if (state.boot !== push.boot) { state.boot = push.boot; state.rows = []; state.last = state.until = 0; }
+    const body = byId("tail-body"), anew = state.boot !== push.boot;
+    if (anew) { state.boot = push.boot; state.rows = []; state.last = state.until = 0; }
     const fresh = push.rows.filter((row) => row[0] > state.last);
     if (fresh.length) state.last = fresh[fresh.length - 1][0];
     state.missed += push.missed;
     state.rows = state.rows.concat(fresh);
     state.rows = bounded(state.rows);
-    const body = byId("tail-body");
     if (!body) return;
     if (state.paused) { state.held += fresh.length; figures(); return; }
+    if (anew) body.replaceChildren(); // what stood there comes again
     const nodes = fresh.filter(wanted).reverse().map(draw);
     nodes.forEach((node) => node.classList.add("fresh"));
     body.prepend(...nodes);

@@ -37,7 +37,7 @@ _COMMANDS = {
     "migrate": ("topics", "migrate", "Bring ClickHouse's tables up to date."),
     "drill": ("drill", "drill", "Exercises: attacks by nobody, graded against the record."),
     "evaluate": ("evaluate", "evaluate", "How often the detectors are right and wrong, on any log."),
-    "bench": ("bench", "bench", "Measure this machine: ingest, respond, verify."),
+    "bench": ("bench", "bench", "Measure this machine: ingest, respond, orders, verify, detect, signing."),
 }
 
 

@@ -17,13 +17,14 @@ from ..operator import check_agent, check_text
 from ..terminal import joined, styled
 from .agent_options import scope_text
 from .common import data_option, emit_json, json_option, open_running, out
+from .groups import Group
 from .tables import Listing, short_time
 
 if TYPE_CHECKING:
     from tallystick_schemas.roles import Holder, Keyring
 
 
-@click.group()
+@click.group(cls=Group)
 def agent() -> None:
     """Keys of agents, and what each may say. A key that is enrolled may sign events under its agent's name."""
 

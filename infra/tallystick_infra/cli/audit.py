@@ -9,12 +9,13 @@ import click
 
 from ..terminal import echo, styled
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
+from .groups import Group
 
 if TYPE_CHECKING:
     from tallystick_audit.verify import Report
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Check the history without trusting who keeps it."""
 

@@ -7,11 +7,12 @@ import click
 
 from ..terminal import styled
 from .common import emit_json, end_on_sigterm, json_option, out
+from .groups import Group
 
 _EVENTS = 1_000_000
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--events", default=_EVENTS, show_default=True, type=click.IntRange(1000))
 @click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 2000))
 @json_option

@@ -26,12 +26,18 @@ def begin_part(name: str) -> None:
     walk_once()
 
 
+def _data() -> Path:
+    """Where no `--data` is given: what the group in front of the command was given, as `tallystick sealer --data DIR adopt`, else the default."""
+    group = click.get_current_context().parent
+    return group.params["data"] if group is not None and "data" in group.params else default_data()
+
+
 def data_option(command: F) -> F:
     """`--data DIR`, given to the command as `data: Path`."""
     return click.option(
         "--data",
         type=click.Path(path_type=Path, file_okay=False),
-        default=default_data,
+        default=_data,
         show_default="TALLYSTICK_DATA, or the platform's user data directory",
         help="Directory of the deployment.",
     )(command)

@@ -12,6 +12,7 @@ from .common import data_option, emit_json, json_option, open_deployment, open_r
 from .detect_backtest import backtest
 from .detect_policy import policy
 from .feedback import find_finding
+from .groups import Group
 from .tables import Listing, amount, indented
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _BASIS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def detect() -> None:
     """Detectors: list, policy, quality, and the reasoning behind a finding."""
 

@@ -11,6 +11,7 @@ from ..deployment import Deployment
 from ..knocking import knock
 from ..terminal import confirm, echo, joined, styled
 from .common import data_option, emit_json, json_option, open_deployment, out
+from .groups import Group
 from .reasons import by_option
 
 _AGENT = "cli"
@@ -19,7 +20,7 @@ who_changes = by_option("Who changes it")
 reason_option = click.option("--reason", required=True, help="Why; it stands in the history.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @data_option
 @json_option
 @click.pass_context

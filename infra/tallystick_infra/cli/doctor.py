@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 import click
 import clickhouse_connect
+from kafka.errors import AuthorizationError
 
 from tallystick_schemas.errors import SettingsError, TallystickError
 from tallystick_schemas.words import counted, noun
@@ -31,6 +32,8 @@ _NEEDS: Final = {
 }
 _SHOWN: Final = {"behind": "notary", "detection": "detectors", "sealed": "sealer", "shown": "shown roots", "definitions": "tables"}
 """What a look is called in its lines, where that is not its own name: whoever looks for a line finds it also when nothing could be looked at."""
+
+_RULES: Final = "this user may not do so there: start `tallystick up` again, which gives the embedded Kafka its rules; for another, `tallystick topics acls`"
 
 
 @click.command()
@@ -112,5 +115,7 @@ def _guarded(look: Callable[[Deployment], list[Check]], deployment: Deployment, 
         return [Check(name, False, "not looked at: its settings cannot be used", "see settings")]
     except (TallystickError, OSError, RuntimeError, clickhouse_connect.driver.exceptions.Error) as error:
         return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is `tallystick up` running on this directory?")]
+    except AuthorizationError as error:
+        return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", _RULES)]
     except Exception as error:  # noqa: BLE001 - client libraries raise their own families; each is a finding of the doctor
         return [Check(name, False, f"{type(error).__name__}: {str(error)[:200]}", "is it reachable with these settings?")]

@@ -8,13 +8,14 @@ import click
 
 from ..terminal import StyledText, Terminal, joined, styled, timed
 from .common import data_option, emit_json, end_on_sigterm, json_option, open_deployment, out
+from .groups import Group
 from .tables import Listing
 
 if TYPE_CHECKING:
     from ..drills.results import Result
 
 
-@click.group()
+@click.group(cls=Group)
 def drill() -> None:
     """Attacks by synthetic principals on a running deployment, graded against its own signed record."""
 

@@ -16,6 +16,7 @@ from ..errors import ManyFindings, NoFinding
 from ..knocking import knock
 from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, open_running, out
+from .groups import Group
 from .reasons import by_option, checked_reason
 from .respond_show import findings as _listing
 
@@ -29,7 +30,7 @@ def _show(**options: Any) -> Any:
     return None if context.invoked_subcommand else context.invoke(_listing, **options)
 
 
-findings = click.Group(
+findings = Group(
     "findings",
     callback=_show,
     invoke_without_command=True,

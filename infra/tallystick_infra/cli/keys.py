@@ -20,10 +20,11 @@ from ..retiring import check_retirable, last_root, pinned_keys, retire_key, said
 from ..terminal import confirm, joined, styled
 from .agent_options import scope_text
 from .common import data_option, emit_json, json_option, open_deployment, open_running, out
+from .groups import Group
 from .tables import Listing, indented
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Keys of operators and sealers that everybody pins: which there are, the next one, and the end of one."""
 

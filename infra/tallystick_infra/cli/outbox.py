@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from .common import data_option, emit_json, json_option, open_running, out
+from .groups import Group
 from .reasons import by_option
 from .tables import Listing, short_time
 
@@ -15,7 +16,7 @@ _AGENT = "cli"
 _STATES = ("waiting", "given-up", "done", "cancelled")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @data_option
 @json_option
 @click.pass_context

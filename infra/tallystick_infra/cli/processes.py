@@ -14,6 +14,7 @@ from ..built_in import agent_of
 from ..clickhouse.grants import Role
 from ..terminal import echo
 from .common import begin_part, data_option, open_deployment
+from .groups import Group
 from .readable import once_readable
 
 
@@ -57,14 +58,13 @@ def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
     run_gateway(dataclasses.replace(settings, **changes), agent)  # type: ignore[arg-type]  # names are fields
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @data_option
 @click.option("--port", type=int, help="Port to listen on instead of the configured one.")
 @click.pass_context
 def console(ctx: click.Context, data: Path, port: int | None) -> None:
     """Run the incident console. `tallystick console link` prints a one-time sign-in link."""
     if ctx.invoked_subcommand is not None:
-        ctx.obj = data
         return
     from tallystick_dashboard.run import run_console
 
@@ -79,6 +79,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
 
 
 @console.command()
+@data_option
 @click.option(
     "--as",
     "who",
@@ -86,7 +87,6 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
     metavar="NAME",
     help="Who signs in; every act in the console is recorded as theirs. [default: your user name]",
 )
-@click.pass_obj
 def link(data: Path, who: str | None) -> None:
     """Print a sign-in link for one person: good for one use, for ten minutes."""
     from .console_settings import checked_name, login_name, sign_in
@@ -103,7 +103,7 @@ instance_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def jobs() -> None:
     """One stream job a process. Start as many notaries as `events` has partitions at the most."""
 

@@ -8,12 +8,13 @@ from tallystick_schemas.words import counted
 
 from ..terminal import joined, styled
 from .common import data_option, emit_json, json_option, out
+from .groups import Group
 from .tables import Listing
 
 FOLDER = "rules"
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
     """Detection rules of your own, in Sigma YAML: DATA/rules/*.yml."""
 

@@ -10,10 +10,11 @@ from tallystick_schemas.settings import JobSettings
 
 from ..deployment.keyfiles import read_key
 from .common import begin_part, data_option, emit_json, json_option, open_deployment, open_running, out
+from .groups import Group
 from .readable import once_readable
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @data_option
 @click.pass_context
 def sealer(context: click.Context, data: Path) -> None:

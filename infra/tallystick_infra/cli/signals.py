@@ -14,6 +14,7 @@ from tallystick_stream_jobs.shared_signals.settings import SignalsSettings
 
 from ..terminal import echo, joined, styled
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
+from .groups import Group
 from .tables import Listing
 
 
@@ -34,7 +35,7 @@ def _store(settings: SignalsSettings) -> Iterator[Any]:
         store.close()
 
 
-@click.group()
+@click.group(cls=Group)
 def signals() -> None:
     """Shared signals: who is told of locks, with which keys, and whom we hear."""
 

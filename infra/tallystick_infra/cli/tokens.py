@@ -14,10 +14,11 @@ from tallystick_schemas.vocabulary import ActorKind
 
 from ..terminal import echo, joined, styled
 from .common import data_option, emit_json, expiry, json_option, open_deployment, out
+from .groups import Group
 from .tables import Listing
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Bearer tokens of the gateway. The file keeps their hashes; a token is shown once."""
 

@@ -9,9 +9,10 @@ from tallystick_schemas.words import counted
 
 from ..terminal import echo
 from .common import adopt_option, data_option, open_deployment, open_running, out
+from .groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def topics() -> None:
     """Kafka topics of this deployment."""
 

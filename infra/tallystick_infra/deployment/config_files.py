@@ -13,7 +13,6 @@ from tallystick_schemas.errors import SettingsError
 
 _SECRET: Final = re.compile(r"(^|_)(password|passphrase|secret|token)$")
 """What a setting with a secret as its value is called; those that name a file end in `_file`."""
-_ELSEWHERE: Final = "or keep the password out of it: in a file of its own (sasl_password_file), or in the environment"
 
 
 def read_tables(path: Path) -> dict[str, Any]:
@@ -39,16 +38,22 @@ def _exposures(path: Path, tables: Mapping[str, Any], mode: int, folder_mode: in
     held = ", ".join(secrets_in(tables))
     if not held:
         return []
-    wrong = []
+    elsewhere, wrong = _elsewhere(held), []
     if mode & 0o077:
-        wrong.append(f"{path} holds {held} and is open to other users (mode {mode:04o}); run: chmod 600 {path}; {_ELSEWHERE}")
+        wrong.append(f"{path} holds {held} and is open to other users (mode {mode:04o}); run: chmod 600 {path}; {elsewhere}")
     if folder_mode & 0o077:
         # Who may write there can put another file in this one's place, and who may read there finds an editor's copies.
         wrong.append(
             f"{path} holds {held} and lies in a directory that is open to other users (mode {folder_mode:04o}); "
-            f"run: chmod 700 {path.parent}; {_ELSEWHERE}"
+            f"run: chmod 700 {path.parent}; {elsewhere}"
         )
     return wrong
+
+
+def _elsewhere(held: str) -> str:
+    """Where a password may stand instead: Kafka's alone has a setting that names a file."""
+    own = "in a file of its own (sasl_password_file), or " if "sasl_password" in held else ""
+    return f"or keep the password out of it: {own}in the environment (TALLYSTICK_<SECTION>_<NAME>)"
 
 
 def secrets_in(table: Mapping[str, Any], place: str = "") -> Iterator[str]:

@@ -108,7 +108,7 @@ def minted(decision: Decision, principal: str, credential: str, first: str, plac
     """
     covered = "that lock does not cover it" if lock else "the lock of the principal covers it"
     text = (
-        f"Credential {credential} of {principal} came up at {first} while {decision.subject} was on its way to being locked "
+        f"Credential {credential} of {principal} came up at {first}, in the time before {decision.subject} was locked "
         f"(command {decision.id}); {covered}. No event of before names it, as far as searchable columns show."
     )
     return _finding(

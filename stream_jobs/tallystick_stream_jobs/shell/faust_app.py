@@ -134,6 +134,11 @@ class _QuietMonitor(faust.Monitor):
     def on_message_out(self, *_: Any) -> None: ...
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """Makes none: there are no tables, and the folder that a job is started in is somebody else's, and perhaps closed to it."""
+
+
 class Hooks(NamedTuple):
     """What a job has to say to its consumer, and to hear from it."""
 
@@ -150,7 +155,7 @@ def make_app(name: str, kafka: KafkaSettings, hooks: Hooks, instance: str = "", 
     `in_bunches`: for a job that needs no committed offsets; a bunch has one, and Faust commits what it saw one after the other.
     """
     read_within_bounds()
-    app = faust.App(
+    app = _App(
         f"tallystick-{name}",
         broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka),

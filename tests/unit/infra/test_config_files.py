@@ -42,6 +42,15 @@ def test_a_new_file_names_the_number_of_shards_and_says_what_it_is(
     assert Deployment.open(path).log().shards == shards
 
 
+@pytest.mark.parametrize(("section", "name", "own"), [("kafka", "sasl_password", True), ("clickhouse", "password", False)])
+def test_a_file_for_a_password_is_named_where_there_is_a_setting_for_it(tmp_path: Path, section: str, name: str, own: bool) -> None:
+    path = Deployment.create(tmp_path / "d", {"embedded": ELSEWHERE["embedded"], section: {name: "hunter2"}}).path / "tallystick.toml"
+    path.chmod(0o644)
+    with pytest.raises(SettingsError) as told:
+        Deployment.open(path.parent)
+    assert ("sasl_password_file" in str(told.value), "TALLYSTICK_<SECTION>_<NAME>" in str(told.value)) == (own, True)
+
+
 @pytest.mark.parametrize("wrong", [0o640, 0o604, 0o620, 0o666, 0o601])
 def test_a_file_with_passwords_that_is_open_to_others_is_refused_with_the_mend(tmp_path: Path, wrong: int) -> None:
     path = Deployment.create(tmp_path / "d", ELSEWHERE).path / "tallystick.toml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick_schemas.access import AGENT, PARTS, POINT, Rule, access_of, access_table, agent_user
+from tallystick_schemas.access import AGENT, CLI, PARTS, POINT, Rule, access_of, access_table, agent_user
 from tallystick_schemas.topics import (
     ACTS,
     CHECKPOINTS,
@@ -38,6 +38,11 @@ WRITERS = {
 @pytest.mark.parametrize("topic", [spec.name for spec in topic_table(4)])
 def test_who_writes_a_topic(topic: str) -> None:
     assert {row.role for row in access_table() if topic in row.writes} == WRITERS[topic]
+
+
+def test_who_reads_what_agents_send() -> None:
+    """Who folds it or acts on it, and `doctor`, which holds the record at a shard's end to its entry."""
+    assert {row.role for row in access_table() if EVENTS in row.reads} == {"notary", "detectors", "responder", "outbox", CLI}
 
 
 def test_agents_have_what_they_need_and_points_one_topic_more() -> None:
