@@ -67,6 +67,13 @@ def _check_old(batch: bytes) -> bytes:
     return batch
 
 
+def plain_size(batch: bytes) -> int:
+    """How many bytes a batch is without compression. BatchRefused when it says more than is unpacked."""
+    if len(batch) < _HEADER.size or batch[_MAGIC_AT] < 2 or not (codec := header_of(batch).attributes & _CODEC):
+        return len(batch)
+    return _HEADER.size + len(unpack(codec, batch[_HEADER.size :]))
+
+
 def header_of(batch: bytes) -> Header:
     if batch[_MAGIC_AT] < 2:
         return Header(PREFIX.unpack_from(batch)[0], 0, -1, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)

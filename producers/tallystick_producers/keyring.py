@@ -117,13 +117,22 @@ class Looks:
             self._begin(now, 1)
 
     def after_poll(self, now: float, found: bool) -> None:
-        """End a look when it was answered, or after a second: a broker may have nothing new."""
+        """End a look when it was answered to the topic's end, or after a second without an answer: a broker may have nothing new."""
         if not self._answers:
+            return
+        if found and self._is_behind():
+            # One poll a look would be a pace that whoever may write there outruns: a revocation behind a heap of garbage would count much later.
+            self._until = now + _LOOK_S
             return
         self._answers -= found
         if not self._answers or now >= self._until:
             self.done += 1
             self.rest(now)
+
+    def _is_behind(self) -> bool:
+        """Whether more stands there than was handed out, as far as the broker said with its last answer."""
+        end, at = self._consumer.highwater(ROLES), self._consumer.position(ROLES)
+        return end is not None and at is not None and at < end
 
     def _begin(self, now: float, answers: int) -> None:
         """The first answer may be what came while nobody looked: the client keeps what it had asked for before."""

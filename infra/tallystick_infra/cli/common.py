@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from tallystick_schemas.signing import wire_time
-from tallystick_stream_jobs.collector import walk_once
+from tallystick_stream_jobs.collector import walk_modules_once, walk_once
 
 from .. import logs, terminal
 from ..deployment import Deployment, default_data
@@ -20,10 +20,11 @@ _MAX_DAYS: Final = 36_500
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def begin_part(name: str) -> None:
-    """What each part's process does first: log to stderr, and walk through what lives long once."""
+def begin_part(name: str, *, serves: bool = False) -> None:
+    """What each part's process does first: log to stderr, and walk through what lives long once. `serves`: whether strangers connect to it; its modules
+    are imported before."""
     logs.log_to_stderr(name)
-    walk_once()
+    (walk_modules_once if serves else walk_once)()
 
 
 def _data() -> Path:

@@ -45,7 +45,7 @@ def gateway(data: Path, port: int | None, artifacts: Path | None) -> None:
     from tallystick_producers.gateway.probe import ensure_canary
     from tallystick_producers.gateway.run import run_gateway
 
-    begin_part("gateway")
+    begin_part("gateway", serves=True)
     deployment = open_deployment(data)
     settings = deployment.gateway()
     changes: dict[str, object] = {}
@@ -70,7 +70,7 @@ def console(ctx: click.Context, data: Path, port: int | None) -> None:
 
     from .console_settings import console_settings
 
-    begin_part("console")
+    begin_part("console", serves=True)
     deployment, agent = open_deployment(data), _agent(data, "console")
     settings, clickhouse = console_settings(deployment), once_readable(lambda: deployment.clickhouse("console"))
     if port is not None:
@@ -169,7 +169,7 @@ def signals(data: Path, port: int | None) -> None:
 
     from ..signals import signals_settings
 
-    begin_part("signals")
+    begin_part("signals", serves=True)
     _agent(data, "signals")
     settings = signals_settings(open_deployment(data))
     run_signals(settings if port is None else dataclasses.replace(settings, port=port))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tallystick_producers.serving import Limits, Place, guarded_server
-from tallystick_stream_jobs.collector import walk_once
+from tallystick_stream_jobs.collector import walk_modules_once
 
 from ..logs import log_to_stderr, show_uncaught
 from ..terminal import echo
@@ -28,7 +28,7 @@ def main() -> int:
     args = parser.parse_args()
     log_to_stderr("clickhouse", "WARNING")
     show_uncaught()
-    walk_once()
+    walk_modules_once()
     data, keys = args.data.absolute(), args.keys.absolute()
     temporary = data / "tmp"
     for folder in (data, temporary):

@@ -28,7 +28,7 @@ from ..shell import Outlet
 from .history import Words, asking, read_words, words_in
 from .lock_topic import ReadTopic, read_lock_topic
 from .order_history import Found, Ordered, read_acting, read_decided, read_orders
-from .record_reader import RecordReader, record_in
+from .record_reader import RecordReader, is_quick, record_in
 from .shown_roots import Shown, read_roots, read_shown
 from .topics import read_decisions
 
@@ -115,7 +115,8 @@ class RealSources:
     async def record_now(self, shard: int, offset: int) -> bytes | None:
         """`record_at` in the job's loop, over the connection that the outlet has: no other thread is waited for. None when it did not come at once."""
         try:
-            return record_in(await asyncio.wait_for(self.outlet.fetch(EVENTS, shard, offset), _NOW_S), offset)
+            fetched = await asyncio.wait_for(self.outlet.fetch(EVENTS, shard, offset), _NOW_S)
+            return record_in(fetched, offset) if is_quick(fetched) else await asyncio.to_thread(record_in, fetched, offset)
         except (TimeoutError, KafkaError, AioKafkaError) as error:
             log.info("offset %d of %s/%d is read another way (%s: %s)", offset, EVENTS, shard, type(error).__name__, error)
             return None

@@ -19,7 +19,7 @@ Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
 
 def bunched(records: Iterable[Record]) -> list[Record]:
-    """The same as bunches, in order: records whose value is a tuple of records, at the place of the last. A large record is a bunch by itself."""
+    """The same as bunches, in order: records whose value is a tuple of messages, at the place of the last. A large record is a bunch by itself."""
     made: list[Record] = []
     bunch: list[Record] = []
     size = 0
@@ -34,11 +34,13 @@ def bunched(records: Iterable[Record]) -> list[Record]:
 
 
 def _bunch(records: Sequence[Record]) -> Record:
-    return replace(records[-1], key=None, value=tuple(records))
+    """Kafka's headers are left behind: nobody reads them, no bound counts them, and a few packed kilobytes may say megabytes of them."""
+    said = tuple(Message(one.partition, one.offset, one.timestamp, one.key, one.value) for one in records)
+    return replace(records[-1], key=None, value=said, headers=())
 
 
 def messages_in(taken: Any) -> list[Message]:
     """What one of Faust's messages holds: itself, or each record of a bunch."""
     if isinstance(taken.value, tuple):
-        return [Message(one.partition, one.offset, one.timestamp, one.key, one.value) for one in taken.value]
+        return list(taken.value)
     return [Message(taken.partition, taken.offset, round(taken.timestamp * 1000), taken.key, taken.value)]

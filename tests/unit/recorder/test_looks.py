@@ -6,10 +6,10 @@ from tallystick_producers.keyring import ROLES, Looks
 
 
 class Fetching:
-    """Whether a consumer fetches the roles."""
+    """Whether a consumer fetches the roles, and how far it is."""
 
-    def __init__(self) -> None:
-        self.on = True
+    def __init__(self, end: int | None = None) -> None:
+        self.on, self.at, self.end = True, 0, end
 
     def pause(self, partition: TopicPartition) -> None:
         assert partition == ROLES
@@ -18,6 +18,14 @@ class Fetching:
     def resume(self, partition: TopicPartition) -> None:
         assert partition == ROLES
         self.on = True
+
+    def position(self, partition: TopicPartition) -> int:
+        assert partition == ROLES
+        return self.at
+
+    def highwater(self, partition: TopicPartition) -> int | None:
+        assert partition == ROLES
+        return self.end
 
 
 def test_roles_are_fetched_while_it_is_looked_and_not_between() -> None:
@@ -69,3 +77,31 @@ def test_a_look_that_is_wanted_during_another_one_is_that_one_and_longer() -> No
     assert looks.done == 0, "a second since it was wanted"
     looks.after_poll(3.5, found=False)
     assert looks.done == wanted
+
+
+def test_a_look_goes_on_while_more_stands_there() -> None:
+    """A responder gone bad writes a heap before its revocation: at 500 values a look, its word would count for as many seconds more."""
+    consumer = Fetching(end=2_000)
+    looks = Looks(consumer, 1.0, 0.0)
+    looks.before_poll(1.0)
+    for second in (1, 2, 3):
+        consumer.at += 500
+        looks.after_poll(float(second), found=True)
+        assert (consumer.on, looks.done) == (True, 0)
+    looks.after_poll(3.9, found=False)
+    assert consumer.on, "the rest was asked for within this second"
+    consumer.at += 500
+    looks.after_poll(3.95, found=True)
+    assert (consumer.on, looks.done) == (False, 1)
+    looks.before_poll(4.95)
+    looks.after_poll(5.95, found=False)
+    assert (consumer.on, looks.done) == (False, 2)
+
+
+def test_a_look_for_more_that_does_not_come_ends() -> None:
+    consumer = Fetching(end=2)
+    looks = Looks(consumer, 1.0, 0.0)
+    looks.before_poll(1.0)
+    looks.after_poll(1.1, found=True)
+    looks.after_poll(2.1, found=False)
+    assert (consumer.on, looks.done) == (False, 1)
