@@ -20,7 +20,7 @@ from tallystick_infra.supervisor import Supervisor
 from tallystick_producers import Recorder
 from tallystick_schemas.keys import key_id
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.embedded, pytest.mark.alone, pytest.mark.timeout(600)]
 PARTS = ["notary", "detectors", "responder", "outbox", "sealer", "gateway"]
 SIGNING = ("notary", "detectors", "responder", "outbox", "gateway")
 

@@ -16,7 +16,7 @@ from tests.support.restoring import Restoring, patient, restoring
 
 from tallystick_infra.supervisor import Supervisor
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.embedded, pytest.mark.alone, pytest.mark.timeout(600)]
 PARTS = ["notary", "detectors", "responder", "outbox", "sealer"]
 OLD, NEW = "old", "new"
 STORES = ("kafka", "clickhouse", "sealer")

@@ -50,7 +50,7 @@ from tallystick_stream_jobs.notary.snapshots import PLACE
 from tallystick_stream_jobs.shared_signals.keyfile import ensure_keyring
 from tallystick_stream_jobs.shared_signals.verify import MAX_SET_BYTES
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.embedded, pytest.mark.alone, pytest.mark.timeout(280)]
 PARTS = ["notary", "responder", "sealer", "gateway", "console", "signals"]
 REPO, LARGE = "models/m", "large.bin"
 FILES, LARGE_BYTES = 2000, 64 << 20
