@@ -236,7 +236,7 @@ class SiteSources:
         """Nothing to connect to."""
 
 
-def entry_of(record: bytes, index: int, verdict: Verdict) -> bytes:
+def entry_of(record: bytes, index: int, verdict: Verdict = Verdict.ACCEPTED) -> bytes:
     """The entry of a segment."""
     parsed = parse_record(record)
     return encode_entry(Entry(Kind.SEGMENT, 0, 0, index, 0, verdict, parsed.header_raw, parsed.sig, b""))
