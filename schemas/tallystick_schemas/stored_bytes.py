@@ -32,7 +32,17 @@ def may_hold(*words: str) -> str:
     return f"({' OR '.join([*found, 'position(raw, char(92)) > 0'])})"
 
 
-def newest(tips: Mapping[int, int], marks: Mapping[int, int], shards: Collection[int]) -> dict[int, int]:
-    """Shard -> the mark above which its bytes are searched; never below its own mark, above which nothing was looked at yet."""
-    share = NEWEST // max(1, len(shards))
-    return {shard: max(marks.get(shard, -1), tips.get(shard, -1) - share) for shard in shards}
+def newest(tips: Mapping[int, int], marks: Mapping[int, int], shards: Collection[int], most: int | None = None) -> dict[int, int]:
+    """Shard -> the mark above which its bytes are searched; never below its own mark, above which nothing was looked at yet.
+
+    `most`: entries of all shards, NEWEST where it is not said.
+    """
+    above = {shard: marks.get(shard, -1) for shard in shards}
+    room = {shard: max(0, tips.get(shard, -1) - mark) for shard, mark in above.items()}
+    left = NEWEST if most is None else most
+    # What a small shard leaves is the others': whoever inserts a row of shard 4,095 would otherwise leave 244 entries of each shard to be searched.
+    for done, shard in enumerate(sorted(room, key=room.__getitem__)):
+        given = min(room[shard], left // (len(room) - done))
+        above[shard] += room[shard] - given
+        left -= given
+    return above

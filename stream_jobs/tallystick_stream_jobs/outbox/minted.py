@@ -17,7 +17,7 @@ from tallystick_schemas.roles import Keyring
 from tallystick_schemas.settings import ClickHouseSettings
 from tallystick_schemas.signing import wire_time
 from tallystick_schemas.stored import Stored, read_signed
-from tallystick_schemas.stored_bytes import ACTION
+from tallystick_schemas.stored_bytes import ACTION, newest
 
 from ..connectors.errors import Retry
 from ..connectors.http import Http
@@ -179,13 +179,14 @@ class _Look:
         """Candidates: by bytes in the newest entries, by columns in all."""
         tips = read_tips(self._ask)
         shards = range(max(tips, default=-1) + 1)
-        marks = [tips.get(shard, -1) - NEWEST // len(shards) for shard in shards]
+        from_bytes = newest(tips, {}, shards, NEWEST)
+        marks = [from_bytes[shard] for shard in shards]
         plain = all(name.isascii() for name in self._about)
         who = _LIKE.format(form=_PRINCIPAL if plain else f"normalizeUTF8NFC({_PRINCIPAL})")
         given: dict[str, object] = {"credentials": list(credentials)} if credentials else {}
-        newest = _sql(which, _BY_BYTES, "index > arrayElement({marks:Array(Int64)}, shard + 1)", who)
+        by_bytes = _sql(which, _BY_BYTES, "index > arrayElement({marks:Array(Int64)}, shard + 1)", who)
         times = {"since": since} | ({"until": until} if until else {})
-        rows = self._history.rows(newest, names=list(self._about), marks=marks, **times, **given)
+        rows = self._history.rows(by_bytes, names=list(self._about), marks=marks, **times, **given)
         older = _sql(which, _BY_COLUMNS, "1", "principal IN {names:Array(String)}")
         times = {name: _plain(time) for name, time in times.items()}
         rows += self._history.rows(older, names=self._spelled, **times, **given)
