@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import LeaderNotAvailableError, for_code
+from aiokafka.errors import LeaderNotAvailableError, UnknownError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
 from tallystick_producers.tls import kafka_context
@@ -54,10 +54,13 @@ class Outlet:
         # A broker sends the first batch whole, whatever its size (KIP-74), and with one byte none behind it.
         wanted = FetchRequest(_FETCH_MS, 1, 1, 0, [(topic, [(partition, offset, 1)])])
         answer = await producer.client.send(leader, wanted)
-        _, [(_, code, *_, records)] = answer.topics[0]
-        if code:
-            raise for_code(code)(f"{topic}, partition {partition}, offset {offset}")
-        return bytes(records)
+        for name, found in answer.topics or ():
+            for number, code, *_, records in found:
+                if (name, number) == (topic, partition):
+                    if code:
+                        raise for_code(code)(f"{topic}, partition {partition}, offset {offset}")
+                    return bytes(records or b"")
+        raise UnknownError(f"the broker left {topic}, partition {partition}, out of its answer")
 
     async def _ready(self) -> AIOKafkaProducer:
         if self._producer is not None:
