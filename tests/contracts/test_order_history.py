@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from tests.support.clickhouse import running_clickhouse
-from tests.support.history_tables import change_everywhere, insert_rows
+from tests.support.history_tables import LIES, change_everywhere, insert_rows
 from tests.support.owning import Agent, Site, SiteSources, entry_of, finding_told, lock, order_message
 from tests.support.responding import finding
 from tests.support.signing import directive, role_key
@@ -93,15 +93,6 @@ class RealStore:
 
 
 SITE = made()
-
-
-LIES = {
-    "action": "artifact.read",
-    "principal": "nobody",
-    "resource_kind": "model",
-    "resource_id": "m",
-    "time": "1971-01-01 00:00:00.000000",
-}
 
 
 @pytest.fixture(scope="module", params=["in memory", "ClickHouse", "ClickHouse whose columns lie"])

@@ -5,7 +5,7 @@ import time
 import msgspec
 import pytest
 from tests.support.clickhouse import start_clickhouse
-from tests.support.history_tables import change_everywhere, insert_rows
+from tests.support.history_tables import LIES, change_everywhere, insert_rows
 from tests.support.owning import entry_of
 from tests.support.policies import finding
 from tests.support.signing import OPERATORS, PARTS, directive, key_of
@@ -114,15 +114,6 @@ def made(*, forged: bool) -> Made:
     for day in range(4):
         made.put("gateway", "artifact.read", Actor("dave", "human"), Resource("model", "m"), "", {}, -86_400.0 * day)
     return made
-
-
-LIES = {
-    "action": "artifact.read",
-    "principal": "nobody",
-    "resource_kind": "model",
-    "resource_id": "m",
-    "time": "1971-01-01 00:00:00.000000",
-}
 
 
 @pytest.fixture(scope="module", params=["true columns", "columns and rows that lie"])

@@ -20,6 +20,14 @@ _COLUMNS = {
 _TYPES = {"shard": 4, "index": 8, "pos": 2, "size": 8}
 _FIXED = frozenset({("ledger_entries", "leaf"), ("ledger_entries", "chain"), ("events", "leaf"), ("checkpoints", "root")})
 _TIME = int(datetime.fromtimestamp(START_S, UTC).timestamp() * 1e6)
+LIES = {
+    "action": "artifact.read",
+    "principal": "nobody",
+    "resource_kind": "model",
+    "resource_id": "m",
+    "time": "1971-01-01 00:00:00.000000",
+}
+"""Columns of events for `change_everywhere`, which say of each the same that is true of none."""
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
